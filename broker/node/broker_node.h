@@ -1,0 +1,108 @@
+// Orders the broker's work: events in, one commit for all that waited, then the effects.
+//
+// Owns the loop's state; every public function may be called from any thread and returns at once.
+// Answers come on the loop thread, exactly once per call, and only after the commit they rest on is
+// durable.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "broker/core/broker.h"
+#include "broker/node/ports.h"
+
+namespace werkplek {
+
+using MessagePointer = std::shared_ptr<const google::protobuf::Message>;
+using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<MessagePointer>)>;
+
+// What readers see: the fleet after the last commit.
+using Picture = std::shared_ptr<const Fleet>;
+
+// One committed change set with the fleet after it.
+struct Committed {
+  Picture picture;
+  std::shared_ptr<const ChangeSet> changes;
+};
+
+// `update` is one message of the stream; `last` says that none follows. A failed status is always
+// the last.
+using ConnectCallback =
+    absl::AnyInvocable<void(absl::StatusOr<v1::ConnectUpdate> update, bool last)>;
+using WatchCallback = absl::AnyInvocable<void(const Committed& committed)>;
+
+class TokenAuthority;
+
+// What a node is built from. All outlive the node. `observe` takes each StageTook and Counted
+// effect, on the loop thread.
+struct NodeParts {
+  Executor* executor = nullptr;
+  Store* store = nullptr;
+  Election* election = nullptr;
+  Directory* directory = nullptr;
+  AgentLinks* agents = nullptr;
+  const TokenAuthority* tokens = nullptr;
+  std::function<void(const Effect&)> observe;
+};
+
+struct NodeSettings {
+  BrokerSettings broker;
+  absl::Duration tick = absl::Milliseconds(250);
+  // Events that may wait for the loop; further calls get RESOURCE_EXHAUSTED with a retry delay.
+  size_t max_waiting_events = 20'000;
+  // Sign-ins that may be with the directory at once.
+  size_t max_sign_ins_in_flight = 1'024;
+  // Networks (CIDR) from which the password alone is enough. Empty: the token is always required.
+  std::vector<std::string> token_waived_networks;
+  // Directory groups (DN or cn) that give a role beyond employee.
+  std::vector<std::pair<v1::Role, std::string>> role_groups;
+};
+
+class BrokerNode {
+ public:
+  BrokerNode(NodeSettings settings, NodeParts parts);
+  ~BrokerNode();
+  BrokerNode(const BrokerNode&) = delete;
+  BrokerNode& operator=(const BrokerNode&) = delete;
+
+  void Start();
+  // No callback comes after this returns; calls that wait are answered UNAVAILABLE first. Not from
+  // the loop thread.
+  void Stop();
+
+  // nullptr until this broker leads and has loaded.
+  Picture picture() const;
+
+  void SignIn(const Caller& caller, const v1::SignInRequest& request, ReplyCallback done);
+  // Any other unary call that changes something.
+  void Call(const Caller& caller, MessagePointer request, ReplyCallback done);
+  CallId Connect(const Caller& caller, const v1::ConnectRequest& request, ConnectCallback update);
+  // The caller went away; no callback of that call comes afterwards but one that is running now.
+  void Cancel(CallId call);
+  // Counts a read with this token as use.
+  void SignInUsed(const std::string& token_sha256);
+  void ReadAudit(uint64_t after, uint32_t limit,
+                 absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AuditRecord>>)> done);
+
+  // `callback` gets every commit from now on, on the loop thread, until Unwatch returns.
+  uint64_t Watch(WatchCallback callback);
+  void Unwatch(uint64_t id);
+
+  // A host's stream began, said something, ended. Attached returns the link's number.
+  uint64_t AgentAttached(const std::string& host);
+  void AgentReported(const std::string& host, uint64_t link, v1::AgentReport report);
+  void AgentDetached(const std::string& host, uint64_t link);
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace werkplek
