@@ -1,0 +1,86 @@
+// What the core asks to be done on the host, and what came of it. One operation of a desktop is
+// under way at a time; agent/operation runs it on the Hypervisor and the ImageStore, blocking, in a
+// worker pool.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "werkplek/v1/agent.pb.h"
+#include "werkplek/v1/resources.pb.h"
+
+namespace werkplek {
+
+enum class OperationKind {
+  // Whatever domain and overlays there are go; a new overlay, a domain on it, running.
+  kCreate,
+  // From off, or from memory saved on disk.
+  kStart,
+  kSuspend,
+  kResume,
+  // One request of `mode`; kPowerOff is done when the operation is.
+  kShutdown,
+  // Powered off, undefined, overlays deleted.
+  kRemove,
+  // Writes `tag` with `used` set, before a display may open.
+  kMarkUsed,
+  // Writes `used`, tells the guest who comes, then writes the session.
+  kBeginSession,
+  // Tells the guest (where it can be told), then clears the session in the tag.
+  kEndSession,
+  // Reads boot id and session state through the guest agent.
+  kReadGuest,
+  kFetchImage,
+  kDropImage,
+};
+
+// What the guest agent said. Empty boot id: it did not answer.
+struct GuestReading {
+  std::string boot_id;
+  v1::GuestState state = v1::GUEST_STATE_UNKNOWN;
+  // The session that the guest's hook was last told of; empty: none, or no hook.
+  std::string session;
+};
+
+struct Operation {
+  // Unique within one run of an agent.
+  uint64_t id = 0;
+  OperationKind kind = OperationKind::kReadGuest;
+  // Empty for images.
+  std::string desktop;
+  // kCreate: what the new domain gets (the overlay's parts are filled in by the operation).
+  // kMarkUsed, kBeginSession, kEndSession: the domain's tag as it is now.
+  DomainTag tag;
+  // kCreate.
+  std::string uuid;
+  v1::DesktopSpec spec;
+  // kCreate, kFetchImage, kDropImage.
+  std::string image_name;
+  v1::Image image;
+  // kSuspend.
+  bool to_disk = false;
+  // kShutdown.
+  ShutdownMode mode = ShutdownMode::kPowerOff;
+  // kBeginSession, kEndSession.
+  std::string session;
+  std::string user;
+  std::string display_name;
+  // kBeginSession, kEndSession: the guest can be told.
+  bool tell_guest = false;
+};
+
+struct OperationResult {
+  uint64_t id = 0;
+  absl::Status status;
+  // kCreate, when OK: the tag with the overlay's parts.
+  DomainTag tag;
+  // kReadGuest, when OK.
+  GuestReading guest;
+  // kFetchImage, kDropImage: every image at hand or failed, whatever the status.
+  std::vector<v1::ImageReport> images;
+};
+
+}  // namespace werkplek
