@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,15 @@ struct HostSoft {
   // The stream it reports on; 0: none.
   uint64_t link = 0;
   absl::Time last_heard = absl::InfinitePast();
+  // From when its silence counts: the last report, or the start of this broker's lead.
+  absl::Time counted_from = absl::InfinitePast();
   v1::Liveness liveness = v1::LIVENESS_UNSPECIFIED;
-  v1::AgentReport report;
+  // Never null; its desktops are in the byte order of their ids. Empty before the first report.
+  std::shared_ptr<const v1::AgentReport> report = EmptyReport();
+
+  static std::shared_ptr<const v1::AgentReport> EmptyReport();
+  // What the host said of one desktop; nullptr: nothing.
+  const v1::DesktopReport* FindDesktop(absl::string_view desktop) const;
 };
 
 // What is known of a pool beyond its record.
@@ -79,14 +87,34 @@ struct Fleet {
   Table<v1::AnsweredRequest> answered;
   uint64_t audit_sequence = 0;
 
-  // Soft.
+  // Soft. Derived from the hard tables by ApplyChange.
   Table<std::string> sign_in_by_token;
+  // Key: LiveSessionKey(user, pool). The one session of the user in that pool that has not ended.
+  Table<std::string> live_sessions;
   Table<HostSoft> host_soft;
   Table<PoolSoft> pool_soft;
   Table<Refusal> refusals;
   // Grows with each commit of this broker's run; watches follow it.
   uint64_t revision = 0;
 };
+
+// What desktops may use of the host's memory: its limit, or what it reports less a tenth.
+uint64_t HostMemoryLimitMib(const v1::Host& host, const v1::HostLoad& load);
+
+// "USER/POOL". The live sessions of one user are those after "USER/".
+std::string LiveSessionKey(absl::string_view user, absl::string_view pool);
+
+// The resource table of a kind, and its name in the store; nullptr and "" for none.
+const Table<v1::Resource>* ResourceTable(const Fleet& fleet, v1::ResourceKind kind);
+Table<v1::Resource>* ResourceTable(Fleet& fleet, v1::ResourceKind kind);
+absl::string_view ResourceTableName(v1::ResourceKind kind);
+
+// The key of an audit record: its sequence, zero-padded to 20 digits.
+std::string AuditKey(uint64_t sequence);
+
+// Keeps the derived tables true to one write; nullptr stands for "no record".
+void IndexSession(const v1::Session* before, const v1::Session* after, Fleet& fleet);
+void IndexSignIn(const v1::SignIn* before, const v1::SignIn* after, Fleet& fleet);
 
 // Applies one committed change, as read from the store or as decided by the core. False: the table
 // is unknown or the record does not parse; the fleet is then as it was.

@@ -26,6 +26,11 @@ class Table {
     Pointer record;
   };
 
+ private:
+  using Chunk = std::vector<Entry>;  // Sorted, never empty inside a table.
+  using Chunks = std::vector<std::shared_ptr<const Chunk>>;
+
+ public:
   // Forward iteration over (key, record) in key order.
   class Iterator {
    public:
@@ -44,9 +49,9 @@ class Table {
 
    private:
     friend class Table;
-    Iterator(const typename Table::Chunks* chunks, size_t chunk, size_t index)
+    Iterator(const Chunks* chunks, size_t chunk, size_t index)
         : chunks_(chunks), chunk_(chunk), index_(index) {}
-    const typename Table::Chunks* chunks_;
+    const Chunks* chunks_;
     size_t chunk_;
     size_t index_;
   };
@@ -129,9 +134,6 @@ class Table {
   }
 
  private:
-  using Chunk = std::vector<Entry>;  // Sorted, never empty inside a table.
-  using Chunks = std::vector<std::shared_ptr<const Chunk>>;
-
   static constexpr size_t kMaxChunk = 64;
 
   static typename Chunk::const_iterator LowerBound(const Chunk& entries, absl::string_view key) {

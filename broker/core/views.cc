@@ -1,0 +1,279 @@
+#include "broker/core/views.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "broker/model/desktop_machine.h"
+#include "broker/model/names.h"
+
+namespace werkplek {
+namespace {
+
+constexpr uint32_t kMaxPage = 1000;
+constexpr size_t kMaxPageBytes = 48 << 10;
+
+// Counts what goes into a page. The first entry always fits.
+class Page {
+ public:
+  explicit Page(uint32_t limit) : limit_(limit == 0 ? kMaxPage : std::min(limit, kMaxPage)) {}
+
+  template <typename Record>
+  bool Fits(const Record& record) {
+    const size_t bytes = record.ByteSizeLong() + 8;
+    if (entries_ > 0 && (entries_ >= limit_ || bytes_ + bytes > kMaxPageBytes)) return false;
+    ++entries_;
+    bytes_ += bytes;
+    return true;
+  }
+
+ private:
+  const uint32_t limit_;
+  uint32_t entries_ = 0;
+  size_t bytes_ = 0;
+};
+
+absl::Status NoSuch(absl::string_view what, absl::string_view name) {
+  return absl::NotFoundError(absl::StrCat("there is no ", what, " \"", name, "\""));
+}
+
+absl::Status BadKind() {
+  return absl::InvalidArgumentError("kind: name one of SITE, HOST, IMAGE, POOL, ENTITLEMENT");
+}
+
+std::string WhyUnavailable(const Fleet& fleet, const std::string& name, const v1::Pool& pool) {
+  if (pool.schedulability() == v1::SCHEDULABILITY_DRAINING) return "the pool is being emptied";
+  if (pool.schedulability() == v1::SCHEDULABILITY_MAINTENANCE) return "the pool is in maintenance";
+  const PoolSoft* soft = fleet.pool_soft.Find(name);
+  return soft == nullptr ? "" : soft->breaker;
+}
+
+v1::SignInView SignInViewOf(const v1::SignIn& sign_in) {
+  v1::SignInView view;
+  view.set_id(sign_in.id());
+  view.set_user(sign_in.user());
+  view.set_display_name(sign_in.display_name());
+  view.set_peer(sign_in.peer());
+  view.set_address(sign_in.address());
+  *view.mutable_roles() = sign_in.roles();
+  view.set_created_unix_ms(sign_in.created_unix_ms());
+  view.set_expires_unix_ms(sign_in.expires_unix_ms());
+  view.set_last_used_unix_ms(sign_in.last_used_unix_ms());
+  return view;
+}
+
+v1::TokenView TokenViewOf(const v1::TokenEnrolment& token, const ViewContext& context) {
+  v1::TokenView view;
+  view.set_user(token.user());
+  view.set_failures(token.failures());
+  view.set_paused_until_unix_ms(token.paused_until_unix_ms());
+  view.set_created_unix_ms(token.created_unix_ms());
+  if (token.state() == v1::TOKEN_STATE_REVOKED) {
+    view.set_state("revoked");
+  } else if (token.failures() >= context.settings.token_failures_stop) {
+    view.set_state("stopped");
+  } else if (absl::FromUnixMillis(token.paused_until_unix_ms()) > context.now) {
+    view.set_state("paused");
+  } else {
+    view.set_state(token.state() == v1::TOKEN_STATE_ACTIVE ? "active" : "pending");
+  }
+  return view;
+}
+
+}  // namespace
+
+v1::SessionView SessionViewOf(const v1::Session& session) {
+  v1::SessionView view;
+  view.set_session(session.id());
+  view.set_pool(session.pool());
+  view.set_desktop(session.desktop());
+  view.set_state(session.state());
+  view.set_created_unix_ms(session.created_unix_ms());
+  view.set_state_since_unix_ms(session.state_since_unix_ms());
+  return view;
+}
+
+v1::DesktopStatus DesktopStatusOf(const Fleet& fleet, const v1::Desktop& desktop) {
+  v1::DesktopStatus status;
+  *status.mutable_desktop() = desktop;
+  if (const v1::Session* session = fleet.sessions.Find(desktop.session())) {
+    status.set_user(session->user());
+  }
+  const HostSoft* host = fleet.host_soft.Find(desktop.host());
+  if (host == nullptr) return status;
+  status.set_host_liveness(host->liveness);
+  const v1::DesktopReport* report = host->FindDesktop(desktop.id());
+  if (host->liveness != v1::LIVENESS_UP || report == nullptr) return status;
+  status.set_reported_power(report->power());
+  status.set_viewer_connected(report->viewer() == v1::VIEWER_CONNECTED);
+  return status;
+}
+
+absl::StatusOr<v1::ListPoolsResponse> View(const ViewContext& context,
+                                           const v1::ListPoolsRequest&) {
+  if (context.me == nullptr) return absl::UnauthenticatedError("sign in first");
+  const Entitled entitled(*context.me);
+  std::map<std::string, const v1::Session*> pools;
+  for (const auto& entry : context.fleet.entitlements) {
+    const v1::Entitlement& entitlement = entry.record->entitlement();
+    if (entitled.By(entitlement)) pools[entitlement.pool()] = nullptr;
+  }
+  // A session stays visible when the entitlement has gone.
+  const std::string prefix = LiveSessionKey(context.me->user(), "");
+  const auto& live = context.fleet.live_sessions;
+  for (auto at = live.After(prefix); at != live.end() && absl::StartsWith(at->key, prefix); ++at) {
+    const v1::Session* session = context.fleet.sessions.Find(*at->record);
+    if (session != nullptr) pools[session->pool()] = session;
+  }
+  v1::ListPoolsResponse response;
+  for (const auto& [name, session] : pools) {
+    const v1::Resource* resource = context.fleet.pools.Find(name);
+    if (resource == nullptr) continue;
+    v1::PoolView& view = *response.add_pools();
+    view.set_pool(name);
+    view.set_description(resource->pool().description());
+    view.set_unavailable_reason(WhyUnavailable(context.fleet, name, resource->pool()));
+    view.set_available(view.unavailable_reason().empty());
+    if (session != nullptr) *view.mutable_session() = SessionViewOf(*session);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::Resource> View(const ViewContext& context,
+                                  const v1::GetResourceRequest& request) {
+  const auto* table = ResourceTable(context.fleet, request.kind());
+  if (table == nullptr) return BadKind();
+  const v1::Resource* resource = table->Find(request.name());
+  if (resource == nullptr) return NoSuch(KindName(request.kind()), request.name());
+  return *resource;
+}
+
+absl::StatusOr<v1::ListResourcesResponse> View(const ViewContext& context,
+                                               const v1::ListResourcesRequest& request) {
+  const auto* table = ResourceTable(context.fleet, request.kind());
+  if (table == nullptr) return BadKind();
+  v1::ListResourcesResponse response;
+  Page page(request.limit());
+  for (auto at = table->After(request.after()); at != table->end(); ++at) {
+    if (!page.Fits(*at->record)) {
+      response.set_more(true);
+      break;
+    }
+    *response.add_resources() = *at->record;
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListDesktopsResponse> View(const ViewContext& context,
+                                              const v1::ListDesktopsRequest& request) {
+  v1::ListDesktopsResponse response;
+  Page page(request.limit());
+  const auto& table = context.fleet.desktops;
+  for (auto at = table.After(request.after()); at != table.end(); ++at) {
+    if (!request.pool().empty() && at->record->pool() != request.pool()) continue;
+    if (!request.host().empty() && at->record->host() != request.host()) continue;
+    v1::DesktopStatus status = DesktopStatusOf(context.fleet, *at->record);
+    if (!page.Fits(status)) {
+      response.set_more(true);
+      break;
+    }
+    *response.add_desktops() = std::move(status);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::DesktopStatus> View(const ViewContext& context,
+                                       const v1::GetDesktopRequest& request) {
+  const v1::Desktop* desktop = context.fleet.desktops.Find(request.desktop());
+  if (desktop == nullptr) return NoSuch("desktop", request.desktop());
+  return DesktopStatusOf(context.fleet, *desktop);
+}
+
+absl::StatusOr<v1::ListSessionsResponse> View(const ViewContext& context,
+                                              const v1::ListSessionsRequest& request) {
+  v1::ListSessionsResponse response;
+  Page page(request.limit());
+  const auto& table = context.fleet.sessions;
+  for (auto at = table.After(request.after()); at != table.end(); ++at) {
+    const v1::Session& session = *at->record;
+    if (session.state() == v1::SESSION_STATE_ENDED && !request.ended()) continue;
+    if (!request.pool().empty() && session.pool() != request.pool()) continue;
+    if (!request.user().empty() && session.user() != request.user()) continue;
+    v1::Session shown = session;
+    shown.clear_explanation();
+    if (!page.Fits(shown)) {
+      response.set_more(true);
+      break;
+    }
+    *response.add_sessions() = std::move(shown);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::Session> View(const ViewContext& context, const v1::GetSessionRequest& request) {
+  const v1::Session* session = context.fleet.sessions.Find(request.session());
+  if (session == nullptr) return NoSuch("session", request.session());
+  return *session;
+}
+
+absl::StatusOr<v1::ListTokensResponse> View(const ViewContext& context,
+                                            const v1::ListTokensRequest& request) {
+  v1::ListTokensResponse response;
+  Page page(request.limit());
+  const auto& table = context.fleet.tokens;
+  for (auto at = table.After(request.after()); at != table.end(); ++at) {
+    v1::TokenView view = TokenViewOf(*at->record, context);
+    if (!page.Fits(view)) {
+      response.set_more(true);
+      break;
+    }
+    *response.add_tokens() = std::move(view);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListSignInsResponse> View(const ViewContext& context,
+                                             const v1::ListSignInsRequest& request) {
+  v1::ListSignInsResponse response;
+  Page page(request.limit());
+  const auto& table = context.fleet.sign_ins;
+  for (auto at = table.After(request.after()); at != table.end(); ++at) {
+    if (!request.user().empty() && at->record->user() != request.user()) continue;
+    v1::SignInView view = SignInViewOf(*at->record);
+    if (!page.Fits(view)) {
+      response.set_more(true);
+      break;
+    }
+    *response.add_sign_ins() = std::move(view);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::Explanation> View(const ViewContext& context,
+                                     const v1::ExplainRequest& request) {
+  if (const Refusal* refusal = context.fleet.refusals.Find(request.id())) {
+    return refusal->explanation;
+  }
+  if (const v1::Session* session = context.fleet.sessions.Find(request.id())) {
+    return session->explanation();
+  }
+  const v1::Desktop* desktop = context.fleet.desktops.Find(request.id());
+  if (desktop == nullptr) return NoSuch("session, desktop or refusal", request.id());
+  if (const v1::Session* session = context.fleet.sessions.Find(desktop->session())) {
+    return session->explanation();
+  }
+  v1::Explanation explanation;
+  explanation.set_decision(std::string(StateName(desktop->state())));
+  explanation.set_decided_at_unix_ms(desktop->state_since_unix_ms());
+  explanation.add_steps("the desktop serves no session");
+  if (!desktop->last_error().empty()) {
+    explanation.add_steps(absl::StrCat("last failure: ", desktop->last_error(), " (",
+                                       desktop->failures(), " in a row)"));
+  }
+  return explanation;
+}
+
+}  // namespace werkplek
