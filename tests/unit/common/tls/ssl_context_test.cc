@@ -1,0 +1,180 @@
+#include "common/tls/ssl_context.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "common/base/log.h"
+#include "tests/support/pki/test_pki.h"
+
+namespace werkplek {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+using SslPointer = std::unique_ptr<SSL, OpensslFree<SSL_free>>;
+
+// Two ends that talk through memory.
+struct Ends {
+  SslPointer client;
+  SslPointer server;
+  // Both ends finished the handshake.
+  bool ok = false;
+};
+
+Ends Shake(SSL_CTX* client, SSL_CTX* server) {
+  Ends ends{SslPointer(SSL_new(client)), SslPointer(SSL_new(server))};
+  BIO* client_side = nullptr;
+  BIO* server_side = nullptr;
+  BIO_new_bio_pair(&client_side, 0, &server_side, 0);
+  SSL_set_bio(ends.client.get(), client_side, client_side);
+  SSL_set_bio(ends.server.get(), server_side, server_side);
+  SSL_set_connect_state(ends.client.get());
+  SSL_set_accept_state(ends.server.get());
+  char byte;
+  for (int i = 0; i < 20; ++i) {
+    SSL_do_handshake(ends.client.get());
+    SSL_do_handshake(ends.server.get());
+    // A TLS 1.3 client hears of its refusal after its own last word.
+    SSL_read(ends.client.get(), &byte, 1);
+  }
+  OpensslError();
+  ends.ok = SSL_is_init_finished(ends.client.get()) == 1 &&
+            SSL_is_init_finished(ends.server.get()) == 1 &&
+            (SSL_get_shutdown(ends.client.get()) & SSL_RECEIVED_SHUTDOWN) == 0;
+  return ends;
+}
+
+class SslContextTest : public testing::Test {
+ protected:
+  SslContextTest() {
+    SetLogSink([this](const std::string& line) { lines_.push_back(line); });
+  }
+  ~SslContextTest() override { SetLogSink(nullptr); }
+
+  TlsMaterial Material(v1::Identity identity, const std::string& name) {
+    return *LoadTlsFiles(pki_.Issue(identity, name), absl::Now());
+  }
+
+  TestPki pki_;
+  std::vector<std::string> lines_;
+};
+
+TEST_F(SslContextTest, BothEndsSeeWhoTheOtherIs) {
+  const auto server = MakeServerContext(Material(v1::IDENTITY_HOST, "hv-a1"),
+                                        ExpectIdentity({v1::IDENTITY_CLIENT}));
+  const auto client = MakeClientContext(Material(v1::IDENTITY_CLIENT, "tc-1"),
+                                        ExpectPeer({v1::IDENTITY_HOST, "hv-a1"}));
+  ASSERT_TRUE(server.ok()) << server.status();
+  ASSERT_TRUE(client.ok()) << client.status();
+  const Ends ends = Shake(client->get(), server->get());
+  ASSERT_TRUE(ends.ok) << testing::PrintToString(lines_);
+  EXPECT_EQ(PeerLabel(PeerOf(ends.client.get())->name), "host/hv-a1");
+  EXPECT_EQ(PeerLabel(PeerOf(ends.server.get())->name), "client/tc-1");
+  EXPECT_STREQ(SSL_get_version(ends.client.get()), "TLSv1.3");
+}
+
+TEST_F(SslContextTest, TheWrongHostIsRefusedThoughItsCertificateIsGood) {
+  const auto server = MakeServerContext(Material(v1::IDENTITY_HOST, "hv-a2"),
+                                        ExpectIdentity({v1::IDENTITY_CLIENT}));
+  const auto client = MakeClientContext(Material(v1::IDENTITY_CLIENT, "tc-1"),
+                                        ExpectPeer({v1::IDENTITY_HOST, "hv-a1"}));
+  EXPECT_FALSE(Shake(client->get(), server->get()).ok);
+  EXPECT_THAT(lines_, Contains(HasSubstr("the peer is host/hv-a2, expected host/hv-a1")));
+}
+
+TEST_F(SslContextTest, TheWrongIdentityIsRefusedByTheServer) {
+  const auto server = MakeServerContext(Material(v1::IDENTITY_HOST, "hv-a1"),
+                                        ExpectIdentity({v1::IDENTITY_CLIENT}));
+  const auto client = MakeClientContext(Material(v1::IDENTITY_HOST, "hv-a9"),
+                                        ExpectPeer({v1::IDENTITY_HOST, "hv-a1"}));
+  EXPECT_FALSE(Shake(client->get(), server->get()).ok);
+  EXPECT_THAT(lines_, Contains(HasSubstr("the peer is host/hv-a9, expected a client")));
+}
+
+TEST_F(SslContextTest, AnotherAuthorityIsRefused) {
+  TestPki other;
+  const auto material = LoadTlsFiles(other.Issue(v1::IDENTITY_CLIENT, "tc-1"), absl::Now());
+  const auto server = MakeServerContext(Material(v1::IDENTITY_HOST, "hv-a1"),
+                                        ExpectIdentity({v1::IDENTITY_CLIENT}));
+  const auto client = MakeClientContext(*material, ExpectPeer({v1::IDENTITY_HOST, "hv-a1"}));
+  EXPECT_FALSE(Shake(client->get(), server->get()).ok);
+}
+
+TEST_F(SslContextTest, NoCertificateIsRefused) {
+  const auto server = MakeServerContext(Material(v1::IDENTITY_HOST, "hv-a1"),
+                                        ExpectIdentity({v1::IDENTITY_CLIENT}));
+  const SslContextPointer bare(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  EXPECT_FALSE(Shake(bare.get(), server->get()).ok);
+}
+
+TEST_F(SslContextTest, Tls12IsRefused) {
+  const auto server = MakeOpenServerContext(Material(v1::IDENTITY_BROKER, "b1"));
+  const SslContextPointer old(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  EXPECT_TRUE(Shake(old.get(), server->get()).ok) << "1.3 without verification";
+  SSL_CTX_set_max_proto_version(old.get(), TLS1_2_VERSION);
+  EXPECT_FALSE(Shake(old.get(), server->get()).ok);
+}
+
+TEST_F(SslContextTest, AnExpiredPeerIsRefusedWithBothTimesInTheLog) {
+  const TlsFiles files =
+      pki_.Issue(v1::IDENTITY_CLIENT, "tc-1", absl::Hours(1), absl::Now() - absl::Hours(3));
+  const auto material = LoadTlsFiles(files, absl::Now() - absl::Hours(3));
+  ASSERT_TRUE(material.ok()) << material.status();
+  const auto server = MakeServerContext(Material(v1::IDENTITY_HOST, "hv-a1"),
+                                        ExpectIdentity({v1::IDENTITY_CLIENT}));
+  const auto client = MakeClientContext(*material, ExpectPeer({v1::IDENTITY_HOST, "hv-a1"}));
+  EXPECT_FALSE(Shake(client->get(), server->get()).ok);
+  EXPECT_THAT(lines_, Contains(testing::AllOf(HasSubstr("peer: expired: valid from"),
+                                              HasSubstr("this machine's clock says"))));
+}
+
+TEST_F(SslContextTest, ANewcomerPinsTheAuthority) {
+  const auto server = MakeOpenServerContext(Material(v1::IDENTITY_BROKER, "b1"));
+  const auto pinned = MakePinnedClientContext(pki_.authority().sha256());
+  ASSERT_TRUE(pinned.ok()) << pinned.status();
+  EXPECT_TRUE(Shake(pinned->get(), server->get()).ok) << testing::PrintToString(lines_);
+  const auto other = MakePinnedClientContext(std::string(32, 'x'));
+  EXPECT_FALSE(Shake(other->get(), server->get()).ok);
+  EXPECT_FALSE(MakePinnedClientContext("short").ok());
+}
+
+TEST_F(SslContextTest, ANewcomerTakesNoOtherMachineForABroker) {
+  const auto server = MakeOpenServerContext(Material(v1::IDENTITY_HOST, "hv-a1"));
+  const auto pinned = MakePinnedClientContext(pki_.authority().sha256());
+  EXPECT_FALSE(Shake(pinned->get(), server->get()).ok);
+}
+
+// The real hash, but of a leaf that another authority signed: the chain must lead to the pin.
+TEST_F(SslContextTest, SendingThePinnedAuthorityAlongProvesNothing) {
+  TestPki evil;
+  auto material = *LoadTlsFiles(evil.Issue(v1::IDENTITY_BROKER, "b1"), absl::Now());
+  material.ca_pem = pki_.authority().certificate_pem();
+  const auto server = MakeOpenServerContext(material);
+  const auto pinned = MakePinnedClientContext(pki_.authority().sha256());
+  EXPECT_FALSE(Shake(pinned->get(), server->get()).ok);
+}
+
+TEST_F(SslContextTest, ARenewedCertificateIsUsedAndABadOneIsNot) {
+  const TlsFiles files = pki_.Issue(v1::IDENTITY_BROKER, "b1");
+  absl::Time now = absl::Now();
+  const auto following =
+      FollowingContext::Create(files, MakeOpenServerContext, [&] { return now; });
+  ASSERT_TRUE(following.ok()) << following.status();
+  const SslContextPointer first = (*following)->Get();
+  pki_.Issue(v1::IDENTITY_BROKER, "b1");
+  EXPECT_EQ((*following)->Get(), first) << "looked at less than a second ago";
+  now += absl::Seconds(1);
+  const SslContextPointer second = (*following)->Get();
+  EXPECT_NE(second, first);
+  ASSERT_TRUE(WriteFileAtomically(files.key, "nonsense", 0600).ok());
+  now += absl::Seconds(1);
+  EXPECT_EQ((*following)->Get(), second);
+  EXPECT_THAT(lines_, Contains(HasSubstr("event=certificate-not-reloaded")));
+}
+
+}  // namespace
+}  // namespace werkplek

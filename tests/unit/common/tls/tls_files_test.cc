@@ -1,0 +1,107 @@
+#include "common/tls/tls_files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "tests/support/pki/test_pki.h"
+
+namespace werkplek {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+class TlsFilesTest : public testing::Test {
+ protected:
+  TestPki pki_;
+  TlsFiles files_ = pki_.Issue(v1::IDENTITY_HOST, "hv-a1");
+};
+
+TEST_F(TlsFilesTest, GoodFilesLoad) {
+  const auto material = LoadTlsFiles(files_, absl::Now());
+  ASSERT_TRUE(material.ok()) << material.status();
+  EXPECT_EQ(PeerLabel(material->own.name), "host/hv-a1");
+  EXPECT_EQ(material->own.sha256.size(), 32u);
+}
+
+TEST_F(TlsFilesTest, AMissingFileIsNamed) {
+  files_.ca = "/nowhere/ca.pem";
+  const absl::Status status = LoadTlsFiles(files_, absl::Now()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Message(status), HasSubstr("/nowhere/ca.pem: cannot open it: No such file"));
+}
+
+TEST_F(TlsFilesTest, AKeyThatOthersCanReadIsRefused) {
+  for (const int mode : {0604, 0644, 0602, 0620, 0777}) {
+    chmod(files_.key.c_str(), mode_t(mode));
+    const absl::Status status = LoadTlsFiles(files_, absl::Now()).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied) << mode;
+    EXPECT_THAT(Message(status), AllOf(HasSubstr(files_.key), HasSubstr("chmod 0600")));
+  }
+  chmod(files_.key.c_str(), 0640);
+  EXPECT_TRUE(LoadTlsFiles(files_, absl::Now()).ok());
+}
+
+TEST_F(TlsFilesTest, AKeyOfAnotherCertificateIsRefused) {
+  files_.key = pki_.Issue(v1::IDENTITY_HOST, "hv-a2").key;
+  EXPECT_THAT(Message(LoadTlsFiles(files_, absl::Now()).status()),
+              HasSubstr("hv-a2.key: does not belong to the certificate in "));
+}
+
+TEST_F(TlsFilesTest, AnotherAuthorityIsRefused) {
+  TestPki other;
+  files_.ca = other.authority_files().certificate;
+  EXPECT_THAT(Message(LoadTlsFiles(files_, absl::Now()).status()),
+              HasSubstr("not issued by the authority in " + files_.ca));
+}
+
+TEST_F(TlsFilesTest, ExpiredAndNotYetValidTellBothTimes) {
+  const absl::Time late = absl::Now() + absl::Hours(2);
+  EXPECT_THAT(Message(LoadTlsFiles(files_, late).status()),
+              AllOf(HasSubstr("expired"), HasSubstr(FormatUtc(late))));
+  const absl::Time early = absl::Now() - absl::Hours(2);
+  EXPECT_THAT(Message(LoadTlsFiles(files_, early).status()),
+              AllOf(HasSubstr("not valid yet"), HasSubstr(FormatUtc(early))));
+}
+
+TEST_F(TlsFilesTest, FoldersAndGiantsAreRefused) {
+  EXPECT_THAT(Message(ReadWholeFile(pki_.folder(), 10).status()), HasSubstr("not a regular file"));
+  const std::string big = pki_.folder() + "/big";
+  ASSERT_TRUE(WriteFileAtomically(big, std::string(11, 'x'), 0600).ok());
+  EXPECT_EQ(ReadWholeFile(big, 10).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(TlsFilesTest, AWriteHasItsModeAndLeavesNothingElse) {
+  const std::string folder = pki_.folder() + "/w";
+  std::filesystem::create_directory(folder);
+  ASSERT_TRUE(WriteFileAtomically(folder + "/f", "one", 0600).ok());
+  ASSERT_TRUE(WriteFileAtomically(folder + "/f", "two", 0640).ok());
+  struct stat status {};
+  ASSERT_EQ(stat((folder + "/f").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, mode_t(0640));
+  EXPECT_EQ(*ReadWholeFile(folder + "/f", 10), "two");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+  EXPECT_FALSE(WriteFileAtomically(folder + "/no/f", "x", 0600).ok());
+}
+
+TEST_F(TlsFilesTest, AChangeIsToldOnce) {
+  TlsFilesWatch watch(files_);
+  EXPECT_FALSE(watch.Changed());
+  pki_.Issue(v1::IDENTITY_HOST, "hv-a1");
+  EXPECT_TRUE(watch.Changed());
+  EXPECT_FALSE(watch.Changed());
+  unlink(files_.key.c_str());
+  EXPECT_FALSE(watch.Changed()) << "a renewal under way";
+  pki_.Issue(v1::IDENTITY_HOST, "hv-a1");
+  EXPECT_TRUE(watch.Changed());
+}
+
+}  // namespace
+}  // namespace werkplek
