@@ -1,0 +1,366 @@
+#include "broker/store/sqlite_store.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "broker/store/sqlite_schema.h"
+#include "broker/store/store_rules.h"
+#include "common/base/crypto.h"
+#include "common/base/status_macros.h"
+
+namespace werkplek {
+namespace {
+
+// Commits that share one transaction at most; bounds the wait of the first.
+constexpr size_t kMaxGroup = 1024;
+constexpr absl::string_view kEpochName = "epoch";
+
+// Guards a row against flipped bits: the first 8 bytes of a SHA-256 over its parts.
+std::string RowDigest(absl::string_view kind, absl::string_view key, absl::string_view value) {
+  return Sha256(absl::StrCat(kind.size(), ":", kind, key.size(), ":", key, value)).substr(0, 8);
+}
+
+absl::StatusOr<int> LockStore(const std::string& path) {
+  const std::string name = path + ".lock";
+  const int fd = open(name.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open the lock file ", name));
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  close(fd);
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " is open in another broker. Stop that one, or give this one a store of its own."));
+}
+
+// The path with links resolved, so that one file has one lock.
+absl::StatusOr<std::string> RealPath(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
+  if (error) return absl::NotFoundError(absl::StrCat(path, ": ", error.message()));
+  return real.string();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
+                                                               Executor* executor) {
+  ASSIGN_OR_RETURN(const std::string real, RealPath(path));
+  ASSIGN_OR_RETURN(const int lock, LockStore(real));
+  absl::Cleanup unlock = [lock] { close(lock); };
+  const uint32_t newest = SqliteMigrations().back().number;
+  if (!std::filesystem::exists(real)) RETURN_IF_ERROR(CreateSqliteFile(real, SqliteMigrations()));
+  RETURN_IF_ERROR(CheckSqliteHeader(real, newest));
+  ASSIGN_OR_RETURN(SqliteDatabase database, SqliteDatabase::Open(real));
+  RETURN_IF_ERROR(CheckSqliteContent(database, real, newest));
+  std::move(unlock).Cancel();
+  auto store =
+      std::unique_ptr<SqliteStore>(new SqliteStore(real, lock, std::move(database), executor));
+  if (absl::Status status = store->Prepare(); !status.ok()) return store->Named(status);
+  store->writer_ = std::thread([raw = store.get()] { raw->Run(); });
+  pthread_setname_np(store->writer_.native_handle(), "store");
+  return store;
+}
+
+SqliteStore::SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor)
+    : path_(std::move(path)), lock_(lock), executor_(executor), database_(std::move(database)) {}
+
+SqliteStore::~SqliteStore() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.Signal();
+  }
+  if (writer_.joinable()) writer_.join();
+  // The connection goes before the lock: nobody else may come in between.
+  statements_ = Statements();
+  { SqliteDatabase closing = std::move(database_); }
+  close(lock_);
+}
+
+absl::Status SqliteStore::Prepare() {
+  // Records are checked before the first write, so that a damaged file stays as it is.
+  ASSIGN_OR_RETURN(statements_.read_all,
+                   database_.Prepare("SELECT kind, key, value, digest FROM record"));
+  RETURN_IF_ERROR(ReadRecords([](v1::Change&) { return true; }));
+  ASSIGN_OR_RETURN(statements_.read_meta,
+                   database_.Prepare("SELECT value, digest FROM meta WHERE name = ?1"));
+  RETURN_IF_ERROR(ReadEpoch().status());
+
+  database_.KeepTidy();
+  RETURN_IF_ERROR(MigrateSqlite(database_, SqliteMigrations()));
+  ASSIGN_OR_RETURN(const std::string mode, database_.Query("PRAGMA journal_mode = WAL"));
+  if (mode != "wal") return absl::FailedPreconditionError("no write-ahead log on this file system");
+  for (absl::string_view pragma :
+       {"PRAGMA synchronous = FULL", "PRAGMA cell_size_check = ON", "PRAGMA temp_store = MEMORY"}) {
+    RETURN_IF_ERROR(database_.Run(pragma));
+  }
+  ASSIGN_OR_RETURN(statements_.write_meta,
+                   database_.Prepare("INSERT INTO meta (name, value, digest) VALUES (?1, ?2, ?3) "
+                                     "ON CONFLICT (name) DO UPDATE SET value = ?2, digest = ?3"));
+  ASSIGN_OR_RETURN(
+      statements_.put,
+      database_.Prepare("INSERT INTO record (kind, key, value, digest) VALUES (?1, ?2, ?3, ?4) "
+                        "ON CONFLICT (kind, key) DO UPDATE SET value = ?3, digest = ?4"));
+  ASSIGN_OR_RETURN(statements_.erase,
+                   database_.Prepare("DELETE FROM record WHERE kind = ?1 AND key = ?2"));
+  ASSIGN_OR_RETURN(statements_.append,
+                   database_.Prepare("INSERT INTO audit (sequence, value, digest) "
+                                     "VALUES (?1, ?2, ?3) ON CONFLICT (sequence) DO NOTHING "
+                                     "RETURNING sequence"));
+  ASSIGN_OR_RETURN(statements_.read_audit,
+                   database_.Prepare("SELECT sequence, value, digest FROM audit "
+                                     "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"));
+  ASSIGN_OR_RETURN(statements_.last_audit,
+                   database_.Prepare("SELECT coalesce(max(sequence), 0) FROM audit"));
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::Named(const absl::Status& status) const {
+  if (status.ok() || absl::StartsWith(status.message(), path_)) return status;
+  return absl::Status(status.code(), absl::StrCat(path_, ": ", status.message()));
+}
+
+absl::Status SqliteStore::DamagedRow(absl::string_view kind, absl::string_view key) const {
+  return absl::DataLossError(
+      absl::StrCat(path_, " is damaged: the digest of record '", key, "' of table '", kind,
+                   "' does not fit. It was left as it is. Restore the newest backup."));
+}
+
+void SqliteStore::Enqueue(Job job) {
+  MutexLock lock(mutex_);
+  queue_.push_back(std::move(job));
+  changed_.Signal();
+}
+
+void SqliteStore::ClaimEpoch(absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) {
+  Enqueue(OtherJob([this, done = std::move(done)]() mutable {
+    executor_->Post([epoch = ClaimNow(), done = std::move(done)]() mutable { done(epoch); });
+  }));
+}
+
+void SqliteStore::Load(uint64_t epoch, absl::AnyInvocable<void(absl::StatusOr<Fleet>)> done) {
+  Enqueue(OtherJob([this, epoch, done = std::move(done)]() mutable {
+    executor_->Post(
+        [fleet = LoadNow(epoch), done = std::move(done)]() mutable { done(std::move(fleet)); });
+  }));
+}
+
+void SqliteStore::Commit(uint64_t epoch, ChangeSet changes,
+                         absl::AnyInvocable<void(absl::Status)> done) {
+  Enqueue(CommitJob{epoch, std::move(changes), std::move(done), absl::OkStatus()});
+}
+
+void SqliteStore::ReadAudit(
+    uint64_t after, uint32_t limit,
+    absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AuditRecord>>)> done) {
+  Enqueue(OtherJob([this, after, limit, done = std::move(done)]() mutable {
+    executor_->Post([records = ReadAuditNow(after, limit), done = std::move(done)]() mutable {
+      done(std::move(records));
+    });
+  }));
+}
+
+void SqliteStore::Run() {
+  for (;;) {
+    std::vector<CommitJob> group;
+    OtherJob other;
+    {
+      MutexLock lock(mutex_);
+      while (queue_.empty() && !stopping_) changed_.Wait(mutex_);
+      if (queue_.empty()) return;
+      while (!queue_.empty() && group.size() < kMaxGroup &&
+             std::holds_alternative<CommitJob>(queue_.front())) {
+        group.push_back(std::get<CommitJob>(std::move(queue_.front())));
+        queue_.pop_front();
+      }
+      if (group.empty()) {
+        other = std::get<OtherJob>(std::move(queue_.front()));
+        queue_.pop_front();
+      }
+    }
+    if (group.empty()) {
+      other();
+    } else {
+      CommitGroup(std::move(group));
+    }
+  }
+}
+
+void SqliteStore::CommitGroup(std::vector<CommitJob> group) {
+  if (TryTransaction(group) || group.size() == 1) {
+    for (CommitJob& job : group) {
+      executor_->Post(
+          [status = Named(job.outcome), done = std::move(job.done)]() mutable { done(status); });
+    }
+    return;
+  }
+  // There was no room for all of them together: each gets its own chance, still in order.
+  for (CommitJob& job : group) {
+    std::vector<CommitJob> alone;
+    alone.push_back(std::move(job));
+    CommitGroup(std::move(alone));
+  }
+}
+
+bool SqliteStore::TryTransaction(std::vector<CommitJob>& group) {
+  const auto fail_all = [&group](const absl::Status& status) {
+    for (CommitJob& job : group) job.outcome = status;
+    return false;
+  };
+  if (absl::Status begun = database_.Run("BEGIN IMMEDIATE"); !begun.ok()) return fail_all(begun);
+  absl::Cleanup rollback = [this] {
+    if (database_.InTransaction()) database_.Run("ROLLBACK").IgnoreError();
+  };
+  absl::StatusOr<uint64_t> newest = ReadEpoch();
+  if (!newest.ok()) return fail_all(newest.status());
+  for (CommitJob& job : group) {
+    if (absl::Status s = database_.Run("SAVEPOINT job"); !s.ok()) return fail_all(s);
+    job.outcome = ApplyJob(job, *newest);
+    if (!database_.InTransaction()) return fail_all(job.outcome);
+    if (absl::IsResourceExhausted(job.outcome) && group.size() > 1) return false;
+    if (!job.outcome.ok()) {
+      if (absl::Status s = database_.Run("ROLLBACK TO job"); !s.ok()) return fail_all(s);
+    }
+    if (absl::Status s = database_.Run("RELEASE job"); !s.ok()) return fail_all(s);
+  }
+  absl::Status committed = database_.Run("COMMIT");
+  if (committed.ok()) return true;
+  // No room and locked: the log's last frame was never written whole. Everything else (a sync that
+  // failed) leaves it open whether the log survives a crash.
+  if (absl::IsResourceExhausted(committed) || absl::IsUnavailable(committed)) {
+    return fail_all(committed);
+  }
+  for (CommitJob& job : group) {
+    if (job.outcome.ok()) job.outcome = absl::UnknownError(committed.message());
+  }
+  return true;
+}
+
+absl::Status SqliteStore::ApplyJob(const CommitJob& job, uint64_t& newest) {
+  RETURN_IF_ERROR(CheckChanges(job.changes));
+  RETURN_IF_ERROR(CheckEpoch(job.epoch, newest));
+  for (const v1::Change& change : job.changes) RETURN_IF_ERROR(ApplyChangeRow(change));
+  if (job.epoch != newest) RETURN_IF_ERROR(WriteEpoch(job.epoch));
+  newest = job.epoch;
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::ApplyChangeRow(const v1::Change& change) {
+  if (change.table() == std::string(kAuditTable)) {
+    ASSIGN_OR_RETURN(const uint64_t sequence, AuditSequence(change.key()));
+    statements_.append.BindInteger(1, static_cast<int64_t>(sequence))
+        .BindBlob(2, change.value())
+        .BindBlob(3, RowDigest(kAuditTable, absl::StrCat(sequence), change.value()));
+    ASSIGN_OR_RETURN(const bool appended, statements_.append.Step());
+    statements_.append.Reset();
+    if (appended) return absl::OkStatus();
+    return absl::AlreadyExistsError(absl::StrCat("audit record ", sequence, " is there already"));
+  }
+  if (!change.has_value()) {
+    return statements_.erase.BindText(1, change.table()).BindText(2, change.key()).Run();
+  }
+  return statements_.put.BindText(1, change.table())
+      .BindText(2, change.key())
+      .BindBlob(3, change.value())
+      .BindBlob(4, RowDigest(change.table(), change.key(), change.value()))
+      .Run();
+}
+
+absl::StatusOr<uint64_t> SqliteStore::ReadEpoch() {
+  statements_.read_meta.BindText(1, kEpochName);
+  ASSIGN_OR_RETURN(const bool found, statements_.read_meta.Step());
+  if (!found) return uint64_t{0};
+  const int64_t value = statements_.read_meta.Integer(0);
+  const std::string digest = statements_.read_meta.Bytes(1);
+  statements_.read_meta.Reset();
+  if (value < 0 || digest != RowDigest("meta", kEpochName, absl::StrCat(value))) {
+    return DamagedRow("meta", kEpochName);
+  }
+  return static_cast<uint64_t>(value);
+}
+
+absl::Status SqliteStore::WriteEpoch(uint64_t epoch) {
+  return statements_.write_meta.BindText(1, kEpochName)
+      .BindInteger(2, static_cast<int64_t>(epoch))
+      .BindBlob(3, RowDigest("meta", kEpochName, absl::StrCat(epoch)))
+      .Run();
+}
+
+absl::StatusOr<uint64_t> SqliteStore::ClaimNow() {
+  if (absl::Status begun = database_.Run("BEGIN IMMEDIATE"); !begun.ok()) return Named(begun);
+  absl::Cleanup rollback = [this] {
+    if (database_.InTransaction()) database_.Run("ROLLBACK").IgnoreError();
+  };
+  absl::StatusOr<uint64_t> newest = ReadEpoch();
+  if (!newest.ok()) return Named(newest.status());
+  if (absl::Status s = WriteEpoch(*newest + 1); !s.ok()) return Named(s);
+  if (absl::Status s = database_.Run("COMMIT"); !s.ok()) return Named(s);
+  return *newest + 1;
+}
+
+absl::Status SqliteStore::ReadRecords(absl::AnyInvocable<bool(v1::Change&)> take) {
+  SqliteStatement& rows = statements_.read_all;
+  absl::Cleanup reset = [&rows] { rows.Reset(); };
+  v1::Change change;
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    change.set_table(rows.Bytes(0));
+    change.set_key(rows.Bytes(1));
+    change.set_value(rows.Bytes(2));
+    if (rows.Bytes(3) != RowDigest(change.table(), change.key(), change.value())) {
+      return DamagedRow(change.table(), change.key());
+    }
+    if (!take(change)) return UnreadableRecord(change.table(), change.key());
+  }
+}
+
+absl::StatusOr<Fleet> SqliteStore::LoadNow(uint64_t epoch) {
+  if (absl::Status begun = database_.Run("BEGIN IMMEDIATE"); !begun.ok()) return Named(begun);
+  absl::Cleanup rollback = [this] {
+    if (database_.InTransaction()) database_.Run("ROLLBACK").IgnoreError();
+  };
+  Fleet fleet;
+  const absl::Status read = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const uint64_t newest, ReadEpoch());
+    RETURN_IF_ERROR(CheckEpoch(epoch, newest));
+    if (epoch != newest) RETURN_IF_ERROR(WriteEpoch(epoch));
+    RETURN_IF_ERROR(
+        ReadRecords([&fleet](v1::Change& change) { return ApplyChange(change, fleet); }));
+    RETURN_IF_ERROR(statements_.last_audit.Step().status());
+    fleet.audit_sequence = static_cast<uint64_t>(statements_.last_audit.Integer(0));
+    statements_.last_audit.Reset();
+    return database_.Run("COMMIT");
+  }();
+  if (!read.ok()) return Named(read);
+  return fleet;
+}
+
+absl::StatusOr<std::vector<v1::AuditRecord>> SqliteStore::ReadAuditNow(uint64_t after,
+                                                                       uint32_t limit) {
+  std::vector<v1::AuditRecord> records;
+  SqliteStatement& rows = statements_.read_audit;
+  rows.BindInteger(1, static_cast<int64_t>(std::min<uint64_t>(after, INT64_MAX)))
+      .BindInteger(2, std::min(limit, kMaxAuditPage));
+  absl::Cleanup reset = [&rows] { rows.Reset(); };
+  for (;;) {
+    absl::StatusOr<bool> row = rows.Step();
+    if (!row.ok()) return Named(row.status());
+    if (!*row) return records;
+    const std::string key = absl::StrCat(rows.Integer(0));
+    const std::string value = rows.Bytes(1);
+    if (rows.Bytes(2) != RowDigest(kAuditTable, key, value)) return DamagedRow(kAuditTable, key);
+    if (!records.emplace_back().ParseFromString(value)) {
+      return UnreadableRecord(std::string(kAuditTable), key);
+    }
+  }
+}
+
+}  // namespace werkplek
