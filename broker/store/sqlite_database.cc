@@ -1,6 +1,5 @@
 #include "broker/store/sqlite_database.h"
 
-#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,10 +8,10 @@
 namespace werkplek {
 namespace {
 
-bool NoRoom(int code, int system_errno) {
-  if (code == SQLITE_FULL) return true;
-  return code == SQLITE_IOERR &&
-         (system_errno == ENOSPC || system_errno == EFBIG || system_errno == EDQUOT);
+// A write that failed, for want of room or for another reason: the log's commit frame is written
+// last and is void unless it is whole, so nothing of the transaction will ever be seen.
+bool NothingWritten(int code, int extended) {
+  return code == SQLITE_FULL || extended == SQLITE_IOERR_WRITE;
 }
 
 }  // namespace
@@ -22,7 +21,10 @@ absl::Status SqliteError(sqlite3* handle) {
   const std::string message = absl::StrCat("SQLite: ", sqlite3_errmsg(handle), " (code ",
                                            sqlite3_extended_errcode(handle), ")");
   if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) return absl::DataLossError(message);
-  if (NoRoom(code, sqlite3_system_errno(handle))) return absl::ResourceExhaustedError(message);
+  if (NothingWritten(code, sqlite3_extended_errcode(handle))) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the file cannot grow; make room on its disk. ", message));
+  }
   if (code == SQLITE_BUSY || code == SQLITE_LOCKED) return absl::UnavailableError(message);
   return absl::InternalError(message);
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -126,7 +127,8 @@ absl::Status CheckSqliteHeader(const std::string& path, uint32_t newest) {
   if (!file.is_open()) return absl::PermissionDeniedError("cannot read " + path);
   file.read(header.data(), kHeaderBytes);
   if (static_cast<size_t>(file.gcount()) < kHeaderBytes) {
-    if (facts.st_size > 0 && header.compare(0, 6, kMagic.data(), 6) != 0) return NotOurs(path);
+    const size_t known = std::min<size_t>(facts.st_size, kMagic.size());
+    if (header.substr(0, known) != kMagic.substr(0, known)) return NotOurs(path);
     return Damaged(path, absl::StrCat("it ends at byte ", facts.st_size, " of its header"));
   }
   if (absl::string_view(header).substr(0, kMagic.size()) != kMagic) return NotOurs(path);

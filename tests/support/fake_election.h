@@ -1,0 +1,79 @@
+// The fake Election: leads when the test says so, and tells late when the test says so.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "broker/node/ports.h"
+
+namespace werkplek {
+
+// Callbacks run on the executor, `news_delay` after what they tell of. One thread.
+class FakeElection : public Election {
+ public:
+  explicit FakeElection(Executor* executor) : state_(std::make_shared<State>()) {
+    state_->executor = executor;
+  }
+  ~FakeElection() override { FakeElection::Stop(); }
+
+  void Start(absl::AnyInvocable<void(uint64_t epoch)> elected,
+             absl::AnyInvocable<void()> lost) override {
+    state_->elected = std::move(elected);
+    state_->lost = std::move(lost);
+    state_->running = true;
+    if (state_->wins) Win(state_);
+  }
+  void StepDown() override {
+    Lose();
+    if (state_->wins) Win(state_);
+  }
+  void Stop() override {
+    state_->running = false;
+    state_->leads = false;
+  }
+
+  // Whether campaigns are won from now on; a leader that may not win any more is told that it lost.
+  void SetWins(bool wins) {
+    state_->wins = wins;
+    if (!wins) Lose();
+    if (wins && !state_->leads) Win(state_);
+  }
+  // How late this broker hears what became of it.
+  void SetNewsDelay(absl::Duration delay) { state_->news_delay = delay; }
+  // The epoch of the next victory is higher than `epoch`: another broker led in between.
+  void Surpass(uint64_t epoch) { state_->last_epoch = std::max(state_->last_epoch, epoch); }
+  uint64_t last_epoch() const { return state_->last_epoch; }
+
+ private:
+  struct State {
+    Executor* executor = nullptr;
+    absl::AnyInvocable<void(uint64_t)> elected;
+    absl::AnyInvocable<void()> lost;
+    bool running = false;
+    bool leads = false;
+    bool wins = true;
+    uint64_t last_epoch = 0;
+    absl::Duration news_delay;
+  };
+
+  void Lose() {
+    if (!state_->leads) return;
+    state_->leads = false;
+    state_->executor->PostAfter(state_->news_delay, [state = state_] {
+      if (state->running) state->lost();
+    });
+  }
+  static void Win(const std::shared_ptr<State>& state) {
+    if (!state->running || state->leads) return;
+    state->leads = true;
+    state->executor->PostAfter(state->news_delay, [state, epoch = ++state->last_epoch] {
+      if (state->running) state->elected(epoch);
+    });
+  }
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace werkplek
