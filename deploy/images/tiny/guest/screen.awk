@@ -6,7 +6,7 @@
 #   rows 23-25   the strip: the same facts for programs. Each cell is one of the 16 console
 #                colours, a nibble; two make a byte, high nibble first. Byte 0 is the count n of
 #                bytes that follow the second; byte 1 their sum modulo 256; then
-#                "DESKTOP TAB SESSION TAB USER TAB MARKER" in UTF-8.
+#                "DESKTOP TAB STATE TAB USER TAB MARKER" in UTF-8.
 function font(   i, n, part, glyphs) {
   glyphs = "A0e11111f111111 B1e11111e11111e C0e11101010110e D1e11111111111e E1f10101e10101f " \
     "F1f10101e101010 G0e11101711110f H1111111f111111 I0e04040404040e J0702020202120c " \
@@ -80,17 +80,17 @@ BEGIN {
   printf "\033[36m"
   half(substr(big, 1, 13), 3)
   half(substr(big, 14, 13), 7)
-  printf session == "active" ? "\033[92m" : "\033[90m"
+  printf state == "session" ? "\033[92m" : "\033[90m"
   whole(substr(user == "" ? "FREE" : toupper(user), 1, 13), 11)
   printf "\033[0m"
   at(19)
-  if (session == "active")
+  if (state == "session")
     printf " Session of %s (%s).  Type: write TEXT, logout", user, name
-  else if (session == "logged-out") printf " %s has logged out.", user
+  else if (state == "logged-out") printf " %s has logged out.", user
   else printf " Nobody is here."
   at(20)
   if (marker != "") printf " On the disk: %s", marker
-  strip(desktop "\t" session "\t" user "\t" marker, 23)
+  strip(desktop "\t" state "\t" user "\t" marker, 23)
   printf "\033[0m"
   at(21); printf " > "
 }
