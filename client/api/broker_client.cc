@@ -1,0 +1,120 @@
+#include "client/api/broker_client.h"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace werkplek {
+namespace {
+
+// A broker that asks for more is not believed.
+constexpr absl::Duration kMaxRetryAfter = absl::Minutes(10);
+
+absl::Status ToAbsl(const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
+}
+
+std::optional<absl::Duration> RetryAfter(const grpc::ClientContext& context) {
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto found = trailers.find("retry-after-ms");
+  if (found == trailers.end()) return std::nullopt;
+  int64_t ms = 0;
+  if (!absl::SimpleAtoi(absl::string_view(found->second.data(), found->second.size()), &ms)) {
+    return std::nullopt;
+  }
+  if (ms < 0) return std::nullopt;
+  return std::min(absl::Milliseconds(ms), kMaxRetryAfter);
+}
+
+// gRPC's own words for "the connection could not be made or broke", without its preamble. Empty:
+// the status is the broker's.
+std::string TransportFailure(const absl::Status& status) {
+  absl::string_view message = status.message();
+  if (status.code() != absl::StatusCode::kUnavailable) return "";
+  if (absl::ConsumePrefix(&message, "failed to connect to all addresses; last error: ")) {
+    // "UNKNOWN: ipv4:127.0.0.1:7443: Failed to connect to remote host: Connection refused"
+    const size_t last = message.rfind(": ");
+    if (absl::StrContains(message, "Failed to connect to remote host") &&
+        last != absl::string_view::npos) {
+      message.remove_prefix(last + 2);
+    }
+    return std::string(message);
+  }
+  for (absl::string_view own :
+       {"Socket closed", "Connection reset by peer", "recvmsg", "Broken", "GOAWAY",
+        "Endpoint read failed", "empty address list", "DNS resolution failed", "keepalive"}) {
+    if (absl::StrContains(message, own)) return std::string(message);
+  }
+  return "";
+}
+
+}  // namespace
+
+RetryPorts RetryPorts::Real() {
+  return {
+      .monotonic =
+          [] { return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch()); },
+      .sleep = [](absl::Duration delay) { absl::SleepFor(delay); },
+      .chance =
+          [] {
+            const std::string bytes = RandomBytes(2);
+            return ((static_cast<uint8_t>(bytes[0]) << 8) | static_cast<uint8_t>(bytes[1])) /
+                   65536.0;
+          },
+  };
+}
+
+std::string NewRequestId() { return HexEncode(RandomBytes(16)); }
+
+BrokerClient::BrokerClient(std::vector<BrokerEndpoint> endpoints, RetryPolicy policy,
+                           RetryPorts ports)
+    : endpoints_(std::move(endpoints)),
+      policy_(policy),
+      ports_(std::move(ports)),
+      unreachable_(endpoints_.size()) {}
+
+absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
+  RetryPlan plan(policy_, endpoints_.size());
+  absl::Duration start = ports_.monotonic();
+  unreachable_.assign(endpoints_.size(), "");
+  const Progress progress = [&] {
+    plan.Reset();
+    start = ports_.monotonic();
+  };
+  while (true) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+    if (!access_token_.empty()) {
+      context.AddMetadata("authorization", absl::StrCat("Bearer ", access_token_.Reveal()));
+    }
+    const absl::Status status = ToAbsl(attempt(endpoints_[current_], context, progress));
+    if (status.ok()) return status;
+    unreachable_[current_] = TransportFailure(status);
+    const RetryPlan::Step step =
+        plan.After(status.code(), RetryAfter(context), ports_.monotonic() - start, ports_.chance());
+    if (!step.retry) return Conclude(status);
+    if (on_retry_) on_retry_(endpoints_[current_].address, status, step.delay);
+    if (step.next_broker) current_ = (current_ + 1) % endpoints_.size();
+    if (step.delay > absl::ZeroDuration()) ports_.sleep(step.delay);
+  }
+}
+
+absl::Status BrokerClient::Conclude(const absl::Status& last) const {
+  if (TransportFailure(last).empty()) return last;
+  std::string reasons;
+  for (size_t i = 0; i < endpoints_.size(); ++i) {
+    if (unreachable_[i].empty()) continue;
+    absl::StrAppend(&reasons, reasons.empty() ? "" : "; ", endpoints_[i].address, ": ",
+                    unreachable_[i]);
+  }
+  return absl::UnavailableError(absl::StrCat("no broker answers (", reasons, ")"));
+}
+
+}  // namespace werkplek

@@ -1,0 +1,46 @@
+// The configuration of both client programs: where the brokers are, and who this machine is.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/api/broker_client.h"
+#include "common/tls/tls_files.h"
+
+namespace werkplek {
+
+// As in docs/operating/werkplek.md.
+struct ClientConfig {
+  // The file that it was read from.
+  std::string path;
+  // "ADDRESS:PORT", tried in this order; at least one.
+  std::vector<std::string> brokers;
+  TlsFiles tls;
+  // "nl", "en"; empty: as the environment says.
+  std::string language;
+  // The program that shows a SPICE or VNC URL.
+  std::string viewer = "remote-viewer";
+};
+
+// The first that is there of `given` (when not empty, it alone), ~/.config/werkplek/NAME (or under
+// $XDG_CONFIG_HOME) and /etc/werkplek/`system_name`. NOT_FOUND (LocalProblem) says what to write.
+absl::StatusOr<std::string> FindClientConfig(absl::string_view given,
+                                             absl::string_view own_name = "config.yaml",
+                                             absl::string_view system_name = "client.yaml");
+
+// Errors are LocalProblems, with file and line.
+absl::StatusOr<ClientConfig> LoadClientConfig(const std::string& path);
+absl::StatusOr<ClientConfig> ParseClientConfig(const std::string& path, const std::string& text);
+
+// Channels to all brokers, mutually authenticated; a broker must show the certificate of
+// `werkplek://broker/...` by the configured authority. Nothing is connected yet.
+absl::StatusOr<std::vector<BrokerEndpoint>> OpenBrokers(const ClientConfig& config);
+
+// `~/.config/werkplek`, or under $XDG_CONFIG_HOME; empty when neither is known.
+std::string OwnConfigDirectory();
+
+}  // namespace werkplek

@@ -1,0 +1,48 @@
+// Questions to the person at the terminal, and what the terminal can show.
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/base/crypto.h"
+
+namespace werkplek {
+
+// Reads answers from `input` (a descriptor, not owned) and writes questions to `questions`; so
+// standard output stays clean for results. Not thread-safe.
+class Terminal {
+ public:
+  Terminal(int input, std::ostream& questions, int output = 1)
+      : input_(input), output_(output), questions_(questions) {}
+
+  // Whether a person can be asked.
+  bool CanAsk() const;
+  // Whether results go to a terminal.
+  bool ShowsResults() const;
+  // Columns of the terminal that results go to; 0: they do not go to a terminal.
+  int Width() const;
+
+  // One line, without its newline. CANCELLED: the input ended, or was interrupted.
+  absl::StatusOr<std::string> Ask(absl::string_view question);
+  // As Ask, but nothing that is typed is shown. When the input is no terminal, reads its next line
+  // without asking. At most 1024 bytes.
+  absl::StatusOr<Secret> AskHidden(absl::string_view question);
+  // True only for an answer that begins with y or j. FAILED_PRECONDITION: there is nobody to ask.
+  absl::StatusOr<bool> Confirm(absl::string_view question);
+
+ private:
+  // -1: the input ended.
+  int ReadByte();
+  absl::StatusOr<Secret> ReadHiddenLine();
+
+  const int input_;
+  const int output_;
+  std::ostream& questions_;
+};
+
+// `text` without what could steer a terminal: control bytes become "?".
+std::string Printable(absl::string_view text);
+
+}  // namespace werkplek

@@ -1,0 +1,21 @@
+// Resources in YAML files: what `-o yaml` prints, and what people write by hand.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "werkplek/v1/resources.pb.h"
+
+namespace werkplek {
+
+// Takes one resource, a list of them, `resources: [...]`, and several documents (`---`).
+// INVALID_ARGUMENT (a UsageProblem) names file, line and field, and what to do. Pure.
+absl::StatusOr<std::vector<v1::Resource>> ParseResources(const std::string& text,
+                                                         absl::string_view file);
+
+// Reads `path` ("-": standard input), at most 4 MiB.
+absl::StatusOr<std::vector<v1::Resource>> ReadResourceFile(const std::string& path);
+
+}  // namespace werkplek

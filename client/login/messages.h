@@ -1,0 +1,146 @@
+// Everything that `werkplek` says, in Dutch and English. Pure.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace werkplek {
+
+enum class Language { kEnglish, kDutch };
+
+// "nl", "nl_NL.UTF-8" and the like are Dutch; everything else English.
+Language ParseLanguage(absl::string_view name);
+// "nl" or "en".
+absl::string_view LanguageCode(Language language);
+
+enum class Message {
+  // Help.
+  kAbout,
+  kHelpFooter,
+  kHelpUsage,
+  kHelpOptions,
+  kHelpSubcommands,
+  kHelpHelp,
+  kHelpVersion,
+  kHelpConfig,
+  kHelpLanguage,
+  kHelpOutput,
+  kHelpSignIn,
+  kHelpUser,
+  kHelpList,
+  kHelpConnect,
+  kHelpPool,
+  kHelpSpice,
+  kHelpVnc,
+  kHelpScreenshot,
+  kHelpNoViewer,
+  kHelpDisconnect,
+  kHelpOwnPool,
+  kHelpEnd,
+  kHelpYes,
+  kHelpSignOut,
+  kHelpStatus,
+  kHelpJoin,
+  kHelpJoinUrl,
+  kHelpJoinCode,
+  kHelpJoinCa,
+  kHelpCompletion,
+  // Sign-in.
+  kAskUser,
+  kAskPassword,
+  kAskCode,
+  kUserMissing,
+  kSignedIn,
+  kSignedInIdle,
+  kNotice,
+  kSignedOut,
+  kSignInFailed,
+  kSignInFirst,
+  // Lists.
+  kNoPools,
+  kColumnPool,
+  kColumnDescription,
+  kColumnSession,
+  kColumnAvailable,
+  kYes,
+  kNo,
+  kNone,
+  kSessionPending,
+  kSessionReady,
+  kSessionActive,
+  kSessionDisconnected,
+  kSessionEnding,
+  kSessionEnded,
+  // Connecting.
+  kConnecting,
+  kQueued,
+  kStarting,
+  kPreparing,
+  kOpening,
+  kResumed,
+  kRetrying,
+  kRefused,
+  kRefusedHelp,
+  kRuleNoEntitlement,
+  kRulePoolFull,
+  kRuleQueueFull,
+  kRuleDeadline,
+  kRulePoolDraining,
+  kRulePoolMaintenance,
+  kRulePoolBroken,
+  kRuleOther,
+  kSocketReady,
+  kPortReady,
+  kViewerMissing,
+  kViewerFailed,
+  kDisplayClosed,
+  kDisplayFailed,
+  kScreenshotSaved,
+  kStillYours,
+  kStreamEnded,
+  // Disconnect and end.
+  kDisconnected,
+  kNoSession,
+  kNoSessionIn,
+  kSeveralSessions,
+  kConfirmEnd,
+  kKept,
+  kEnded,
+  // Join and status.
+  kJoined,
+  kJoinWrote,
+  kStatusBrokers,
+  kStatusAnswers,
+  kStatusSilent,
+  kStatusMachine,
+  kStatusSignIn,
+  kStatusNotSignedIn,
+  kStatusUntil,
+  // Failures.
+  kError,
+  kUsage,
+  kUnavailable,
+  kTryAgain,
+  kLast,  // Not a message.
+};
+
+// What stands for `{name}` in a message.
+using MessageArgument = std::pair<absl::string_view, std::string>;
+
+// The message with its placeholders filled in.
+std::string Say(Language language, Message message,
+                std::initializer_list<MessageArgument> arguments = {});
+
+// The table, for its test.
+struct MessageRow {
+  Message message;
+  absl::string_view english;
+  absl::string_view dutch;
+};
+absl::Span<const MessageRow> AllMessages();
+
+}  // namespace werkplek
