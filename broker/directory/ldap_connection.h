@@ -1,0 +1,86 @@
+// One TLS connection to an LDAP server (libldap). Open blocks; nothing else does. One thread at a
+// time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "broker/directory/bind_verdict.h"
+#include "broker/directory/directory_settings.h"
+#include "broker/directory/ldap_options.h"
+
+namespace werkplek {
+
+// Never both: a failed bind leaves a connection anonymous (RFC 4513 section 4), and a search on a
+// connection that a person was bound on would run with that person's rights.
+enum class ConnectionUse { kSearch, kBind };
+
+struct LdapEntry {
+  std::string dn;
+  std::vector<std::pair<std::string, std::vector<std::string>>> attributes;
+
+  // nullptr: the entry has no such attribute. Names are compared without case.
+  const std::vector<std::string>* Values(absl::string_view attribute) const;
+};
+
+struct LdapMessage {
+  enum class Kind { kEntry, kSearchDone, kBindDone, kOther };
+  int id = 0;
+  Kind kind = Kind::kOther;
+  // kEntry.
+  LdapEntry entry;
+  // kSearchDone, kBindDone.
+  BindReply reply;
+};
+
+struct LdapSearch {
+  std::string base;
+  std::string filter;
+  std::vector<std::string> attributes;
+  int size_limit = 0;
+};
+
+class LdapConnection {
+ public:
+  // Connects, demands TLS with a certificate of the configured authority that names the host, and
+  // on a kSearch connection binds as the service account. UNAVAILABLE with the reason.
+  static absl::StatusOr<std::unique_ptr<LdapConnection>> Open(const DirectorySettings& settings,
+                                                              const std::string& server,
+                                                              ConnectionUse use);
+
+  int descriptor() const { return descriptor_; }
+  ConnectionUse use() const { return use_; }
+  // False: libldap closed the socket; its number may belong to another one by now.
+  bool alive() const { return CheckAlive().ok(); }
+
+  // Both send at once and give the message id. UNAVAILABLE: the connection is gone.
+  // FAILED_PRECONDITION: not what this connection is for, or no valid request.
+  absl::StatusOr<int> StartSearch(const LdapSearch& search);
+  absl::StatusOr<int> StartBind(const std::string& dn, absl::string_view password);
+
+  // The next message that has arrived, or none. UNAVAILABLE: the connection is gone, or what it
+  // brought is no LDAP.
+  absl::StatusOr<std::optional<LdapMessage>> Poll();
+
+  // The answer to this search is not wanted any more.
+  void Abandon(int id);
+
+ private:
+  LdapConnection(LdapHandle handle, ConnectionUse use) : handle_(std::move(handle)), use_(use) {}
+  absl::Status Connect(const DirectorySettings& settings);
+  absl::Status BindAsService(const DirectorySettings& settings);
+  absl::Status SetNonBlocking();
+  absl::Status CheckAlive() const;
+
+  LdapHandle handle_;
+  const ConnectionUse use_;
+  int descriptor_ = -1;
+};
+
+}  // namespace werkplek

@@ -1,0 +1,59 @@
+#include "broker/directory/ldap_directory.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "broker/directory/directory_loop.h"
+#include "broker/directory/ldap_options.h"
+#include "broker/directory/ldap_text.h"
+#include "common/base/status_macros.h"
+
+namespace werkplek {
+
+LdapDirectory::LdapDirectory(std::unique_ptr<DirectoryLoop> loop) : loop_(std::move(loop)) {}
+
+LdapDirectory::~LdapDirectory() = default;
+
+absl::StatusOr<std::unique_ptr<LdapDirectory>> LdapDirectory::Create(DirectorySettings settings,
+                                                                     Executor* executor) {
+  RETURN_IF_ERROR(settings.Validate());
+  IgnoreLdapConfigurationFiles();
+  for (const std::string& server : settings.servers) {
+    RETURN_IF_ERROR(NewLdapHandle(server, settings).status());
+  }
+  return std::unique_ptr<LdapDirectory>(new LdapDirectory(std::make_unique<DirectoryLoop>(
+      std::make_shared<const DirectorySettings>(settings), executor)));
+}
+
+void LdapDirectory::Authenticate(const std::string& user, const Secret& password,
+                                 absl::AnyInvocable<void(DirectoryAnswer)> done) {
+  auto call = std::make_unique<DirectoryCall>();
+  call->typed = user;
+  call->authenticated = std::move(done);
+  // Neither says anything of anybody: the same answer for every name and every password like it.
+  if (!IsUserName(user)) {
+    loop_->Answer(std::move(call), {DirectoryOutcome::kDenied, "not a user name", {}, {}});
+    return;
+  }
+  if (const absl::string_view refusal = PasswordRefusal(password.Reveal()); !refusal.empty()) {
+    loop_->Answer(std::move(call), {DirectoryOutcome::kDenied, std::string(refusal), {}, {}});
+    return;
+  }
+  call->password = std::make_shared<const Secret>(password);
+  loop_->Start(std::move(call));
+}
+
+void LdapDirectory::Find(const std::string& user,
+                         absl::AnyInvocable<void(absl::StatusOr<DirectoryPerson>)> done) {
+  auto call = std::make_unique<DirectoryCall>();
+  call->typed = user;
+  call->found = std::move(done);
+  if (!IsUserName(user)) {
+    loop_->Answer(std::move(call), {DirectoryOutcome::kDenied, "not a user name", {}, {}});
+    return;
+  }
+  loop_->Start(std::move(call));
+}
+
+}  // namespace werkplek
