@@ -1,0 +1,331 @@
+#include "broker/program/broker_config.h"
+
+#include <arpa/inet.h>
+
+#include <initializer_list>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status_macros.h"
+#include "common/config/config_file.h"
+#include "common/tls/peer_name.h"
+
+namespace werkplek {
+namespace {
+
+constexpr size_t kSealingKeyBytes = 32;
+
+absl::Status CheckNumericAddress(const std::string& text) {
+  ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(text));
+  unsigned char bytes[16];
+  if (inet_pton(AF_INET, address.host.c_str(), bytes) == 1 ||
+      inet_pton(AF_INET6, address.host.c_str(), bytes) == 1) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("must begin with an IP address, not a name");
+}
+
+absl::Status CheckLoopback(const std::string& text) {
+  RETURN_IF_ERROR(CheckNumericAddress(text));
+  const absl::string_view host = text;
+  if (absl::StartsWith(host, "127.") || absl::StartsWith(host, "[::1]:")) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "metrics are served without TLS, so on loopback only; use 127.0.0.1:PORT");
+}
+
+absl::Status CheckPeerName(const std::string& text) {
+  if (IsPeerName(text)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "must be 1 to 63 of [a-z0-9.-], first and last a letter or digit");
+}
+
+absl::Status CheckJoinUrl(const std::string& text) {
+  if (absl::StartsWith(text, "https://") && absl::EndsWith(text, "/v1/join")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("must have the form https://NAME:PORT/v1/join");
+}
+
+absl::Status CheckIpAddress(const std::string& text) {
+  if (absl::StrContains(text, "/")) return absl::InvalidArgumentError("must be one address");
+  return CheckNetworkText(text);
+}
+
+void ReadListen(ConfigSection section, BrokerConfig& config) {
+  const TextRule numeric = {.required = true, .max_bytes = 64, .check = CheckNumericAddress};
+  section.Text("clients", &config.client_address, numeric);
+  section.Text("agents", &config.agent_address, numeric);
+  section.Text("join", &config.join_address, numeric);
+  section.Text("metrics", &config.metrics_address, {.max_bytes = 64, .check = CheckLoopback});
+  section.Text("join_url", &config.join_url, {.check = CheckJoinUrl});
+  const std::pair<const char*, const std::string*> all[] = {{"clients", &config.client_address},
+                                                            {"agents", &config.agent_address},
+                                                            {"join", &config.join_address},
+                                                            {"metrics", &config.metrics_address}};
+  for (size_t i = 0; i < std::size(all); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      const std::string& address = *all[i].second;
+      if (address.empty() || absl::EndsWith(address, ":0") || address != *all[j].second) continue;
+      section.Complain(all[i].first, absl::StrCat(address, " is taken by ", all[j].first,
+                                                  " already; give each its own port"));
+    }
+  }
+}
+
+// A path that must exist when everything is judged.
+void ReadFile(ConfigSection& section, absl::string_view key, ConfigCheck check,
+              std::string* target) {
+  if (check == ConfigCheck::kWhole) {
+    section.ExistingFile(key, target, /*required=*/true);
+  } else {
+    section.Path(key, target, /*required=*/true);
+  }
+}
+
+void ReadTrust(ConfigSection& root, ConfigCheck check, BrokerConfig& config) {
+  ConfigSection tls = root.Section("tls", /*required=*/true);
+  ReadFile(tls, "certificate", check, &config.tls.certificate);
+  ReadFile(tls, "key", check, &config.tls.key);
+  tls.TextList("dns_names", &config.dns_names, {.max_items = 16});
+  tls.TextList("ip_addresses", &config.ip_addresses,
+               {.max_items = 16, .item = {.check = CheckIpAddress}});
+
+  ConfigSection authority = root.Section("authority", /*required=*/true);
+  ReadFile(authority, "certificate", check, &config.authority.certificate);
+  ReadFile(authority, "key", check, &config.authority.key);
+  authority.Duration("certificate_lifetime", &config.certificate_lifetime,
+                     {.min = absl::Hours(1), .max = absl::Hours(90 * 24)});
+  config.tls.ca = config.authority.certificate;
+
+  root.Path("sealing_key_file", &config.sealing_key_file, /*required=*/true);
+  if (check == ConfigCheck::kForm) return;
+  if (!config.sealing_key_file.empty()) {
+    absl::StatusOr<Secret> key = ReadSecretFile(config.sealing_key_file, kSealingKeyBytes);
+    if (!key.ok()) {
+      root.Complain("sealing_key_file", key.status().message());
+    } else if (key->Reveal().size() != kSealingKeyBytes) {
+      root.Complain("sealing_key_file",
+                    absl::StrCat(config.sealing_key_file, " must hold exactly ", kSealingKeyBytes,
+                                 " bytes; `werkplek-broker init` makes it"));
+    } else {
+      config.sealing_key = *std::move(key);
+    }
+  }
+  if (config.tls.certificate.empty() || config.tls.key.empty() || config.tls.ca.empty()) return;
+  const absl::StatusOr<TlsMaterial> material = LoadTlsFiles(config.tls, absl::Now());
+  if (!material.ok()) {
+    tls.Complain("certificate", material.status().message());
+  } else if (material->own.name != PeerName{v1::IDENTITY_BROKER, config.name}) {
+    tls.Complain("certificate",
+                 absl::StrCat(config.tls.certificate, " is of ", PeerLabel(material->own.name),
+                              ", not of broker/", config.name,
+                              "; set name, or make another with "
+                              "`werkplek-broker issue`"));
+  }
+  if (const auto loaded = CertificateAuthority::Load(config.authority); !loaded.ok()) {
+    authority.Complain("key", loaded.status().message());
+  }
+}
+
+void ReadDirectory(ConfigSection section, ConfigCheck check, DirectorySettings& directory) {
+  section.TextList("servers", &directory.servers, {.required = true, .min_items = 1});
+  section.Boolean("start_tls", &directory.start_tls);
+  section.Text("bind_dn", &directory.bind_dn, {.required = true});
+  section.Text("user_base", &directory.user_base, {.required = true});
+  section.Text("user_filter", &directory.user_filter);
+  section.Text("user_attribute", &directory.user_attribute);
+  section.Text("name_attribute", &directory.name_attribute);
+  section.Text("group_base", &directory.group_base);
+  section.Text("group_filter", &directory.group_filter);
+  section.Text("member_of_attribute", &directory.member_of_attribute);
+  section.Text("decoy_dn", &directory.decoy_dn);
+  section.Duration("network_timeout", &directory.network_timeout);
+  section.Duration("operation_timeout", &directory.operation_timeout);
+  section.Duration("answer_timeout", &directory.answer_timeout);
+  section.Duration("group_cache_time", &directory.group_cache_time);
+  section.Number("search_connections", &directory.search_connections);
+  section.Number("max_bind_connections", &directory.max_bind_connections);
+  section.Number("max_calls", &directory.max_calls);
+  section.Number("max_groups", &directory.max_groups);
+  if (section.Has("bind_password")) {
+    std::string ignored;
+    section.Text("bind_password", &ignored);
+    Wipe(ignored);
+    section.Complain("bind_password",
+                     "a password must not stand here; put it into a file of mode 0600 and name it "
+                     "with bind_password_file");
+  }
+  std::string password_file;
+  if (check == ConfigCheck::kForm) {
+    section.Path("ca_file", &directory.ca_file, /*required=*/true);
+    section.Path("bind_password_file", &password_file, /*required=*/true);
+    return;
+  }
+  bool whole = section.ExistingFile("ca_file", &directory.ca_file, /*required=*/true);
+  whole &= section.SecretFile("bind_password_file", &directory.bind_password, /*required=*/true);
+  whole &= !directory.servers.empty() && !directory.bind_dn.empty() && !directory.user_base.empty();
+  if (!whole || !section.present()) return;
+  const absl::Status status = directory.Validate();
+  if (status.ok()) return;
+  // "FIELD: what".
+  const absl::string_view message = status.message();
+  const size_t colon = message.find(": ");
+  if (colon == absl::string_view::npos) {
+    section.Complain("", message);
+  } else {
+    section.Complain(message.substr(0, colon), message.substr(colon + 2));
+  }
+}
+
+void ReadRoles(ConfigSection section, NodeSettings& node) {
+  const std::pair<const char*, v1::Role> roles[] = {{"administrator", v1::ROLE_ADMINISTRATOR},
+                                                    {"helpdesk", v1::ROLE_HELPDESK},
+                                                    {"auditor", v1::ROLE_AUDITOR}};
+  for (const auto& [word, role] : roles) {
+    std::vector<std::string> groups;
+    const bool required = role == v1::ROLE_ADMINISTRATOR;
+    section.TextList(word, &groups,
+                     {.required = required, .min_items = required ? 1u : 0u, .max_items = 16});
+    for (std::string& group : groups) node.role_groups.emplace_back(role, std::move(group));
+  }
+}
+
+void ReadTokens(ConfigSection section, NodeSettings& node) {
+  bool always = true;
+  section.Choice("required", &always, {{"always", true}, {"except-on-networks", false}});
+  section.NetworkList("networks", &node.token_waived_networks);
+  if (always && section.Has("networks")) {
+    section.Complain("networks",
+                     "has no effect while `required` is always; set `required: "
+                     "except-on-networks`, or remove the networks");
+  }
+  if (!always && node.token_waived_networks.empty()) {
+    section.Complain("required", "except-on-networks needs `networks` with one network at least");
+  }
+  for (const std::string& network : node.token_waived_networks) {
+    if (absl::EndsWith(network, "/0")) {
+      section.Complain("networks", absl::StrCat(network,
+                                                " is everywhere; name the networks whose "
+                                                "people need no token"));
+    }
+  }
+  BrokerSettings& broker = node.broker;
+  section.Number("failures_pause", &broker.token_failures_pause, {.min = 3, .max = 20});
+  section.Duration("pause", &broker.token_pause, {.min = absl::Minutes(1), .max = absl::Hours(24)});
+  // NIST SP 800-63B allows 100; 20 wrong codes are a chance of 4 in 100,000.
+  section.Number("failures_stop", &broker.token_failures_stop, {.min = 4, .max = 100});
+  if (broker.token_failures_stop <= broker.token_failures_pause) {
+    section.Complain("failures_stop", absl::StrCat("failures_stop (", broker.token_failures_stop,
+                                                   ") must be more than failures_pause (",
+                                                   broker.token_failures_pause, ")"));
+  }
+}
+
+void ReadTimes(ConfigSection section, NodeSettings& node) {
+  BrokerSettings& broker = node.broker;
+  const DurationRule short_time = {.min = absl::Milliseconds(50), .max = absl::Minutes(1)};
+  section.Duration("tick", &node.tick, short_time);
+  section.Duration("heartbeat", &broker.heartbeat, short_time);
+  section.Duration("suspect_after", &broker.suspect_after, short_time);
+  section.Duration("down_after", &broker.down_after,
+                   {.min = absl::Seconds(1), .max = absl::Minutes(10)});
+  section.Duration("sign_in_lifetime", &broker.sign_in_lifetime,
+                   {.min = absl::Minutes(5), .max = absl::Hours(24)});
+  section.Duration("sign_in_idle", &broker.sign_in_idle,
+                   {.min = absl::Minutes(1), .max = absl::Hours(24)});
+  section.Duration("ticket_lifetime", &broker.ticket_lifetime,
+                   {.min = absl::Seconds(5), .max = absl::Seconds(30)});
+  section.Duration("prepare_deadline", &broker.prepare_deadline,
+                   {.min = absl::Seconds(1), .max = absl::Minutes(5)});
+  section.Duration("queue_deadline", &broker.default_queue_deadline,
+                   {.min = absl::Seconds(1), .max = absl::Hours(1)});
+  section.Duration("start_deadline", &broker.default_start_deadline,
+                   {.min = absl::Seconds(5), .max = absl::Hours(1)});
+  section.Duration("breaker_probe", &broker.breaker_probe,
+                   {.min = absl::Seconds(1), .max = absl::Hours(1)});
+  // A late retry must find its answer: no shorter than a sign-in may live.
+  section.Duration("answered_kept", &broker.answered_kept,
+                   {.min = absl::Hours(1), .max = absl::Hours(7 * 24)});
+  section.Duration("ended_session_kept", &broker.ended_session_kept,
+                   {.min = absl::Minutes(1), .max = absl::Hours(31 * 24)});
+
+  struct Order {
+    const char* key;
+    absl::Duration small;
+    const char* small_text;
+    absl::Duration large;
+    const char* large_text;
+    const char* why;
+  };
+  const Order orders[] = {
+      {"tick", node.tick, "tick", broker.heartbeat, "heartbeat",
+       "liveness would be judged less often than hosts report"},
+      {"suspect_after", 2 * broker.heartbeat, "2 x heartbeat", broker.suspect_after,
+       "suspect_after", "one lost report would make a host suspect"},
+      {"down_after", broker.suspect_after + broker.heartbeat, "suspect_after + heartbeat",
+       broker.down_after, "down_after", "a host would be down before it was suspect"},
+      {"sign_in_idle", broker.sign_in_idle, "sign_in_idle", broker.sign_in_lifetime,
+       "sign_in_lifetime", "the idle limit could never be reached"},
+      {"prepare_deadline", broker.prepare_deadline, "prepare_deadline",
+       broker.default_start_deadline, "start_deadline",
+       "preparing the guest would outlast the start"},
+      {"answered_kept", broker.sign_in_lifetime, "sign_in_lifetime", broker.answered_kept,
+       "answered_kept", "a retry within a sign-in could be carried out twice"},
+  };
+  for (const Order& order : orders) {
+    if (order.small <= order.large) continue;
+    section.Complain(order.key, absl::StrCat("the times break ", order.small_text, " <= ",
+                                             order.large_text, " (", DurationText(order.small),
+                                             " > ", DurationText(order.large), "): ", order.why));
+  }
+}
+
+void ReadLimits(ConfigSection section, NodeSettings& node) {
+  BrokerSettings& broker = node.broker;
+  section.Number("waiting_events", &node.max_waiting_events, {.min = 100, .max = 1'000'000});
+  section.Number("sign_ins_in_flight", &node.max_sign_ins_in_flight, {.min = 1, .max = 65'536});
+  section.Number("host_starts", &broker.default_host_starts, {.min = 1, .max = 1000});
+  section.Number("site_starts", &broker.default_site_starts, {.min = 1, .max = 10'000});
+  section.Number("queue", &broker.default_queue_limit, {.min = 1, .max = 100'000});
+  section.Number("desktop_failures", &broker.default_max_failures, {.min = 1, .max = 100});
+  section.Number("breaker_failures", &broker.default_breaker_failures, {.min = 1, .max = 1000});
+  if (broker.default_site_starts < broker.default_host_starts) {
+    section.Complain("site_starts", absl::StrCat("site_starts (", broker.default_site_starts,
+                                                 ") must not be less than host_starts (",
+                                                 broker.default_host_starts, ")"));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigCheck check) {
+  const auto file = ConfigFile::Load(path);
+  BrokerConfig config;
+  ConfigSection root = file->Root();
+  root.Text("organisation", &config.organisation, {.required = true, .max_bytes = 64});
+  root.Text("name", &config.name, {.required = true, .check = CheckPeerName});
+  if (root.Path("data_dir", &config.data_dir, /*required=*/true)) {
+    config.store_file = config.data_dir + "/fleet.sqlite";
+  }
+  root.Choice("log", &config.log_severity,
+              {{"debug", Severity::kDebug},
+               {"info", Severity::kInfo},
+               {"warning", Severity::kWarning},
+               {"error", Severity::kError}});
+  ReadListen(root.Section("listen", /*required=*/true), config);
+  ReadTrust(root, check, config);
+  ReadDirectory(root.Section("directory", /*required=*/true), check, config.directory);
+  ReadRoles(root.Section("roles", /*required=*/true), config.node);
+  ReadTokens(root.Section("tokens"), config.node);
+  ReadTimes(root.Section("times"), config.node);
+  ReadLimits(root.Section("limits"), config.node);
+  RETURN_IF_ERROR(file->Finish());
+  if (config.join_url.empty()) {
+    config.join_url = absl::StrCat("https://", config.join_address, "/v1/join");
+  }
+  return config;
+}
+
+}  // namespace werkplek

@@ -1,0 +1,214 @@
+#include "broker/program/commands.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "broker/model/names.h"
+#include "broker/store/sqlite_store.h"
+#include "broker/token/token_authority.h"
+#include "common/base/crypto.h"
+#include "common/base/loop_executor.h"
+#include "common/base/status_macros.h"
+#include "common/config/units.h"
+#include "common/pki/authority.h"
+#include "common/pki/key_request.h"
+
+namespace werkplek {
+namespace {
+
+// The broker renews its own certificate long before.
+constexpr absl::Duration kAuthorityLifetime = absl::Hours(10 * 365 * 24);
+
+bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+absl::Status MakeFolder(const std::string& path, mode_t mode) {
+  // Each missing parent first.
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    mkdir(path.substr(0, slash).c_str(), 0755);
+  }
+  if (mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat(path, ": cannot make it: ", std::strerror(errno)));
+}
+
+// ALREADY_EXISTS is no error here: true: make it, false: both are there.
+absl::StatusOr<bool> PairMissing(const std::string& a, const std::string& b) {
+  if (Exists(a) != Exists(b)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(Exists(a) ? a : b, " is there, and ", Exists(a) ? b : a,
+                     " is not; restore the missing one, or move the other away"));
+  }
+  return !Exists(a);
+}
+
+absl::Status WriteMachineFiles(const CertificateAuthority& authority, const CertificateTerms& terms,
+                               const std::string& certificate, const std::string& key) {
+  ASSIGN_OR_RETURN(const Secret key_pem, NewPrivateKeyPem());
+  ASSIGN_OR_RETURN(const std::string request, NewCertificateRequestPem(key_pem));
+  ASSIGN_OR_RETURN(const std::string pem, authority.Issue(request, terms, absl::Now()));
+  RETURN_IF_ERROR(WriteFileAtomically(key, key_pem.Reveal(), 0600));
+  return WriteFileAtomically(certificate, pem, 0644);
+}
+
+absl::Status InitAuthority(const BrokerConfig& config, std::ostream& out) {
+  ASSIGN_OR_RETURN(const bool missing,
+                   PairMissing(config.authority.certificate, config.authority.key));
+  if (missing) {
+    ASSIGN_OR_RETURN(
+        const auto authority,
+        CertificateAuthority::Create(config.organisation, kAuthorityLifetime, absl::Now()));
+    RETURN_IF_ERROR(authority->Save(config.authority));
+  }
+  out << (missing ? "made " : "kept ") << config.authority.certificate << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status InitCertificate(const BrokerConfig& config, const CertificateAuthority& authority,
+                             std::ostream& out) {
+  ASSIGN_OR_RETURN(const bool missing, PairMissing(config.tls.certificate, config.tls.key));
+  if (missing) {
+    CertificateTerms terms;
+    terms.peer = {v1::IDENTITY_BROKER, config.name};
+    terms.dns_names = config.dns_names;
+    terms.ip_addresses = config.ip_addresses;
+    terms.lifetime = config.certificate_lifetime;
+    RETURN_IF_ERROR(WriteMachineFiles(authority, terms, config.tls.certificate, config.tls.key));
+  }
+  out << (missing ? "made " : "kept ") << config.tls.certificate << "\n";
+  return absl::OkStatus();
+}
+
+// Reads the fleet, lets `decide` write one change, and waits until it is durable.
+absl::Status ChangeStore(
+    const std::string& file,
+    const std::function<absl::StatusOr<ChangeSet>(const Fleet& fleet)>& decide) {
+  // Outlives the executor's thread, which sets it.
+  std::promise<absl::Status> finished;
+  LoopExecutor executor("commands");
+  ASSIGN_OR_RETURN(const std::unique_ptr<SqliteStore> store, SqliteStore::Open(file, &executor));
+  store->ClaimEpoch([&](absl::StatusOr<uint64_t> epoch) {
+    if (!epoch.ok()) return finished.set_value(epoch.status());
+    store->Load(*epoch, [&, epoch = *epoch](absl::StatusOr<Fleet> fleet) {
+      if (!fleet.ok()) return finished.set_value(fleet.status());
+      absl::StatusOr<ChangeSet> changes = decide(*fleet);
+      if (!changes.ok()) return finished.set_value(changes.status());
+      store->Commit(epoch, *std::move(changes),
+                    [&](absl::Status status) { finished.set_value(std::move(status)); });
+    });
+  });
+  return finished.get_future().get();
+}
+
+v1::Change PutChange(absl::string_view table, std::string key,
+                     const google::protobuf::MessageLite& record) {
+  v1::Change change;
+  change.set_table(std::string(table));
+  change.set_key(std::move(key));
+  change.set_value(record.SerializeAsString());
+  return change;
+}
+
+absl::Status CheckFirstAdmin(const Fleet& fleet, const std::string& user) {
+  for (const auto& [name, enrolment] : fleet.tokens) {
+    if (enrolment->state() == v1::TOKEN_STATE_REVOKED) continue;
+    if (name != user || enrolment->last_step() > 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("\"", name,
+                       "\" is enrolled already; sign in as an administrator and use `werkplekctl "
+                       "token enrol ",
+                       user, "`"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status InitBroker(const BrokerConfig& config, std::ostream& out) {
+  RETURN_IF_ERROR(MakeFolder(config.data_dir, 0700));
+  RETURN_IF_ERROR(InitAuthority(config, out));
+  ASSIGN_OR_RETURN(const auto authority, CertificateAuthority::Load(config.authority));
+  RETURN_IF_ERROR(InitCertificate(config, *authority, out));
+  const bool key_missing = !Exists(config.sealing_key_file);
+  if (key_missing) {
+    if (Exists(config.store_file)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          config.store_file, " is there, and its sealing key ", config.sealing_key_file,
+          " is not; restore the key, or move the store away"));
+    }
+    RETURN_IF_ERROR(WriteFileAtomically(config.sealing_key_file, RandomBytes(32), 0600));
+  }
+  out << (key_missing ? "made " : "kept ") << config.sealing_key_file << "\n";
+  const bool store_missing = !Exists(config.store_file);
+  RETURN_IF_ERROR(ChangeStore(config.store_file, [](const Fleet&) { return ChangeSet(); }));
+  out << (store_missing ? "made " : "kept ") << config.store_file << "\n";
+  out << "authority sha256 " << HexEncode(authority->sha256()) << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status IssueCertificate(const BrokerConfig& config, const IssueTerms& terms,
+                              std::ostream& out) {
+  ASSIGN_OR_RETURN(const v1::Identity identity, ParseIdentityWord(terms.identity));
+  ASSIGN_OR_RETURN(const auto authority, CertificateAuthority::Load(config.authority));
+  CertificateTerms certificate;
+  certificate.peer = {identity, terms.name};
+  certificate.dns_names = terms.dns_names;
+  certificate.ip_addresses = terms.ip_addresses;
+  certificate.lifetime =
+      terms.lifetime > absl::ZeroDuration() ? terms.lifetime : config.certificate_lifetime;
+  RETURN_IF_ERROR(MakeFolder(terms.folder, 0755));
+  RETURN_IF_ERROR(WriteMachineFiles(*authority, certificate, terms.folder + "/certificate.pem",
+                                    terms.folder + "/key.pem"));
+  RETURN_IF_ERROR(
+      WriteFileAtomically(terms.folder + "/ca.pem", authority->certificate_pem(), 0644));
+  out << "made " << terms.folder << "/certificate.pem, key.pem and ca.pem for "
+      << PeerUri(certificate.peer) << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status EnrolFirstAdmin(const BrokerConfig& config, const std::string& user,
+                             std::ostream& out) {
+  if (!IsUserName(user)) {
+    return absl::InvalidArgumentError("--user: must be 1 to 64 of [A-Za-z0-9._@-]");
+  }
+  ASSIGN_OR_RETURN(const auto tokens,
+                   TokenAuthority::Create(config.sealing_key, config.organisation));
+  const SealedSeed seed = tokens->NewSeed(user, RandomBytes(64));
+  v1::TokenEnrolment enrolment;
+  enrolment.set_user(user);
+  enrolment.set_seed_id(seed.seed_id);
+  enrolment.set_sealed_seed(seed.sealed);
+  // Nobody could confirm it but the one who needs it to sign in: the first good code is that of the
+  // first sign-in.
+  enrolment.set_state(v1::TOKEN_STATE_ACTIVE);
+  enrolment.set_created_unix_ms(absl::ToUnixMillis(absl::Now()));
+  ASSIGN_OR_RETURN(const Secret uri, tokens->OtpauthUri(enrolment));
+  RETURN_IF_ERROR(
+      ChangeStore(config.store_file, [&](const Fleet& fleet) -> absl::StatusOr<ChangeSet> {
+        RETURN_IF_ERROR(CheckFirstAdmin(fleet, user));
+        v1::AuditRecord audit;
+        audit.set_sequence(fleet.audit_sequence + 1);
+        audit.set_time_unix_ms(enrolment.created_unix_ms());
+        audit.set_actor("broker");
+        audit.set_action("token.enrol-first-admin");
+        audit.set_object("user:" + user);
+        audit.set_result("ok");
+        audit.set_origin("werkplek-broker, uid " + std::to_string(getuid()));
+        return ChangeSet{PutChange(kTokenTable, user, enrolment),
+                         PutChange(kAuditTable, AuditKey(audit.sequence()), audit)};
+      }));
+  out << uri.Reveal() << "\n";
+  return absl::OkStatus();
+}
+
+}  // namespace werkplek

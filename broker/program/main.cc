@@ -1,0 +1,95 @@
+// werkplek-broker: signs people in, gives them desktops, drives the agents.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <string>
+
+#include "broker/program/broker_config.h"
+#include "broker/program/commands.h"
+#include "broker/program/hardening.h"
+#include "common/config/units.h"
+
+namespace werkplek {
+namespace {
+
+// sysexits.h: 64 usage, 70 internal, 78 configuration.
+constexpr int kUsage = 64;
+constexpr int kFailed = 70;
+constexpr int kBadConfig = 78;
+
+int Tell(const absl::Status& status) {
+  if (status.ok()) return 0;
+  std::cerr << "werkplek-broker: " << status.message() << "\n";
+  return kFailed;
+}
+
+struct Arguments {
+  std::string config;
+  IssueTerms issue;
+  std::string lifetime;
+  std::string user;
+};
+
+int RunCommand(const CLI::App& app, Arguments& arguments) {
+  const bool form_only = app.got_subcommand("init");
+  const absl::StatusOr<BrokerConfig> config =
+      LoadBrokerConfig(arguments.config, form_only ? ConfigCheck::kForm : ConfigCheck::kWhole);
+  if (!config.ok()) {
+    std::cerr << config.status().message() << "\n";
+    return kBadConfig;
+  }
+  SetLogSeverity(config->log_severity);
+  if (app.got_subcommand("check-config")) {
+    std::cout << arguments.config << ": good\n";
+    return 0;
+  }
+  if (app.got_subcommand("init")) return Tell(InitBroker(*config, std::cout));
+  if (app.got_subcommand("issue")) {
+    if (!arguments.lifetime.empty()) {
+      const absl::StatusOr<absl::Duration> lifetime = ParseDurationText(arguments.lifetime);
+      if (!lifetime.ok()) {
+        std::cerr << "--lifetime: " << lifetime.status().message() << "\n";
+        return kUsage;
+      }
+      arguments.issue.lifetime = *lifetime;
+    }
+    return Tell(IssueCertificate(*config, arguments.issue, std::cout));
+  }
+  return Tell(EnrolFirstAdmin(*config, arguments.user, std::cout));
+}
+
+int Main(int argc, char** argv) {
+  if (const absl::Status status = HardenProcess(); !status.ok()) return Tell(status);
+  Arguments arguments;
+  CLI::App app("Werkplek's broker: signs people in, gives them desktops, drives the agents.");
+  app.set_version_flag("--version", "werkplek-broker " WERKPLEK_VERSION);
+  app.add_option("--config", arguments.config, "The configuration file (YAML)")->required();
+  app.fallthrough();
+  app.require_subcommand(1);
+  app.add_subcommand("check-config", "Judge the configuration and everything it names, then end");
+  app.add_subcommand("init",
+                     "Make the authority, the broker's certificate, the sealing key and the store");
+  CLI::App* issue = app.add_subcommand("issue", "Make a key and a certificate for a machine");
+  issue->add_option("--identity", arguments.issue.identity, "client, host, gateway, admin, broker")
+      ->required();
+  issue->add_option("--name", arguments.issue.name, "The machine's name")->required();
+  issue->add_option("--out", arguments.issue.folder, "The folder for the files")->required();
+  issue->add_option("--dns", arguments.issue.dns_names, "A DNS name for the certificate");
+  issue->add_option("--ip", arguments.issue.ip_addresses, "An IP address for the certificate");
+  issue->add_option("--lifetime", arguments.lifetime, "For example 30d");
+  CLI::App* enrol = app.add_subcommand(
+      "enrol-first-admin",
+      "Give the first administrator a token, while the broker is stopped; prints a secret");
+  enrol->add_option("--user", arguments.user, "The name the person signs in with")->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return code == 0 ? 0 : kUsage;
+  }
+  return RunCommand(app, arguments);
+}
+
+}  // namespace
+}  // namespace werkplek
+
+int main(int argc, char** argv) { return werkplek::Main(argc, argv); }
