@@ -46,6 +46,8 @@ struct AgentSettings {
   // Reports that tell of changes are at least this far apart.
   absl::Duration report_gap = absl::Milliseconds(20);
   absl::Duration list_interval = absl::Seconds(5);
+  // Lists that follow events are at least this far apart.
+  absl::Duration list_gap = absl::Milliseconds(100);
   absl::Duration stats_interval = absl::Seconds(2);
   // How often a guest is asked for its boot id until it answers, and for its session afterwards.
   absl::Duration guest_wait_poll = absl::Seconds(1);
@@ -62,6 +64,7 @@ struct AgentSettings {
   size_t max_operations = 4;
   // Telling and asking guests, pausing, tags.
   size_t max_light_operations = 16;
+  size_t max_image_operations = 16;
   size_t max_desktops = 2'000;
   // Commands that wait for an epoch to be on disk.
   size_t max_waiting_commands = 4'096;
@@ -86,9 +89,19 @@ class AgentCore {
  private:
   // A shutdown's way from the kindest request to power off.
   struct Shutdown {
+    v1::AgentCommand command;
     ShutdownMode mode = ShutdownMode::kGuestAgent;
-    // When the next, harder request is made; InfinitePast while a request is under way.
-    absl::Duration harder_at = -absl::InfiniteDuration();
+    // The request of `mode` was made; the next, harder one is due at `harder_at`.
+    bool asked = false;
+    absl::Duration harder_at;
+  };
+
+  // An accepted command that waits for its turn.
+  struct Waiting {
+    v1::AgentCommand command;
+    absl::Duration received;
+    // Orders what waits on the whole host.
+    uint64_t order = 0;
   };
 
   struct Desktop {
@@ -96,21 +109,22 @@ class AgentCore {
     std::optional<DomainInfo> domain;
     // The highest generation that was ever here or commanded.
     uint64_t generation = 0;
-    // The operation in a worker, and the verb it is for (UNSPECIFIED: the core's own).
+    // The operation in a worker, and the command it is for (UNSPECIFIED: the core's own).
     std::optional<Operation> running;
-    v1::CommandVerb verb = v1::COMMAND_UNSPECIFIED;
+    v1::AgentCommand running_for;
     std::optional<Shutdown> shutdown;
-    // Accepted commands that wait for their turn, oldest first.
-    std::deque<v1::AgentCommand> waiting;
+    std::deque<Waiting> waiting;  // Oldest first; at most one of each verb.
     // Lists with an id up to this one may tell of a time before the last operation.
     uint64_t stale_lists = 0;
     GuestReading guest;
     // When the guest is asked next.
-    absl::Duration read_guest_at = absl::ZeroDuration();
+    absl::Duration read_guest_at = -absl::InfiniteDuration();
     TicketBook tickets;
     // The session that the viewer's state belongs to, and whether it was ever connected.
     std::string viewer_session;
     bool viewer_seen = false;
+    // The domain's tag on disk has `used`; before that no ticket opens.
+    bool used_on_disk = false;
     v1::CommandVerb failed_verb = v1::COMMAND_UNSPECIFIED;
     std::string error;
   };
@@ -118,8 +132,8 @@ class AgentCore {
 
   struct Image {
     v1::ImageReport report;
-    // The fetch or drop under way; 0: none.
-    uint64_t operation = 0;
+    // A fetch or drop is under way.
+    bool busy = false;
   };
 
   // One handler for each event.
@@ -141,35 +155,64 @@ class AgentCore {
   void Obey(const v1::AgentCommand& command);
   void ObeyDesktop(const v1::AgentCommand& command);
   void ObeyImage(const v1::AgentCommand& command);
+  std::string FaultOf(const v1::AgentCommand& command) const;
+  std::string FaultOfImage(const v1::AgentCommand& command) const;
   void Enqueue(Desktop& desktop, const v1::AgentCommand& command);
   DesktopAction Plan(const Desktop& desktop, const v1::AgentCommand& command) const;
-  // True: the command is dealt with; false: it must wait (for an image or for a free worker).
-  bool Start(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
-  bool StartFresh(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
-  void StartShutdown(const std::string& id, Desktop& desktop);
-  bool StartSession(Desktop& desktop, const v1::AgentCommand& command);
-  void GrantTicket(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
+  // True: the command is dealt with; false: it must wait (for an image, a shutdown, a worker).
+  bool Begin(const std::string& id, Desktop& desktop, const Waiting& waiting);
+  bool BeginAction(DesktopAction action, const std::string& id, Desktop& desktop,
+                   const Waiting& waiting);
+  bool BeginFresh(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
+  bool BeginSimple(OperationKind kind, Desktop& desktop, const v1::AgentCommand& command);
+  bool BeginRemove(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
+  bool BeginShutdown(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
+  bool BeginSession(Desktop& desktop, const v1::AgentCommand& command);
+  bool EndSession(Desktop& desktop, const v1::AgentCommand& command);
+  void GrantTicket(const std::string& id, Desktop& desktop, const Waiting& waiting);
+  // Kills the tickets and cuts the displays.
   void CloseDisplays(const std::string& id, Desktop& desktop);
-  void Fail(Desktop& desktop, v1::CommandVerb verb, absl::string_view why);
-  void Refuse(const v1::AgentCommand& command, absl::string_view rule);
-  std::string CheckCommand(const v1::AgentCommand& command) const;
+  void CutChannels(const std::string& id, std::vector<uint64_t> channels);
+  void Fail(Desktop& desktop, const v1::AgentCommand& command, absl::string_view why);
+  void Refuse(const v1::AgentCommand& command, absl::string_view rule, absl::string_view why);
 
   // Work.
-  void RunWaiting();
-  void Wake(const std::string& id, Desktop& desktop);
+  void RunAll();
+  void RunDesktop(const std::string& id, Desktop& desktop);
   void ContinueShutdown(const std::string& id, Desktop& desktop);
+  void MarkUsedWhenNeeded(Desktop& desktop);
   void ReadGuestWhenDue(const std::string& id, Desktop& desktop);
-  bool HasRoom(OperationKind kind) const;
-  void Launch(Desktop& desktop, Operation operation, v1::CommandVerb verb);
-  void Succeeded(const std::string& id, Desktop& desktop, const OperationResult& result);
-  void ImageDone(const OperationResult& result);
-  void Observe(Desktop& desktop, const DomainInfo* info);
+  // Whether it takes a place among the few that load the host.
+  static bool IsHeavy(OperationKind kind, bool to_disk);
+  bool HasRoom(OperationKind kind, bool to_disk) const;
+  Operation NewOperation(OperationKind kind, const std::string& id) const;
+  void Launch(Desktop& desktop, Operation operation, const v1::AgentCommand& command);
+  void Succeeded(const std::string& id, Desktop& desktop, const Operation& operation,
+                 const OperationResult& result);
+  void SessionBegun(Desktop& desktop, const Operation& operation);
+  void SessionEnded(Desktop& desktop);
+  void Failed(const std::string& id, Desktop& desktop, const Operation& operation,
+              const v1::AgentCommand& command, const absl::Status& status);
+  void FetchImage(const std::string& name, const v1::Image& image);
+  void LaunchImage(OperationKind kind, const std::string& name, const v1::Image& image);
+  void ImageDone(const Operation& operation, const OperationResult& result);
+  void KnowImages(const std::vector<v1::ImageReport>& images);
+  bool IsAtHand(const std::string& name, const std::string& sha256) const;
+  void Observe(const std::string& id, Desktop& desktop, const DomainInfo* info);
   void NoteGuest(Desktop& desktop, const GuestReading& reading);
-  void WantList() { list_wanted_ = true; }
+  // Lets go of desktops of which only the generation is remembered, when there are too many.
+  void ForgetGone();
+  void WantList();
+  void ListWhenDue();
+  void ReadStatsWhenDue();
 
   // Reports.
   v1::DesktopReport DesktopReportOf(const std::string& id, const Desktop& desktop) const;
-  bool IsReportable(const Desktop& desktop) const;
+  static bool IsReportable(const Desktop& desktop);
+  static v1::CommandVerb VerbUnderWay(const Desktop& desktop);
+  static bool IsBeingMade(const Desktop& desktop);
+  static v1::GuestState GuestStateOf(const Desktop& desktop);
+  bool HasProof(const Desktop& desktop) const;
   void SendReportWhenDue();
   void Changed() { changed_ = true; }
   absl::Duration WakeAt() const;
@@ -193,14 +236,18 @@ class AgentCore {
   Desktops desktops_;
   std::map<std::string, Image> images_;
   std::map<uint64_t, std::string> channel_desktop_;
-  uint64_t next_operation_ = 1;
+  std::map<uint64_t, std::string> operation_desktop_;
+  std::map<uint64_t, Operation> image_operations_;
+  uint64_t last_operation_ = 0;
+  uint64_t last_order_ = 0;
   size_t heavy_running_ = 0;
   size_t light_running_ = 0;
 
   bool adopted_ = false;
-  bool list_wanted_ = true;
   bool listing_ = false;
   uint64_t last_list_ = 0;
+  // When the last list was asked for, and when the next is.
+  absl::Duration listed_ = -absl::InfiniteDuration();
   absl::Duration list_at_ = -absl::InfiniteDuration();
   bool reading_stats_ = false;
   absl::Duration stats_at_ = -absl::InfiniteDuration();

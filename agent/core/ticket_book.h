@@ -57,7 +57,7 @@ class TicketBook {
   bool waits_for_ready() const;
   // At least one channel shows the display.
   bool connected() const;
-  bool HasChannel(uint64_t channel) const { return channels_.count(channel) > 0; }
+  bool has_channels() const { return !channels_.empty(); }
 
  private:
   enum class State { kArmed, kOpen, kUsed, kLate, kReplaced };

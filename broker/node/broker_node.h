@@ -26,10 +26,13 @@ using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<MessagePointer>)>;
 // What readers see: the fleet after the last commit.
 using Picture = std::shared_ptr<const Fleet>;
 
-// One committed change set with the fleet after it.
+// One committed change set with the fleet after it. The picture's revision grows with each.
 struct Committed {
   Picture picture;
   std::shared_ptr<const ChangeSet> changes;
+  // The fleet was loaded anew: anything may differ from the picture before, and `changes` is empty.
+  // A follower starts over from `picture`.
+  bool reloaded = false;
 };
 
 // `update` is one message of the stream; `last` says that none follows. A failed status is always
@@ -63,7 +66,11 @@ struct NodeSettings {
   std::vector<std::string> token_waived_networks;
   // Directory groups (DN or cn) that give a role beyond employee.
   std::vector<std::pair<v1::Role, std::string>> role_groups;
+  // Events that may share one commit.
+  size_t max_batch = 512;
 };
+
+class NodeLoop;
 
 class BrokerNode {
  public:
@@ -73,13 +80,17 @@ class BrokerNode {
   BrokerNode& operator=(const BrokerNode&) = delete;
 
   void Start();
-  // No callback comes after this returns; calls that wait are answered UNAVAILABLE first. Not from
-  // the loop thread.
+  // No callback of an earlier call comes after this returns; calls that wait are answered
+  // UNAVAILABLE first, on this thread. A later call is answered UNAVAILABLE before it returns. Not
+  // from a callback.
   void Stop();
 
   // nullptr until this broker leads and has loaded.
   Picture picture() const;
 
+  // The access token in the answer is `wp1_` and 32 random bytes in URL-safe base64; the core (and
+  // Caller.token_sha256) knows the SHA-256 of that whole text. A malformed name is answered like a
+  // wrong password, as late; INVALID_ARGUMENT names what is empty or too long.
   void SignIn(const Caller& caller, const v1::SignInRequest& request, ReplyCallback done);
   // Any other unary call that changes something.
   void Call(const Caller& caller, MessagePointer request, ReplyCallback done);
@@ -91,7 +102,9 @@ class BrokerNode {
   void ReadAudit(uint64_t after, uint32_t limit,
                  absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AuditRecord>>)> done);
 
-  // `callback` gets every commit from now on, on the loop thread, until Unwatch returns.
+  // `callback` gets every commit from now on, on the loop thread, until Unwatch returns. It must
+  // not wait: a follower that falls behind keeps its own bounded queue, and starts over when that
+  // is full.
   uint64_t Watch(WatchCallback callback);
   void Unwatch(uint64_t id);
 
@@ -101,8 +114,8 @@ class BrokerNode {
   void AgentDetached(const std::string& host, uint64_t link);
 
  private:
-  class Loop;
-  std::unique_ptr<Loop> loop_;
+  // Shared with the tasks that wait on the executor.
+  std::shared_ptr<NodeLoop> loop_;
 };
 
 }  // namespace werkplek

@@ -1,0 +1,214 @@
+// A command whose turn has come becomes an operation, or nothing, or a failure with its reason.
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/core/agent_core.h"
+#include "common/base/crypto.h"
+
+namespace werkplek {
+namespace {
+
+// A UUID of version 8 (RFC 9562): made of a hash, the same for the same events.
+std::string UuidOf(absl::string_view seed) {
+  std::string bytes = Sha256(seed).substr(0, 16);
+  bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x80);
+  bytes[8] = static_cast<char>((bytes[8] & 0x3f) | 0x80);
+  const std::string hex = HexEncode(bytes);
+  return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-",
+                      hex.substr(16, 4), "-", hex.substr(20));
+}
+
+}  // namespace
+
+bool AgentCore::Begin(const std::string& id, Desktop& desktop, const Waiting& waiting) {
+  const DesktopAction action = Plan(desktop, waiting.command);
+  const bool replaces = action == DesktopAction::kFresh || action == DesktopAction::kRemove ||
+                        action == DesktopAction::kFreshUnlessClean;
+  // A shutdown under way is finished first, unless its outcome does not matter any more.
+  if (desktop.shutdown.has_value() && !replaces) return false;
+  return BeginAction(action, id, desktop, waiting);
+}
+
+bool AgentCore::BeginAction(DesktopAction action, const std::string& id, Desktop& desktop,
+                            const Waiting& waiting) {
+  const v1::AgentCommand& command = waiting.command;
+  switch (action) {
+    case DesktopAction::kNothing:
+      // It is as it should be; an old failure says nothing any more.
+      if (desktop.failed_verb == command.verb()) {
+        desktop.failed_verb = v1::COMMAND_UNSPECIFIED;
+        desktop.error.clear();
+      }
+      return true;
+    case DesktopAction::kFreshUnlessClean:
+      // A repeated RESET whose overlay is there, unused, and whose machine runs on it.
+      if (!desktop.domain->tag.used && desktop.domain->power == DomainPower::kRunning) return true;
+      return BeginFresh(id, desktop, command);
+    case DesktopAction::kFresh:
+      return BeginFresh(id, desktop, command);
+    case DesktopAction::kStart:
+      return BeginSimple(OperationKind::kStart, desktop, command);
+    case DesktopAction::kSuspend:
+      return BeginSimple(OperationKind::kSuspend, desktop, command);
+    case DesktopAction::kResume:
+      return BeginSimple(OperationKind::kResume, desktop, command);
+    case DesktopAction::kShutDown:
+    case DesktopAction::kWakeAndShutDown:
+      return BeginShutdown(id, desktop, command);
+    case DesktopAction::kRemove:
+      return BeginRemove(id, desktop, command);
+    case DesktopAction::kBeginSession:
+      return BeginSession(desktop, command);
+    case DesktopAction::kEndSession:
+      return EndSession(desktop, command);
+    case DesktopAction::kGrantTicket:
+      GrantTicket(id, desktop, waiting);
+      return true;
+    case DesktopAction::kCloseDisplay:
+      CloseDisplays(id, desktop);
+      return true;
+    case DesktopAction::kImpossible:
+      Fail(desktop, command, "not possible: the desktop does not run");
+      return true;
+    case DesktopAction::kRefused:
+      Refuse(command, "other-generation", "the desktop here is of an older generation");
+      return true;
+  }
+  return true;
+}
+
+bool AgentCore::BeginFresh(const std::string& id, Desktop& desktop,
+                           const v1::AgentCommand& command) {
+  if (!IsAtHand(command.image_name(), command.image().sha256())) {
+    FetchImage(command.image_name(), command.image());
+    return false;
+  }
+  if (!HasRoom(OperationKind::kCreate, false)) return false;
+  CloseDisplays(id, desktop);
+  desktop.shutdown.reset();
+  desktop.viewer_session.clear();
+  desktop.viewer_seen = false;
+  Operation operation = NewOperation(OperationKind::kCreate, id);
+  operation.tag.desktop = id;
+  operation.tag.pool = command.spec().pool();
+  operation.tag.image = command.image_name();
+  operation.tag.generation = command.generation();
+  operation.tag.backing_sha256 = command.image().sha256();
+  operation.uuid = UuidOf(
+      absl::StrCat(host_, "/", agent_run_, "/", id, "/", command.generation(), "/", operation.id));
+  operation.spec = command.spec();
+  operation.image_name = command.image_name();
+  operation.image = command.image();
+  Launch(desktop, std::move(operation), command);
+  return true;
+}
+
+bool AgentCore::BeginSimple(OperationKind kind, Desktop& desktop, const v1::AgentCommand& command) {
+  const bool to_disk = kind == OperationKind::kSuspend && settings_.suspend_to_disk;
+  if (!HasRoom(kind, to_disk)) return false;
+  Operation operation = NewOperation(kind, command.desktop());
+  operation.to_disk = to_disk;
+  Launch(desktop, std::move(operation), command);
+  return true;
+}
+
+bool AgentCore::BeginRemove(const std::string& id, Desktop& desktop,
+                            const v1::AgentCommand& command) {
+  if (!HasRoom(OperationKind::kRemove, false)) return false;
+  CloseDisplays(id, desktop);
+  desktop.shutdown.reset();
+  Launch(desktop, NewOperation(OperationKind::kRemove, id), command);
+  return true;
+}
+
+bool AgentCore::BeginShutdown(const std::string& id, Desktop& desktop,
+                              const v1::AgentCommand& command) {
+  CloseDisplays(id, desktop);
+  Shutdown shutdown;
+  shutdown.command = command;
+  shutdown.mode = desktop.domain->guest_agent ? ShutdownMode::kGuestAgent : ShutdownMode::kAcpi;
+  desktop.shutdown = shutdown;
+  Changed();
+  return true;
+}
+
+bool AgentCore::BeginSession(Desktop& desktop, const v1::AgentCommand& command) {
+  DomainTag& tag = desktop.domain->tag;
+  if (!tag.session.empty() && tag.session != command.session()) {
+    Fail(desktop, command,
+         absl::StrCat("the desktop still serves session ", tag.session, "; end that first"));
+    return true;
+  }
+  const bool told =
+      tag.session == command.session() &&
+      (!desktop.domain->guest_agent || (desktop.guest.session == command.session() &&
+                                        desktop.guest.state != v1::GUEST_STATE_UNKNOWN));
+  if (told) return true;
+  if (!HasRoom(OperationKind::kBeginSession, false)) return false;
+  if (desktop.viewer_session != command.session()) {
+    desktop.viewer_session = command.session();
+    desktop.viewer_seen = false;
+  }
+  Operation operation = NewOperation(OperationKind::kBeginSession, command.desktop());
+  operation.tag = tag;
+  operation.session = command.session();
+  operation.user = command.user();
+  operation.display_name = command.display_name();
+  operation.tell_guest = desktop.domain->guest_agent;
+  // From here on a person may have left something: whatever comes of the operation.
+  tag.used = true;
+  Launch(desktop, std::move(operation), command);
+  return true;
+}
+
+bool AgentCore::EndSession(Desktop& desktop, const v1::AgentCommand& command) {
+  DomainTag& tag = desktop.domain->tag;
+  if (!tag.session.empty() && tag.session != command.session()) {
+    Refuse(command, "other-session", absl::StrCat("the desktop serves session ", tag.session));
+    return true;
+  }
+  if (tag.session.empty()) {
+    desktop.viewer_session.clear();
+    desktop.viewer_seen = false;
+    return true;
+  }
+  if (!HasRoom(OperationKind::kEndSession, false)) return false;
+  Operation operation = NewOperation(OperationKind::kEndSession, command.desktop());
+  operation.tag = tag;
+  operation.session = command.session();
+  operation.tell_guest =
+      desktop.domain->guest_agent && desktop.domain->power == DomainPower::kRunning;
+  Launch(desktop, std::move(operation), command);
+  return true;
+}
+
+void AgentCore::GrantTicket(const std::string& id, Desktop& desktop, const Waiting& waiting) {
+  const v1::AgentCommand& command = waiting.command;
+  DomainTag& tag = desktop.domain->tag;
+  if (!tag.session.empty() && tag.session != command.session()) {
+    Refuse(command, "other-session", absl::StrCat("the desktop serves session ", tag.session));
+    return;
+  }
+  const v1::TicketGrant& ticket = command.ticket();
+  if (desktop.tickets.Knows(ticket.ticket_sha256())) return;
+  if (desktop.viewer_session != command.session()) {
+    desktop.viewer_session = command.session();
+    desktop.viewer_seen = false;
+  }
+  // Before anybody may see the display, the disk says that it was used.
+  CutChannels(id, desktop.tickets.Grant(ticket.ticket_sha256(), ticket.certificate_sha256(),
+                                        waiting.received + absl::Milliseconds(ticket.lifetime_ms()),
+                                        desktop.used_on_disk));
+  Changed();
+}
+
+void AgentCore::CloseDisplays(const std::string& id, Desktop& desktop) {
+  CutChannels(id, desktop.tickets.Revoke());
+  Changed();
+}
+
+void AgentCore::CutChannels(const std::string& id, std::vector<uint64_t> channels) {
+  if (!channels.empty()) Emit(agent::CloseDisplay{id, std::move(channels)});
+}
+
+}  // namespace werkplek

@@ -1,0 +1,242 @@
+// What comes from the broker: judged, refused, or put in line.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/core/agent_core.h"
+
+namespace werkplek {
+namespace {
+
+constexpr size_t kDigestBytes = 32;
+constexpr size_t kMaxNameBytes = 256;
+constexpr uint32_t kMaxTicketLifetimeMs = 300'000;
+constexpr absl::Duration kLeastReportInterval = absl::Milliseconds(100);
+constexpr absl::Duration kMostReportInterval = absl::Seconds(60);
+
+// 1 to 63 of [a-z0-9.-], first and last a letter or digit: names of files and domains are made of
+// it.
+bool IsName(absl::string_view name) {
+  const auto is_alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  };
+  if (name.empty() || name.size() > 63) return false;
+  if (!is_alphanumeric(name.front()) || !is_alphanumeric(name.back())) return false;
+  return std::all_of(name.begin(), name.end(),
+                     [&](char c) { return is_alphanumeric(c) || c == '.' || c == '-'; });
+}
+
+bool IsSha256(absl::string_view text) {
+  return text.size() == 2 * kDigestBytes && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+bool IsInFolders(absl::string_view path, const std::vector<std::string>& folders) {
+  if (folders.empty()) return true;
+  if (absl::StartsWith(path, "file://")) path.remove_prefix(7);
+  if (absl::StrContains(path, "/../") || absl::EndsWith(path, "/..")) return false;
+  return std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) {
+    return absl::StartsWith(path, absl::EndsWith(folder, "/") ? folder : folder + "/");
+  });
+}
+
+bool IsForImages(v1::CommandVerb verb) {
+  return verb == v1::COMMAND_FETCH_IMAGE || verb == v1::COMMAND_DROP_IMAGE;
+}
+
+bool MakesFresh(v1::CommandVerb verb) {
+  return verb == v1::COMMAND_START || verb == v1::COMMAND_RESET;
+}
+
+// Says what the machine shall be; the last one said counts.
+bool IsForPower(v1::CommandVerb verb) {
+  return verb >= v1::COMMAND_START && verb <= v1::COMMAND_REMOVE;
+}
+
+// Whether the two ask for the same.
+bool IsSame(const v1::AgentCommand& a, const v1::AgentCommand& b) {
+  return a.verb() == b.verb() && a.generation() == b.generation() && a.session() == b.session() &&
+         a.ticket().ticket_sha256() == b.ticket().ticket_sha256();
+}
+
+}  // namespace
+
+void AgentCore::Obey(const v1::AgentCommand& command) {
+  if (command.verb() == v1::COMMAND_HEARD) {
+    if (command.report_interval_ms() > 0) {
+      report_interval_ = std::clamp(absl::Milliseconds(command.report_interval_ms()),
+                                    kLeastReportInterval, kMostReportInterval);
+    }
+    return;
+  }
+  const std::string fault = FaultOf(command);
+  if (!fault.empty()) {
+    Refuse(command, "bad-command", fault);
+    return;
+  }
+  if (!adopted_) {
+    Refuse(command, "not-adopted", "the host's domains are not known yet");
+    return;
+  }
+  if (IsForImages(command.verb())) {
+    ObeyImage(command);
+  } else {
+    ObeyDesktop(command);
+  }
+}
+
+std::string AgentCore::FaultOfImage(const v1::AgentCommand& command) const {
+  if (!IsName(command.image_name())) return "image_name: not a name";
+  const v1::Image& image = command.image();
+  if (!IsSha256(image.sha256())) return "image.sha256: not 64 lower-case hexadecimal digits";
+  if (command.verb() == v1::COMMAND_DROP_IMAGE) return "";
+  for (const std::string& path : {image.source(), image.kernel(), image.initrd()}) {
+    if (!path.empty() && !IsInFolders(path, settings_.image_folders)) {
+      return absl::StrCat("image: ", path, " lies in none of this host's image folders");
+    }
+  }
+  return "";
+}
+
+std::string AgentCore::FaultOf(const v1::AgentCommand& command) const {
+  if (IsForImages(command.verb())) return FaultOfImage(command);
+  if (command.verb() < v1::COMMAND_START || command.verb() > v1::COMMAND_CLOSE_DISPLAY) {
+    return absl::StrCat("verb: ", command.verb(), " is not known to this agent");
+  }
+  if (!IsName(command.desktop())) return "desktop: not a name";
+  if (command.generation() == 0) return "generation: 0";
+  if (MakesFresh(command.verb())) {
+    if (command.spec().memory_mib() == 0) return "spec.memory_mib: 0";
+    if (command.spec().vcpus() == 0) return "spec.vcpus: 0";
+    return FaultOfImage(command);
+  }
+  if (command.verb() == v1::COMMAND_BEGIN_SESSION || command.verb() == v1::COMMAND_END_SESSION ||
+      command.verb() == v1::COMMAND_GRANT_TICKET) {
+    if (command.session().empty() || command.session().size() > kMaxNameBytes) {
+      return "session: empty or too long";
+    }
+    if (command.user().size() > kMaxNameBytes) return "user: too long";
+    if (command.display_name().size() > kMaxNameBytes) return "display_name: too long";
+  }
+  if (command.verb() == v1::COMMAND_GRANT_TICKET) {
+    const v1::TicketGrant& ticket = command.ticket();
+    if (ticket.ticket_sha256().size() != kDigestBytes) return "ticket.ticket_sha256: not 32 bytes";
+    if (ticket.certificate_sha256().size() != kDigestBytes) {
+      return "ticket.certificate_sha256: not 32 bytes";
+    }
+    if (ticket.lifetime_ms() == 0 || ticket.lifetime_ms() > kMaxTicketLifetimeMs) {
+      return absl::StrCat("ticket.lifetime_ms: not 1 to ", kMaxTicketLifetimeMs);
+    }
+  }
+  return "";
+}
+
+void AgentCore::ObeyImage(const v1::AgentCommand& command) {
+  const std::string& name = command.image_name();
+  const auto found = images_.find(name);
+  if (found != images_.end() && found->second.busy) return;
+  if (image_operations_.size() >= settings_.max_image_operations) {
+    Refuse(command, "too-many", "too many images are being fetched");
+    return;
+  }
+  if (command.verb() == v1::COMMAND_FETCH_IMAGE) {
+    if (!IsAtHand(name, command.image().sha256())) FetchImage(name, command.image());
+  } else if (found != images_.end()) {
+    LaunchImage(OperationKind::kDropImage, name, command.image());
+  }
+}
+
+void AgentCore::ObeyDesktop(const v1::AgentCommand& command) {
+  const std::string& id = command.desktop();
+  const auto found = desktops_.find(id);
+  const bool known = found != desktops_.end();
+  if (known && command.generation() < found->second.generation) {
+    Refuse(
+        command, "old-generation",
+        absl::StrCat("generation ", command.generation(), " is below ", found->second.generation));
+    return;
+  }
+  const DesktopAction action = Plan(known ? found->second : Desktop(), command);
+  if (action == DesktopAction::kRefused) {
+    Refuse(command, "other-generation", "the desktop here is of an older generation");
+    return;
+  }
+  const bool absent = !known || (!found->second.domain.has_value() && !IsBeingMade(found->second));
+  if (absent && action == DesktopAction::kImpossible) {
+    Refuse(command, "no-desktop", "there is no such desktop on this host");
+    return;
+  }
+  if (!known) ForgetGone();
+  if (!known && desktops_.size() >= settings_.max_desktops) {
+    Refuse(command, "too-many", absl::StrCat("this host has ", desktops_.size(), " desktops"));
+    return;
+  }
+  Desktop& desktop = desktops_[id];
+  if (desktop.generation < command.generation()) {
+    desktop.generation = command.generation();
+    desktop.failed_verb = v1::COMMAND_UNSPECIFIED;
+    desktop.error.clear();
+  }
+  if (command.verb() == v1::COMMAND_CLOSE_DISPLAY || command.verb() == v1::COMMAND_END_SESSION) {
+    CloseDisplays(id, desktop);
+    if (command.verb() == v1::COMMAND_CLOSE_DISPLAY) return;
+  }
+  Enqueue(desktop, command);
+}
+
+void AgentCore::Enqueue(Desktop& desktop, const v1::AgentCommand& command) {
+  if (desktop.running.has_value() && IsSame(desktop.running_for, command)) return;
+  auto& waiting = desktop.waiting;
+  const v1::CommandVerb verb = command.verb();
+  const bool replaces_all = verb == v1::COMMAND_RESET || verb == v1::COMMAND_REMOVE;
+  for (auto at = waiting.begin(); at != waiting.end();) {
+    const v1::AgentCommand& other = at->command;
+    if (IsSame(other, command)) return;
+    const bool superseded = replaces_all || other.verb() == verb ||
+                            (IsForPower(other.verb()) && IsForPower(verb)) ||
+                            other.generation() < command.generation();
+    at = superseded ? waiting.erase(at) : at + 1;
+  }
+  waiting.push_back({command, now_, ++last_order_});
+  Changed();
+}
+
+DesktopAction AgentCore::Plan(const Desktop& desktop, const v1::AgentCommand& command) const {
+  if (!desktop.domain.has_value()) {
+    return PlanFor(DesktopCondition::kAbsent, GenerationOrder::kSame, command.verb());
+  }
+  const uint64_t here = desktop.domain->tag.generation;
+  const GenerationOrder order = command.generation() < here    ? GenerationOrder::kOlder
+                                : command.generation() == here ? GenerationOrder::kSame
+                                                               : GenerationOrder::kNewer;
+  return PlanFor(ConditionOf(desktop.domain->power), order, command.verb());
+}
+
+void AgentCore::Fail(Desktop& desktop, const v1::AgentCommand& command, absl::string_view why) {
+  desktop.failed_verb = command.verb();
+  desktop.error = std::string(why);
+  Changed();
+  Count("failed_operations", v1::CommandVerb_Name(command.verb()));
+  Note(Severity::kWarning, "operation-failed",
+       {{"desktop", command.desktop()},
+        {"verb", v1::CommandVerb_Name(command.verb())},
+        {"generation", absl::StrCat(command.generation())},
+        {"error", std::string(why)}});
+}
+
+void AgentCore::Refuse(const v1::AgentCommand& command, absl::string_view rule,
+                       absl::string_view why) {
+  Changed();
+  Count("refused_commands", rule);
+  Note(Severity::kWarning, "command-refused",
+       {{"verb", absl::StrCat(command.verb())},
+        {"desktop", command.desktop()},
+        {"generation", absl::StrCat(command.generation())},
+        {"epoch", absl::StrCat(command.epoch())},
+        {"rule", std::string(rule)},
+        {"reason", std::string(why)}});
+}
+
+}  // namespace werkplek

@@ -1,0 +1,88 @@
+#include "agent/core/desktop_plan.h"
+
+namespace werkplek {
+namespace {
+
+using Action = DesktopAction;
+
+constexpr int kFirstVerb = v1::COMMAND_START;
+constexpr int kVerbs = v1::COMMAND_CLOSE_DISPLAY - v1::COMMAND_START + 1;
+
+// Columns: START, SUSPEND, RESUME, STOP, RESET, REMOVE, BEGIN_SESSION, END_SESSION, GRANT_TICKET,
+// CLOSE_DISPLAY.
+using Row = Action[kVerbs];
+
+// The domain is of the command's generation (or there is none).
+constexpr Row kSame[kDesktopConditions] = {
+    // Absent: made by START or RESET. REMOVE still runs, for overlays that a crash left behind.
+    {Action::kFresh, Action::kImpossible, Action::kImpossible, Action::kNothing, Action::kFresh,
+     Action::kRemove, Action::kImpossible, Action::kNothing, Action::kImpossible, Action::kNothing},
+    // Off: RESET never trusts a disk that may have been run.
+    {Action::kStart, Action::kImpossible, Action::kImpossible, Action::kNothing, Action::kFresh,
+     Action::kRemove, Action::kImpossible, Action::kEndSession, Action::kImpossible,
+     Action::kCloseDisplay},
+    // Running.
+    {Action::kNothing, Action::kSuspend, Action::kNothing, Action::kShutDown,
+     Action::kFreshUnlessClean, Action::kRemove, Action::kBeginSession, Action::kEndSession,
+     Action::kGrantTicket, Action::kCloseDisplay},
+    // Suspended: nobody can be told anything before it is resumed.
+    {Action::kResume, Action::kNothing, Action::kResume, Action::kWakeAndShutDown,
+     Action::kFreshUnlessClean, Action::kRemove, Action::kImpossible, Action::kEndSession,
+     Action::kImpossible, Action::kCloseDisplay},
+    // Saved on disk.
+    {Action::kStart, Action::kNothing, Action::kStart, Action::kWakeAndShutDown,
+     Action::kFreshUnlessClean, Action::kRemove, Action::kImpossible, Action::kEndSession,
+     Action::kImpossible, Action::kCloseDisplay},
+};
+
+// The domain is older than the command: only what ends or replaces it is obeyed.
+constexpr Row kNewer[kDesktopConditions] = {
+    // Absent.
+    {Action::kFresh, Action::kImpossible, Action::kImpossible, Action::kNothing, Action::kFresh,
+     Action::kRemove, Action::kImpossible, Action::kNothing, Action::kImpossible, Action::kNothing},
+    // Off.
+    {Action::kFresh, Action::kRefused, Action::kRefused, Action::kNothing, Action::kFresh,
+     Action::kRemove, Action::kRefused, Action::kRefused, Action::kRefused, Action::kCloseDisplay},
+    // Running.
+    {Action::kFresh, Action::kRefused, Action::kRefused, Action::kShutDown, Action::kFresh,
+     Action::kRemove, Action::kRefused, Action::kRefused, Action::kRefused, Action::kCloseDisplay},
+    // Suspended.
+    {Action::kFresh, Action::kRefused, Action::kRefused, Action::kWakeAndShutDown, Action::kFresh,
+     Action::kRemove, Action::kRefused, Action::kRefused, Action::kRefused, Action::kCloseDisplay},
+    // Saved on disk.
+    {Action::kFresh, Action::kRefused, Action::kRefused, Action::kWakeAndShutDown, Action::kFresh,
+     Action::kRemove, Action::kRefused, Action::kRefused, Action::kRefused, Action::kCloseDisplay},
+};
+
+}  // namespace
+
+DesktopAction PlanFor(DesktopCondition condition, GenerationOrder order, v1::CommandVerb verb) {
+  const int column = static_cast<int>(verb) - kFirstVerb;
+  if (column < 0 || column >= kVerbs) return Action::kRefused;
+  const int row = static_cast<int>(condition);
+  switch (order) {
+    case GenerationOrder::kOlder:
+      return Action::kRefused;
+    case GenerationOrder::kSame:
+      return kSame[row][column];
+    case GenerationOrder::kNewer:
+      return kNewer[row][column];
+  }
+  return Action::kRefused;
+}
+
+DesktopCondition ConditionOf(DomainPower power) {
+  switch (power) {
+    case DomainPower::kOff:
+      return DesktopCondition::kOff;
+    case DomainPower::kRunning:
+      return DesktopCondition::kRunning;
+    case DomainPower::kSuspended:
+      return DesktopCondition::kSuspended;
+    case DomainPower::kSaved:
+      return DesktopCondition::kSaved;
+  }
+  return DesktopCondition::kOff;
+}
+
+}  // namespace werkplek

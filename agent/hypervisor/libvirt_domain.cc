@@ -1,0 +1,198 @@
+#include "agent/hypervisor/libvirt_domain.h"
+
+#include <libvirt/virterror.h>
+
+#include "absl/strings/str_cat.h"
+#include "agent/hypervisor/libvirt_error.h"
+#include "common/base/status_macros.h"
+
+namespace werkplek {
+namespace {
+
+absl::Status Checked(int result, absl::string_view what) {
+  return result < 0 ? LastLibvirtStatus(what) : absl::OkStatus();
+}
+
+absl::Status WrongPower(absl::string_view what) { return absl::FailedPreconditionError(what); }
+
+DomainPower PowerOf(int state, int reason) {
+  switch (state) {
+    case VIR_DOMAIN_PAUSED:
+      // Halfway through a start, a save or a move: it is still running as far as anyone may act.
+      return reason == VIR_DOMAIN_PAUSED_STARTING_UP || reason == VIR_DOMAIN_PAUSED_SAVE ||
+                     reason == VIR_DOMAIN_PAUSED_MIGRATION
+                 ? DomainPower::kRunning
+                 : DomainPower::kSuspended;
+    case VIR_DOMAIN_PMSUSPENDED:
+      return DomainPower::kSuspended;
+    case VIR_DOMAIN_SHUTOFF:
+    case VIR_DOMAIN_CRASHED:
+      return DomainPower::kOff;
+    default:  // Running, blocked, or shutting down (its QEMU still lives).
+      return DomainPower::kRunning;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<DomainHandle> FindDomain(virConnectPtr connection, const std::string& desktop) {
+  DomainHandle domain(virDomainLookupByName(connection, DomainNameOf(desktop).c_str()));
+  if (domain == nullptr) return LastLibvirtStatus(absl::StrCat("desktop ", desktop));
+  ASSIGN_OR_RETURN(const std::optional<DomainTag> tag, ReadTag(domain.get()));
+  if (!tag || tag->desktop != desktop) {
+    return absl::NotFoundError(absl::StrCat("desktop ", desktop,
+                                            ": the domain of that name is not "
+                                            "one of Werkplek's"));
+  }
+  return domain;
+}
+
+absl::StatusOr<std::optional<DomainTag>> ReadTag(virDomainPtr domain) {
+  const LibvirtString xml(virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, kTagNamespace,
+                                               VIR_DOMAIN_AFFECT_CONFIG));
+  if (xml == nullptr) {
+    const virErrorPtr error = virGetLastError();
+    // A transient domain has no lasting description; ours all have one.
+    const bool not_ours = error != nullptr && (error->code == VIR_ERR_NO_DOMAIN_METADATA ||
+                                               error->code == VIR_ERR_OPERATION_INVALID ||
+                                               error->code == VIR_ERR_NO_DOMAIN);
+    if (!not_ours) return LastLibvirtStatus("cannot read metadata");
+    virResetLastError();
+    return std::optional<DomainTag>();
+  }
+  ASSIGN_OR_RETURN(DomainTag tag, ParseTagXml(xml.get()));
+  return std::optional<DomainTag>(std::move(tag));
+}
+
+absl::Status WriteTag(virDomainPtr domain, const DomainTag& tag) {
+  const std::string xml = BuildTagXml(tag);
+  unsigned flags = VIR_DOMAIN_AFFECT_CONFIG;
+  if (virDomainIsActive(domain) == 1) flags |= VIR_DOMAIN_AFFECT_LIVE;
+  return Checked(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml.c_str(), kTagPrefix,
+                                      kTagNamespace, flags),
+                 "cannot write metadata");
+}
+
+absl::StatusOr<DomainXmlFacts> ReadFacts(virDomainPtr domain) {
+  const LibvirtString xml(virDomainGetXMLDesc(domain, 0));
+  if (xml == nullptr) return LastLibvirtStatus("cannot read the domain");
+  return ParseDomainXml(xml.get());
+}
+
+absl::StatusOr<DomainPower> ReadPower(virDomainPtr domain) {
+  int state = 0, reason = 0;
+  RETURN_IF_ERROR(Checked(virDomainGetState(domain, &state, &reason, 0), "cannot read the state"));
+  const DomainPower power = PowerOf(state, reason);
+  if (power != DomainPower::kOff) return power;
+  return virDomainHasManagedSaveImage(domain, 0) == 1 ? DomainPower::kSaved : DomainPower::kOff;
+}
+
+absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain) {
+  ASSIGN_OR_RETURN(const std::optional<DomainTag> tag, ReadTag(domain));
+  if (!tag) return std::optional<DomainInfo>();
+  absl::StatusOr<DomainXmlFacts> facts = ReadFacts(domain);
+  if (absl::IsNotFound(facts.status())) return std::optional<DomainInfo>();
+  RETURN_IF_ERROR(facts.status());
+  absl::StatusOr<DomainPower> power = ReadPower(domain);
+  if (absl::IsNotFound(power.status())) return std::optional<DomainInfo>();
+  RETURN_IF_ERROR(power.status());
+  DomainInfo info;
+  info.tag = *tag;
+  info.uuid = std::move(facts->uuid);
+  info.power = *power;
+  info.memory_mib = facts->memory_mib;
+  info.vcpus = facts->vcpus;
+  info.disk = std::move(facts->disk);
+  info.guest_agent = facts->guest_agent;
+  info.guest_agent_connected = facts->guest_agent_connected;
+  return std::optional<DomainInfo>(std::move(info));
+}
+
+absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
+                          absl::string_view domain_type) {
+  const std::string& desktop = spec.tag.desktop;
+  DomainHandle there(virDomainLookupByName(connection, DomainNameOf(desktop).c_str()));
+  if (there != nullptr) {
+    // Defining over it would change a stranger's domain.
+    ASSIGN_OR_RETURN(const std::optional<DomainTag> tag, ReadTag(there.get()));
+    const std::string message = absl::StrCat("a domain '", DomainNameOf(desktop), "' is there");
+    return tag ? absl::AlreadyExistsError(message)
+               : absl::FailedPreconditionError(
+                     absl::StrCat(message, " and is not one of Werkplek's; remove or rename it"));
+  }
+  virResetLastError();
+  const std::string xml = BuildDomainXml(spec, domain_type);
+  DomainHandle domain(virDomainDefineXMLFlags(connection, xml.c_str(), 0));
+  if (domain == nullptr) return LastLibvirtStatus(absl::StrCat("cannot define ", desktop));
+  if (virDomainCreateWithFlags(domain.get(), 0) < 0) {
+    const absl::Status status = LastLibvirtStatus(absl::StrCat("cannot start ", desktop));
+    if (virDomainUndefineFlags(domain.get(), 0) < 0) virResetLastError();
+    return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StartDomain(virDomainPtr domain) {
+  ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
+  if (power == DomainPower::kRunning) return absl::OkStatus();
+  if (power == DomainPower::kSuspended) return WrongPower("it is suspended in memory: resume it");
+  ASSIGN_OR_RETURN(const std::optional<DomainTag> tag, ReadTag(domain));
+  RETURN_IF_ERROR(Checked(virDomainCreateWithFlags(domain, 0), "cannot start"));
+  // A restored domain's live description is as old as the save.
+  return power == DomainPower::kSaved && tag ? WriteTag(domain, *tag) : absl::OkStatus();
+}
+
+absl::Status SuspendDomain(virDomainPtr domain, bool to_disk) {
+  ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
+  switch (power) {
+    case DomainPower::kOff:
+      return WrongPower("it is off");
+    case DomainPower::kSaved:
+      return to_disk ? absl::OkStatus() : WrongPower("it is saved to disk: start it");
+    case DomainPower::kSuspended:
+      if (!to_disk) return absl::OkStatus();
+      break;
+    case DomainPower::kRunning:
+      break;
+  }
+  if (!to_disk) return Checked(virDomainSuspend(domain), "cannot suspend");
+  return Checked(virDomainManagedSave(domain, VIR_DOMAIN_SAVE_RUNNING), "cannot save to disk");
+}
+
+absl::Status ResumeDomain(virDomainPtr domain) {
+  ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
+  if (power == DomainPower::kRunning) return absl::OkStatus();
+  if (power != DomainPower::kSuspended)
+    return WrongPower("it is not suspended in memory: start it");
+  return Checked(virDomainResume(domain), "cannot resume");
+}
+
+absl::Status ShutdownDomain(virDomainPtr domain, ShutdownMode mode) {
+  ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
+  if (power == DomainPower::kOff) return absl::OkStatus();
+  if (mode == ShutdownMode::kPowerOff) {
+    if (power == DomainPower::kSaved) {
+      return Checked(virDomainManagedSaveRemove(domain, 0), "cannot drop the saved memory");
+    }
+    return Checked(virDomainDestroyFlags(domain, VIR_DOMAIN_DESTROY_DEFAULT), "cannot power off");
+  }
+  if (power != DomainPower::kRunning) return WrongPower("only a running desktop can shut down");
+  if (mode == ShutdownMode::kGuestAgent) {
+    const absl::Status status = Checked(
+        virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT), "no guest agent answers");
+    return status.ok() ? status : absl::UnavailableError(status.message());
+  }
+  return Checked(virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
+                 "cannot press the power button");
+}
+
+absl::Status RemoveDomain(virDomainPtr domain) {
+  ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
+  if (power == DomainPower::kRunning || power == DomainPower::kSuspended) {
+    return WrongPower("it is not off");
+  }
+  return Checked(virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE),
+                 "cannot undefine");
+}
+
+}  // namespace werkplek

@@ -1,0 +1,40 @@
+// What is done with one libvirt domain, and what is read from it. Blocking, without a bound of its
+// own (LibvirtHypervisor adds it); thread-safe as libvirt is.
+#pragma once
+
+#include <libvirt/libvirt.h>
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/hypervisor/domain_xml.h"
+#include "agent/hypervisor/hypervisor.h"
+#include "agent/hypervisor/libvirt_handles.h"
+
+namespace werkplek {
+
+// NOT_FOUND: there is none, or it is not ours.
+absl::StatusOr<DomainHandle> FindDomain(virConnectPtr connection, const std::string& desktop);
+
+// The tag in the lasting description (that of a running domain that was restored may be older).
+// nullopt: not ours.
+absl::StatusOr<std::optional<DomainTag>> ReadTag(virDomainPtr domain);
+absl::Status WriteTag(virDomainPtr domain, const DomainTag& tag);
+
+absl::StatusOr<DomainXmlFacts> ReadFacts(virDomainPtr domain);
+absl::StatusOr<DomainPower> ReadPower(virDomainPtr domain);
+
+// nullopt: not ours, or gone meanwhile.
+absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain);
+
+absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
+                          absl::string_view domain_type);
+absl::Status StartDomain(virDomainPtr domain);
+absl::Status SuspendDomain(virDomainPtr domain, bool to_disk);
+absl::Status ResumeDomain(virDomainPtr domain);
+absl::Status ShutdownDomain(virDomainPtr domain, ShutdownMode mode);
+absl::Status RemoveDomain(virDomainPtr domain);
+
+}  // namespace werkplek

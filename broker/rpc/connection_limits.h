@@ -1,0 +1,56 @@
+// How many connections may be open whose peer has not shown who it is.
+//
+// gRPC does not tell when a handshake ends, but it closes a connection whose handshake takes longer
+// than the handshake limit. So a connection counts until its first call arrives (the certificate
+// was verified), and no longer than that limit. Decides only; the acceptor does.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/base/mutex.h"
+
+namespace werkplek {
+
+struct ConnectionLimitSettings {
+  size_t max_unproved = 1024;
+  size_t max_unproved_per_source = 32;
+  // A little more than the handshake limit.
+  absl::Duration counts_for = absl::Seconds(6);
+};
+
+enum class Admission { kAdmitted, kTooMany, kTooManyOfSource };
+
+// Thread-safe. `now` is any clock that does not jump.
+class ConnectionLimits {
+ public:
+  explicit ConnectionLimits(ConnectionLimitSettings settings) : settings_(settings) {}
+
+  // A connection came from "ADDRESS:PORT". Counts it when admitted.
+  Admission Open(const std::string& peer, absl::Duration now);
+  // Its first call came, or it was closed. Unknown peers are ignored: every call may tell.
+  void Proved(const std::string& peer);
+
+  size_t unproved(absl::Duration now);
+
+ private:
+  void Expire(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Forget(const std::string& peer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const ConnectionLimitSettings settings_;
+  Mutex mutex_;
+  // When each unproved connection was opened, and the same in the order of time.
+  absl::flat_hash_map<std::string, absl::Duration> opened_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::pair<absl::Duration, std::string>> order_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, size_t> of_source_ ABSL_GUARDED_BY(mutex_);
+};
+
+// "127.0.0.1" of "127.0.0.1:51234", "[::1]" of "[::1]:51234".
+absl::string_view SourceOf(absl::string_view peer);
+
+}  // namespace werkplek

@@ -1,0 +1,91 @@
+#include "broker/rpc/gate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+
+namespace werkplek {
+namespace {
+
+bool HasDeadline(const grpc::ServerContextBase& context) {
+  return context.deadline() != std::chrono::system_clock::time_point::max();
+}
+
+bool Streams(const google::protobuf::MethodDescriptor& method) {
+  return method.client_streaming() || method.server_streaming();
+}
+
+}  // namespace
+
+absl::StatusOr<Admitted> Gate::Admit(const grpc::ServerContextBase& context,
+                                     const google::protobuf::Descriptor* request) {
+  const std::string address = PeerAddress(context.peer());
+  // The transport has verified a certificate of ours, whatever it names.
+  parts_.connections->Proved(address);
+  Admitted call;
+  call.method = MethodFor(request);
+  const std::string path = call.method == nullptr ? request->full_name() : call.method->path;
+  absl::StatusOr<Caller> caller = callers_.Read(context);
+  if (!caller.ok()) {
+    LogRefusal("", address, path, caller.status(), "");
+    return std::move(caller).status();
+  }
+  call.caller = *std::move(caller);
+  call.picture = parts_.picture();
+  if (absl::Status judged = Judge(context, call); !judged.ok()) {
+    LogRefusal(call, judged);
+    return judged;
+  }
+  return call;
+}
+
+absl::Status Gate::Judge(const grpc::ServerContextBase& context, Admitted& call) const {
+  const std::vector<v1::Identity>& here = parts_.identities;
+  if (call.method == nullptr || call.method->access.identities().empty() ||
+      std::find(here.begin(), here.end(), call.caller.identity) == here.end()) {
+    return absl::PermissionDeniedError("this certificate may not make this call here");
+  }
+  static const Fleet& nobody = *new Fleet;
+  const bool leads = call.picture != nullptr;
+  const v1::Access& access = call.method->access;
+  absl::Status allowed =
+      Authorize(leads ? *call.picture : nobody, access, call.caller, parts_.settings, parts_.now());
+  // Without a fleet nobody's sign-in is known; who may not call at all is told so even then.
+  if (!leads && absl::IsUnauthenticated(allowed)) {
+    allowed = absl::UnavailableError("the broker is starting or not in charge; try again");
+  }
+  if (!allowed.ok()) return allowed;
+  if (!Streams(*call.method->method) && !HasDeadline(context)) {
+    return absl::InvalidArgumentError("set a deadline (at most 10 s are of use)");
+  }
+  return absl::OkStatus();
+}
+
+void Gate::LogRefusal(const Admitted& call, const absl::Status& why) const {
+  std::string detail;
+  if (absl::IsUnauthenticated(why) && call.picture != nullptr) {
+    detail = SignInFault(*call.picture, call.caller, parts_.settings, parts_.now());
+  }
+  LogRefusal(call.caller.peer, call.caller.address, call.method == nullptr ? "" : call.method->path,
+             why, detail);
+}
+
+void Gate::LogRefusal(const std::string& peer, const std::string& address,
+                      const std::string& method, const absl::Status& why,
+                      const std::string& detail) const {
+  const std::string code = absl::StatusCodeToString(why.code());
+  std::vector<LogField> fields = {{"listener", parts_.listener},
+                                  {"peer", peer},
+                                  {"address", address},
+                                  {"method", method},
+                                  {"code", code},
+                                  {"reason", std::string(why.message())}};
+  if (!detail.empty()) fields.emplace_back("detail", detail);
+  Log(Severity::kWarning, "call-refused", fields);
+  if (parts_.observe) parts_.observe("rpc_refused", code);
+}
+
+}  // namespace werkplek

@@ -1,0 +1,16 @@
+// The clock for connection and rate limits: never jumps, runs on through a suspend.
+#pragma once
+
+#include <ctime>
+
+#include "absl/time/time.h"
+
+namespace werkplek {
+
+inline absl::Duration MonotonicNow() {
+  timespec now = {};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return absl::DurationFromTimespec(now);
+}
+
+}  // namespace werkplek

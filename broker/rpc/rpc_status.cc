@@ -1,0 +1,50 @@
+#include "broker/rpc/rpc_status.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+
+namespace werkplek {
+
+absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
+  const int64_t ms =
+      std::max<int64_t>(1, absl::ToInt64Milliseconds(absl::Ceil(delay, absl::Milliseconds(1))));
+  status.SetPayload(kRetryAfterKey, absl::Cord(absl::StrCat(ms)));
+  return status;
+}
+
+std::optional<absl::Duration> RetryAfter(const absl::Status& status) {
+  int64_t ms = 0;
+  const auto payload = status.GetPayload(kRetryAfterKey);
+  if (payload.has_value() && absl::SimpleAtoi(std::string(*payload), &ms) && ms > 0) {
+    return absl::Milliseconds(ms);
+  }
+  if (status.code() == absl::StatusCode::kResourceExhausted ||
+      status.code() == absl::StatusCode::kUnavailable) {
+    return kDefaultRetryAfter;
+  }
+  return std::nullopt;
+}
+
+grpc::Status ToGrpc(const absl::Status& status, grpc::ServerContextBase* context) {
+  if (status.ok()) return grpc::Status::OK;
+  if (const std::optional<absl::Duration> delay = RetryAfter(status); delay.has_value()) {
+    context->AddTrailingMetadata(kRetryAfterKey, absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+  }
+  std::string message(status.message());
+  if (status.code() == absl::StatusCode::kInternal || status.code() == absl::StatusCode::kUnknown ||
+      status.code() == absl::StatusCode::kDataLoss) {
+    Log(Severity::kError, "call-failed",
+        {{"code", absl::StatusCodeToString(status.code())}, {"error", message}});
+    message = "something went wrong inside the broker; its log says what";
+  }
+  // The two libraries number their codes alike (absl/status/status.h).
+  return grpc::Status(static_cast<grpc::StatusCode>(status.raw_code()), message);
+}
+
+}  // namespace werkplek

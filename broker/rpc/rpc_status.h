@@ -1,0 +1,31 @@
+// The broker's statuses as answers to callers.
+#pragma once
+
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/status.h"
+
+namespace werkplek {
+
+// Trailing metadata with which RESOURCE_EXHAUSTED and UNAVAILABLE say when to try again.
+inline constexpr char kRetryAfterKey[] = "retry-after-ms";
+
+// The delay a caller is told when the status does not carry one.
+inline constexpr absl::Duration kDefaultRetryAfter = absl::Seconds(1);
+
+// The status with a delay for its caller (kept as a payload).
+absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
+
+// The delay in the status; for RESOURCE_EXHAUSTED and UNAVAILABLE without one, the default; for
+// others none.
+std::optional<absl::Duration> RetryAfter(const absl::Status& status);
+
+// The status for the wire. The messages of INTERNAL, UNKNOWN and DATA_LOSS speak of our insides, so
+// they are logged and a plain sentence goes out instead. Adds `retry-after-ms` to the call's
+// trailing metadata.
+grpc::Status ToGrpc(const absl::Status& status, grpc::ServerContextBase* context);
+
+}  // namespace werkplek

@@ -1,0 +1,136 @@
+#include "common/metrics/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <exception>
+#include <map>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
+
+namespace werkplek {
+namespace {
+
+constexpr size_t kMaxCombinations = 1000;
+
+const prometheus::Histogram::BucketBoundaries& Buckets() {
+  static const auto& buckets = *new prometheus::Histogram::BucketBoundaries{
+      0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300};
+  return buckets;
+}
+
+// Runs a function of ours before the registry is read.
+class Refresher : public prometheus::Collectable {
+ public:
+  std::vector<prometheus::MetricFamily> Collect() const override {
+    MutexLock lock(mutex_);
+    for (const auto& refresh : refreshes_) refresh();
+    return {};
+  }
+  void Add(std::function<void()> refresh) {
+    MutexLock lock(mutex_);
+    refreshes_.push_back(std::move(refresh));
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::vector<std::function<void()>> refreshes_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+struct Metrics::Parts {
+  Mutex mutex;
+  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  std::shared_ptr<Refresher> refresher = std::make_shared<Refresher>();
+  // Families live as long as the registry.
+  std::map<std::string, prometheus::Family<prometheus::Counter>*> counters ABSL_GUARDED_BY(mutex);
+  std::map<std::string, prometheus::Family<prometheus::Gauge>*> gauges ABSL_GUARDED_BY(mutex);
+  std::map<std::string, prometheus::Family<prometheus::Histogram>*> histograms
+      ABSL_GUARDED_BY(mutex);
+  std::map<std::string, std::set<MetricLabels>> combinations ABSL_GUARDED_BY(mutex);
+  std::unique_ptr<prometheus::Exposer> exposer;
+
+  // The labels as they are, or "other" in place of each value when the name has too many.
+  prometheus::Labels Bounded(const std::string& name, const MetricLabels& labels)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::set<MetricLabels>& known = combinations[name];
+    const bool full = known.size() >= kMaxCombinations && known.count(labels) == 0;
+    if (!full) known.insert(labels);
+    prometheus::Labels result;
+    for (const auto& [key, value] : labels) result[key] = full ? "other" : value;
+    return result;
+  }
+
+  template <typename Families, typename Builder>
+  auto& FamilyOf(Families& families, Builder builder, absl::string_view name,
+                 absl::string_view help) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    auto& family = families[std::string(name)];
+    if (family == nullptr) {
+      family = &builder.Name(std::string(name)).Help(std::string(help)).Register(*registry);
+    }
+    return *family;
+  }
+};
+
+Metrics::Metrics() : parts_(std::make_unique<Parts>()) {}
+Metrics::~Metrics() = default;
+
+absl::Status Metrics::Serve(const std::string& address) {
+  if (!absl::StartsWith(address, "127.") && !absl::StartsWith(address, "[::1]:")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("metrics are served on loopback only (127.0.0.1:PORT), not on ", address));
+  }
+  try {
+    parts_->exposer = std::make_unique<prometheus::Exposer>(address, 1);
+  } catch (const std::exception& failure) {
+    return absl::UnavailableError(
+        absl::StrCat("metrics cannot listen on ", address, ": ", failure.what()));
+  }
+  // In this order: the gauges are refreshed, then read.
+  parts_->exposer->RegisterCollectable(parts_->refresher);
+  parts_->exposer->RegisterCollectable(parts_->registry);
+  return absl::OkStatus();
+}
+
+int Metrics::port() const {
+  if (parts_->exposer == nullptr) return 0;
+  const std::vector<int> ports = parts_->exposer->GetListeningPorts();
+  return ports.empty() ? 0 : ports.front();
+}
+
+void Metrics::Count(absl::string_view name, absl::string_view help, const MetricLabels& labels,
+                    double by) {
+  MutexLock lock(parts_->mutex);
+  parts_->FamilyOf(parts_->counters, prometheus::BuildCounter(), name, help)
+      .Add(parts_->Bounded(std::string(name), labels))
+      .Increment(by);
+}
+
+void Metrics::SetGauge(absl::string_view name, absl::string_view help, const MetricLabels& labels,
+                       double value) {
+  MutexLock lock(parts_->mutex);
+  parts_->FamilyOf(parts_->gauges, prometheus::BuildGauge(), name, help)
+      .Add(parts_->Bounded(std::string(name), labels))
+      .Set(value);
+}
+
+void Metrics::ObserveSeconds(absl::string_view name, absl::string_view help,
+                             const MetricLabels& labels, absl::Duration took) {
+  MutexLock lock(parts_->mutex);
+  parts_->FamilyOf(parts_->histograms, prometheus::BuildHistogram(), name, help)
+      .Add(parts_->Bounded(std::string(name), labels), Buckets())
+      .Observe(absl::ToDoubleSeconds(took));
+}
+
+void Metrics::BeforeScrape(std::function<void()> refresh) {
+  parts_->refresher->Add(std::move(refresh));
+}
+
+}  // namespace werkplek

@@ -1,0 +1,28 @@
+#include "tests/support/fake_hypervisor/fake_hypervisor.h"
+
+#include "tests/contract/hypervisor/hypervisor_contract.h"
+
+namespace werkplek {
+namespace {
+
+class FakeKit : public HypervisorKit {
+ public:
+  Hypervisor& hypervisor() override { return fake_; }
+  DomainSpec Spec(const std::string& desktop, int number) override {
+    DomainSpec spec = PlainSpec(desktop, number);
+    spec.guest_agent = true;
+    return spec;
+  }
+  bool has_displays() const override { return true; }
+  bool has_guests() const override { return true; }
+
+ private:
+  FakeHypervisor fake_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Fake, HypervisorContract,
+                         testing::Values(KitParameter{"fake",
+                                                      [] { return std::make_unique<FakeKit>(); }}));
+
+}  // namespace
+}  // namespace werkplek
