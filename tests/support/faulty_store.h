@@ -70,8 +70,8 @@ class FaultyStore : public Store {
     if (fault == StoreFault::kInDoubt) return done(absl::UnknownError("the sync failed"));
     auto copy = std::make_shared<ChangeSet>(changes);
     store_->Commit(epoch, std::move(changes),
-                   [this, alive = alive_, fault, copy, done = std::move(done)](
-                       const absl::Status& status) mutable {
+                   [this, alive = alive_, fault, copy,
+                    done = std::move(done)](const absl::Status& status) mutable {
                      if (status.ok() && *alive) committed(*copy);
                      if (fault == StoreFault::kAfter && status.ok()) {
                        done(absl::UnknownError("the answer was lost"));
