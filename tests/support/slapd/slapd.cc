@@ -165,11 +165,8 @@ void Slapd::Start() {
                                absl::StrCat(url(), "/ ", local_url())},
       ChildOptions{
           .directory = folder_.path(), .environment = {}, .output_file = folder_.File("log")});
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (!TakesConnections(options_.port)) {
-    if (process_->Wait(absl::Milliseconds(5)).has_value() || absl::Now() > deadline) {
-      OrDie(absl::InternalError(absl::StrCat("slapd does not start: ", Log())));
-    }
+  if (!WaitForListener(*process_, options_.port)) {
+    OrDie(absl::InternalError(absl::StrCat("slapd does not start: ", Log())));
   }
 }
 
@@ -208,6 +205,14 @@ std::string Slapd::Read(const std::string& dn, const std::string& attribute) {
     if (line.substr(0, prefix.size()) == prefix) return std::string(line.substr(prefix.size()));
   }
   return "";
+}
+
+bool WaitForListener(ChildProcess& process, int port) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (!TakesConnections(port)) {
+    if (process.Wait(absl::Milliseconds(5)).has_value() || absl::Now() > deadline) return false;
+  }
+  return true;
 }
 
 std::string PersonDn(const std::string& uid) {

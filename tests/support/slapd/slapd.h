@@ -100,6 +100,9 @@ class Slapd {
   std::unique_ptr<ChildProcess> process_;
 };
 
+// Waits until something listens on the port of 127.0.0.1. False: the process ended, or 20 s passed.
+bool WaitForListener(ChildProcess& process, int port);
+
 // LDIF of a person of the base tree, with the password in clear (slapd compares it so, too).
 // Empty: the person has none.
 std::string PersonLdif(const std::string& uid, const std::string& password,
