@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/rpc/rpc_status.h"
 #include "common/base/log.h"
 
 namespace werkplek {
@@ -55,7 +56,7 @@ absl::Status Gate::Judge(const grpc::ServerContextBase& context, Admitted& call)
       Authorize(leads ? *call.picture : nobody, access, call.caller, parts_.settings, parts_.now());
   // Without a fleet nobody's sign-in is known; who may not call at all is told so even then.
   if (!leads && absl::IsUnauthenticated(allowed)) {
-    allowed = absl::UnavailableError("the broker is starting or not in charge; try again");
+    allowed = NotInCharge();
   }
   if (!allowed.ok()) return allowed;
   if (!Streams(*call.method->method) && !HasDeadline(context)) {

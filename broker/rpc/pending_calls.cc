@@ -12,7 +12,8 @@ constexpr absl::Duration kSweep = absl::Milliseconds(250);
 
 }  // namespace
 
-PendingCalls::PendingCalls(absl::Duration limit) : limit_(limit), thread_([this] { Run(); }) {}
+PendingCalls::PendingCalls(absl::Duration limit, std::function<void()> on_sweep)
+    : limit_(limit), on_sweep_(std::move(on_sweep)), thread_([this] { Run(); }) {}
 
 PendingCalls::~PendingCalls() {
   {
@@ -60,6 +61,7 @@ void PendingCalls::Run() {
       if (stopping_) return;
     }
     EndOverdue();
+    if (on_sweep_) on_sweep_();
   }
 }
 

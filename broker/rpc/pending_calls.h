@@ -2,6 +2,7 @@
 // stops.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <thread>
@@ -25,7 +26,9 @@ class PendingCalls {
  public:
   using Handle = std::list<std::pair<absl::Duration, std::shared_ptr<PendingCall>>>::iterator;
 
-  explicit PendingCalls(absl::Duration limit);
+  // `on_sweep` runs about four times a second on the thread that ends overdue calls; it must not
+  // wait.
+  explicit PendingCalls(absl::Duration limit, std::function<void()> on_sweep = nullptr);
   ~PendingCalls();
   PendingCalls(const PendingCalls&) = delete;
   PendingCalls& operator=(const PendingCalls&) = delete;
@@ -42,6 +45,7 @@ class PendingCalls {
   void EndOverdue();
 
   const absl::Duration limit_;
+  const std::function<void()> on_sweep_;
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

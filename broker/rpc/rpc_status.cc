@@ -31,6 +31,10 @@ std::optional<absl::Duration> RetryAfter(const absl::Status& status) {
   return std::nullopt;
 }
 
+absl::Status NotInCharge() {
+  return absl::UnavailableError("the broker is starting or not in charge; try again");
+}
+
 grpc::Status ToGrpc(const absl::Status& status, grpc::ServerContextBase* context) {
   if (status.ok()) return grpc::Status::OK;
   if (const std::optional<absl::Duration> delay = RetryAfter(status); delay.has_value()) {

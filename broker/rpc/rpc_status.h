@@ -23,6 +23,9 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
 // others none.
 std::optional<absl::Duration> RetryAfter(const absl::Status& status);
 
+// UNAVAILABLE: nobody can be judged and nothing read yet.
+absl::Status NotInCharge();
+
 // The status for the wire. The messages of INTERNAL, UNKNOWN and DATA_LOSS speak of our insides, so
 // they are logged and a plain sentence goes out instead. Adds `retry-after-ms` to the call's
 // trailing metadata.

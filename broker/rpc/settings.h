@@ -42,6 +42,9 @@ struct RpcSettings {
   RateLimitSettings machine_sign_ins = {.per_second = 2, .burst = 20};
   RateLimitSettings gateway_sign_ins = {.per_second = 200, .burst = 1000};
 
+  // Reports per agent; one that sends more loses its stream.
+  RateLimitSettings agent_reports = {.per_second = 50, .burst = 500};
+
   // Messages that may wait for a reader before its stream is ended.
   size_t max_waiting_connect_updates = 64;
   size_t max_waiting_commits = 4096;

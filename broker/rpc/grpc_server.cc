@@ -1,0 +1,149 @@
+#include "broker/rpc/grpc_server.h"
+
+#include <atomic>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/rpc/admin_service.h"
+#include "broker/rpc/agent_service.h"
+#include "broker/rpc/listener.h"
+#include "broker/rpc/pending_calls.h"
+#include "broker/rpc/session_service.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+
+namespace werkplek {
+namespace {
+
+// Calls that are with the node get this long to be answered at a stop.
+constexpr absl::Duration kStopGrace = absl::Milliseconds(500);
+
+ListenerSettings Common(const RpcSettings& settings) {
+  return {.handshake_limit = settings.handshake_limit,
+          .max_streams_per_connection = settings.max_streams_per_connection,
+          .metadata_bytes = settings.metadata_bytes,
+          .memory_quota_bytes = settings.memory_quota_bytes,
+          .keepalive_timeout = settings.keepalive_timeout};
+}
+
+ListenerSettings ForClients(const RpcSettings& settings) {
+  ListenerSettings listener = Common(settings);
+  listener.name = "rpc-clients";
+  listener.address = settings.client_address;
+  listener.message_bytes = settings.client_message_bytes;
+  listener.keepalive = settings.client_keepalive;
+  listener.connection_age = settings.client_connection_age;
+  listener.connection_grace = settings.client_connection_grace;
+  return listener;
+}
+
+ListenerSettings ForAgents(const RpcSettings& settings) {
+  ListenerSettings listener = Common(settings);
+  listener.name = "rpc-agents";
+  listener.address = settings.agent_address;
+  listener.message_bytes = settings.agent_message_bytes;
+  listener.keepalive = settings.agent_keepalive;
+  listener.least_ping_interval = settings.agent_keepalive / 2;
+  return listener;
+}
+
+GateParts GateFor(const RpcParts& parts, const std::string& listener,
+                  std::vector<v1::Identity> identities, ConnectionLimits* connections) {
+  return {.listener = listener,
+          .identities = std::move(identities),
+          .settings = parts.broker,
+          .picture = [node = parts.node] { return node->picture(); },
+          .now = parts.now,
+          .connections = connections,
+          .observe = parts.observe};
+}
+
+}  // namespace
+
+struct GrpcServer::Parts {
+  Parts(const RpcSettings& settings, RpcParts given)
+      : outside(std::move(given)),
+        client_connections(settings.connections),
+        agent_connections(settings.connections),
+        client_gate(GateFor(outside, "clients",
+                            {v1::IDENTITY_CLIENT, v1::IDENTITY_GATEWAY, v1::IDENTITY_ADMIN},
+                            &client_connections)),
+        agent_gate(GateFor(outside, "agents", {v1::IDENTITY_HOST}, &agent_connections)),
+        pending(settings.unary_limit, [this] { TellHealth(); }),
+        sessions(OfClients(), settings),
+        admin(OfClients(), settings, outside.add_join_code),
+        client_renewals(OfClients(), settings, outside.links, outside.renew_certificate),
+        agents({.gate = &agent_gate, .pending = &pending, .node = outside.node}, settings,
+               outside.links, outside.renew_certificate) {}
+
+  ServiceParts OfClients() {
+    return {.gate = &client_gate, .pending = &pending, .node = outside.node};
+  }
+
+  // On the sweep's thread.
+  void TellHealth() {
+    const bool leads = outside.node->picture() != nullptr;
+    MutexLock lock(mutex);
+    if (!listening || leads == told_health) return;
+    told_health = leads;
+    client_listener->SetServing(leads);
+    agent_listener->SetServing(leads);
+  }
+
+  const RpcParts outside;
+  ConnectionLimits client_connections;
+  ConnectionLimits agent_connections;
+  Gate client_gate;
+  Gate agent_gate;
+  Mutex mutex;
+  // Both listeners are there.
+  bool listening ABSL_GUARDED_BY(mutex) = false;
+  bool told_health ABSL_GUARDED_BY(mutex) = false;
+  PendingCalls pending;
+  SessionRpc sessions;
+  AdminRpc admin;
+  // Clients renew their certificates at their own port.
+  AgentRpc client_renewals;
+  AgentRpc agents;
+  // After the services, so that they go first.
+  std::unique_ptr<Listener> client_listener;
+  std::unique_ptr<Listener> agent_listener;
+  std::atomic<bool> stopped{false};
+};
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const RpcSettings& settings,
+                                                              RpcParts given) {
+  auto parts = std::make_unique<Parts>(settings, std::move(given));
+  std::unique_ptr<GrpcServer> server(new GrpcServer(std::move(parts)));
+  Parts& p = *server->parts_;
+  ASSIGN_OR_RETURN(p.client_listener, Listener::Start(ForClients(settings), p.outside.credentials,
+                                                      {&p.sessions, &p.admin, &p.client_renewals},
+                                                      &p.client_connections));
+  ASSIGN_OR_RETURN(p.agent_listener, Listener::Start(ForAgents(settings), p.outside.credentials,
+                                                     {&p.agents}, &p.agent_connections));
+  MutexLock lock(p.mutex);
+  p.listening = true;
+  return server;
+}
+
+GrpcServer::GrpcServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+GrpcServer::~GrpcServer() { Stop(); }
+
+int GrpcServer::client_port() const { return parts_->client_listener->port(); }
+int GrpcServer::agent_port() const { return parts_->agent_listener->port(); }
+
+void GrpcServer::Stop() {
+  Parts& p = *parts_;
+  if (p.stopped.exchange(true)) return;
+  {
+    MutexLock lock(p.mutex);
+    p.listening = false;
+  }
+  p.pending.EndAll(absl::UnavailableError("the broker is stopping; try again"));
+  if (p.client_listener != nullptr) p.client_listener->Stop(kStopGrace);
+  if (p.agent_listener != nullptr) p.agent_listener->Stop(kStopGrace);
+}
+
+}  // namespace werkplek
