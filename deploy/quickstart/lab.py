@@ -1,0 +1,277 @@
+"""A small municipality on loopback: a directory, a broker, and two sites with a hypervisor host each.
+
+The quick start shows it to a person; the end-to-end tests drive it. Every program is the real one.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from people import Authenticator
+from processes import Part, PartFailed, accepts, free_port, stop_virtual_machines, wait_until
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+HOSTS = {"noord": ["hv-n1"], "zuid": ["hv-z1"]}
+# Paths of sockets may have 107 bytes, and libvirt adds some sixty to the folder it is given.
+MAX_SOCKET_FOLDER = 40
+
+
+class CommandFailed(Exception):
+    """A command of ours ended with another status than 0."""
+
+    def __init__(self, command, done):
+        self.status, self.output = done.returncode, done.stdout + done.stderr
+        super().__init__(f"{' '.join(command)}: status {done.returncode}\n{self.output.strip()}")
+
+
+class Person:
+    """An employee of the directory: name, password, and the authenticator app once enrolled."""
+
+    def __init__(self, user, password, name, department):
+        self.user, self.password, self.name, self.department = user, password, name, department
+        self.authenticator = None
+
+
+class Lab:
+    """Made in `folder`; `stop` takes everything down. `tell` is called with a line before each step."""
+
+    def __init__(self, folder, programs, images, tell=lambda line: None, hosts=None, employees=200):
+        self.folder, self.programs, self.images = str(folder), str(programs), str(images)
+        self.tell, self.hosts, self.employees = tell, hosts or HOSTS, employees
+        self.ports = {name: free_port() for name in ("ldap", "clients", "agents", "join", "metrics")}
+        self.directory = self.broker = None
+        self.agents = {}
+        self.people = {}
+        self.admin = None
+        self._short = None
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+
+    # -- files ------------------------------------------------------------------------------------
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, text, mode=0o600):
+        with open(os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w",
+                  encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def short_folder(self):
+        """A folder with a short name for sockets: ours when it is short enough."""
+        if self._short is None:
+            short = len(self.folder) <= MAX_SOCKET_FOLDER
+            self._short = self.folder if short else tempfile.mkdtemp(prefix="werkplek-")
+        return self._short
+
+    def program(self, name):
+        return os.path.join(self.programs, name)
+
+    def run(self, command, given="", environment=None):
+        """Runs one of our commands; gives its standard output. `given` is what a person would type."""
+        done = subprocess.run([str(word) for word in command], input=given, capture_output=True, text=True,
+                              env=self.environment(environment), timeout=400, check=False)
+        if done.returncode != 0:
+            raise CommandFailed([os.path.basename(str(command[0]))] + [str(w) for w in command[1:]], done)
+        return done.stdout
+
+    def environment(self, more=None):
+        """Tokens and sockets of the clients stay in our folder."""
+        runtime = os.path.join(self.short_folder(), "run")
+        os.makedirs(runtime, mode=0o700, exist_ok=True)
+        return {**os.environ, "XDG_RUNTIME_DIR": runtime, "XDG_CONFIG_HOME": self.path("none"),
+                "LANG": "C.UTF-8", **(more or {})}
+
+    # -- directory --------------------------------------------------------------------------------
+
+    def make_directory(self):
+        self.tell(f"directory: {self.employees} employees")
+        key, certificate = self.path("ldap.key"), self.path("ldap.pem")
+        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                  "-keyout", key, "-out", certificate, "-days", "30", "-subj", "/CN=ldap.voorbeeld.nl",
+                  "-addext", "subjectAltName=IP:127.0.0.1"])
+        self.run([os.path.join(ROOT, "deploy/quickstart/directory/make-directory"), "--folder",
+                  self.path("directory"), "--certificate", certificate, "--key", key,
+                  "--employees", str(self.employees)])
+        with open(self.path("directory", "passwords.tsv"), encoding="utf-8") as file:
+            for line in file:
+                person = Person(*line.rstrip("\n").split("\t"))
+                self.people[person.user] = person
+        self.admin = next(iter(self.people.values()))
+
+    def start_directory(self):
+        slapd = shutil.which("slapd", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        url = f"ldaps://127.0.0.1:{self.ports['ldap']}/"
+        self.directory = Part("slapd", [slapd, "-d", "0", "-f", self.path("directory", "slapd.conf"), "-h", url],
+                              self.path("slapd.log")).start()
+        self.directory.wait_ready(lambda: accepts(self.ports["ldap"]))
+
+    # -- broker -----------------------------------------------------------------------------------
+
+    def broker_config(self):
+        with open(self.path("directory", "directory.json"), encoding="utf-8") as file:
+            directory = json.load(file)
+        names = "\n".join(f"  {key}: {json.dumps(value)}" for key, value in directory.items())
+        listen = "\n".join(f"  {name}: 127.0.0.1:{self.ports[name]}"
+                           for name in ("clients", "agents", "join", "metrics"))
+        return f"""organisation: Gemeente Voorbeeld
+name: b1
+data_dir: broker
+listen:
+{listen}
+tls:
+  certificate: broker.pem
+  key: broker.key
+  ip_addresses: [127.0.0.1]
+authority:
+  certificate: ca.pem
+  key: ca.key
+sealing_key_file: sealing.key
+directory:
+  servers: ["ldaps://127.0.0.1:{self.ports['ldap']}"]
+  ca_file: ldap.pem
+  bind_password_file: directory/service.password
+{names}
+roles:
+  administrator: [beheerders]
+  helpdesk: [helpdesk]
+  auditor: [auditors]
+"""
+
+    def make_broker(self):
+        self.tell("broker: certificates, keys, store")
+        self.write("broker.yaml", self.broker_config())
+        broker = [self.program("werkplek-broker"), "--config", self.path("broker.yaml")]
+        self.run([*broker, "init"])
+        for identity, name in [("client", "tc-001"), ("client", "tc-002"), ("admin", "beheer")] + \
+                [("host", host) for hosts in self.hosts.values() for host in hosts]:
+            self.run([*broker, "issue", "--identity", identity, "--name", name, "--out", self.path(name)])
+        uri = self.run([*broker, "enrol-first-admin", "--user", self.admin.user]).strip()
+        self.admin.authenticator = Authenticator(uri)
+        for name in ("tc-001", "tc-002", "beheer"):
+            self.write(f"{name}.yaml", self.client_config(name))
+
+    def client_config(self, name, port=None):
+        return (f"brokers: [\"127.0.0.1:{port or self.ports['clients']}\"]\n"
+                f"certificate: {self.path(name, 'certificate.pem')}\nkey: {self.path(name, 'key.pem')}\n"
+                f"ca: {self.path(name, 'ca.pem')}\nlanguage: en\n")
+
+    def start_broker(self):
+        self.broker = Part("werkplek-broker",
+                           [self.program("werkplek-broker"), "--config", self.path("broker.yaml")],
+                           self.path("broker.log")).start()
+        self.broker.wait_ready(lambda: accepts(self.ports["clients"]) and accepts(self.ports["agents"]))
+
+    # -- hosts ------------------------------------------------------------------------------------
+
+    def agent_config(self, host):
+        hypervisor = os.path.join(self.short_folder(), host)
+        return f"""host: {host}
+brokers: ["127.0.0.1:{self.ports['agents']}"]
+data_dir: {self.path(host, 'data')}
+hypervisor: "qemu:///embed?root={hypervisor}"
+relay:
+  listen: 127.0.0.1:{self.ports[host]}
+tls:
+  certificate: {self.path(host, 'certificate.pem')}
+  key: {self.path(host, 'key.pem')}
+  ca: {self.path(host, 'ca.pem')}
+"""
+
+    def start_agent(self, host):
+        self.ports.setdefault(host, free_port())
+        config = self.write(f"{host}.yaml", self.agent_config(host))
+        self.agents[host] = Part(f"werkplek-agent {host}",
+                                 [self.program("werkplek-agent"), "--config", config],
+                                 self.path(f"{host}.log")).start()
+        self.agents[host].wait_ready(lambda: accepts(self.ports[host]), timeout_s=60)
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    def ctl(self, *words, given="", yes=True):
+        command = [self.program("werkplekctl"), *words, "--config", self.path("beheer.yaml")]
+        return self.run(command + (["--yes"] if yes else []), given)
+
+    def ctl_json(self, *words):
+        return json.loads(self.ctl(*words, "-o", "json"))
+
+    def werkplek(self, client, *words, given="", token_folder=None):
+        """The thin client's command. `token_folder` keeps people apart who share a machine."""
+        more = {}
+        if token_folder:
+            os.makedirs(token_folder, mode=0o700, exist_ok=True)
+            more["XDG_RUNTIME_DIR"] = token_folder
+        return self.run([self.program("werkplek"), "--config", self.path(f"{client}.yaml"), *words], given, more)
+
+    def admin_sign_in(self):
+        self.tell(f"administrator {self.admin.user}: signs in with password and code")
+        self.ctl("sign-in", "--user", self.admin.user,
+                 given=f"{self.admin.password}\n{self.admin.authenticator.code()}\n")
+
+    def enrol(self, person):
+        """A one-time token for the person, confirmed with its first code."""
+        answer = self.ctl_json("token", "enrol", person.user, "--no-confirm")
+        person.authenticator = Authenticator(answer["otpauth_uri"])
+        self.ctl("token", "confirm", person.user, given=person.authenticator.code() + "\n")
+
+    def add_hosts(self):
+        for site, hosts in self.hosts.items():
+            self.ctl("site", "create", site, "--description", f"Datacenter {site}")
+            for host in hosts:
+                self.ctl("host", "create", host, "--site", site)
+
+    def add_image(self, name="tiny"):
+        fields = {}
+        with open(os.path.join(self.images, "image.yaml"), encoding="utf-8") as file:
+            for line in file:
+                if ":" in line and not line.startswith("#"):
+                    key, value = line.split(":", 1)
+                    fields[key.strip()] = value.strip().strip('"')
+        fields.pop("name")
+        words = []
+        for key, value in fields.items():
+            words += [f"--{key.replace('_', '-')}", value]
+        self.ctl("image", "create", name, *words)
+
+    def add_pool(self, name, group="gemeente", **fields):
+        words = []
+        for key, value in {"kind": "floating", "image": "tiny", "vcpus": 1, "memory_mib": 192, **fields}.items():
+            words += [f"--{key.replace('_', '-')}", str(value)]
+        self.ctl("pool", "create", name, *words)
+        if group:
+            self.ctl("entitlement", "create", f"{name}-{group}", "--pool", name, "--group", group)
+
+    def pool_status(self, name):
+        return next(pool for pool in self.ctl_json("pool", "status")["pools"] if pool["pool"] == name)
+
+    def wait_spares(self, name, count, timeout_s=120):
+        return wait_until(lambda: int(self.pool_status(name).get("spares", 0)) >= count, timeout_s,
+                          f"{count} spares of pool {name}", interval_s=0.3)
+
+    # -- the whole --------------------------------------------------------------------------------
+
+    def start(self):
+        self.make_directory()
+        self.start_directory()
+        self.make_broker()
+        self.start_broker()
+        self.admin_sign_in()
+        self.add_hosts()
+        for site, hosts in self.hosts.items():
+            for host in hosts:
+                self.tell(f"site {site}: hypervisor host {host}")
+                self.start_agent(host)
+        self.add_image()
+
+    def stop(self):
+        for part in [*self.agents.values(), self.broker, self.directory]:
+            if part is not None:
+                part.stop()
+        stop_virtual_machines(self.short_folder())
+        if self._short not in (None, self.folder):
+            shutil.rmtree(self._short, ignore_errors=True)
+
+
+__all__ = ["Lab", "CommandFailed", "PartFailed", "Person", "ROOT"]
