@@ -1,0 +1,81 @@
+#include "common/http/join_endpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/base/log.h"
+#include "common/pki/key_request.h"
+#include "tests/support/pki/test_pki.h"
+
+namespace werkplek {
+namespace {
+
+using testing::HasSubstr;
+
+class JoinEndpointTest : public testing::Test {
+ protected:
+  JoinEndpointTest() {
+    SetLogSink([](const std::string&) {});
+    v1::AddJoinCodeRequest ask;
+    ask.set_request_id("r");
+    ask.set_identity(v1::IDENTITY_HOST);
+    ask.set_name("hv-a1");
+    code_ = office_.AddJoinCode(ask, "admin/a")->code();
+  }
+  ~JoinEndpointTest() override { SetLogSink(nullptr); }
+
+  HttpResponse Ask(const std::string& body) {
+    return handler_({"POST", "/v1/join", "application/json", body, "192.0.2.1"});
+  }
+  std::string Body(const std::string& code) {
+    return nlohmann::json{
+        {"code", code}, {"certificate_request_pem", *NewCertificateRequestPem(*NewPrivateKeyPem())}}
+        .dump();
+  }
+
+  TestPki pki_;
+  JoinCodes codes_{{}, [] { return absl::Hours(1); }};
+  CertificateOffice office_{{}, &pki_.authority(), &codes_, [] { return absl::Now(); }};
+  HttpHandler handler_ = JoinEndpoint(&office_);
+  std::string code_;
+};
+
+TEST_F(JoinEndpointTest, TheRightCodeGivesAChain) {
+  const HttpResponse response = Ask(Body(code_));
+  ASSERT_EQ(response.status, 200) << response.body;
+  const auto chain = nlohmann::json::parse(response.body)["certificate_chain_pem"];
+  EXPECT_EQ(PeerLabel(ReadPeerCertificatePem(chain.get<std::string>())->name), "host/hv-a1");
+}
+
+TEST_F(JoinEndpointTest, OtherPathsMethodsAndTypesAreRefused) {
+  EXPECT_EQ(handler_({"POST", "/", "application/json", Body(code_), "a"}).status, 404);
+  EXPECT_EQ(handler_({"POST", "/v1/join?x", "application/json", Body(code_), "a"}).status, 404);
+  EXPECT_EQ(handler_({"GET", "/v1/join", "application/json", Body(code_), "a"}).status, 405);
+  EXPECT_EQ(handler_({"POST", "/v1/join", "text/plain", Body(code_), "a"}).status, 415);
+  EXPECT_EQ(Ask(Body(code_)).status, 200) << "none of them spent the code";
+}
+
+TEST_F(JoinEndpointTest, BadBodiesAreRefused) {
+  for (const char* body : {"", "{", "[]", "null", "{}", "{\"code\": 5}",
+                           "{\"code\": \"x\", \"certificate_request_pem\": {}}",
+                           "{\"code\": \"x\", \"certificate_request_pem\": \"\"}",
+                           "{\"code\": \"x\", \"certificate_request_pem\": \"nonsense\"}",
+                           "{\"code\": \"\xff\xfe\"}"}) {
+    EXPECT_EQ(Ask(body).status, 400) << body;
+  }
+  EXPECT_EQ(Ask(std::string(16000, '[')).status, 400);
+}
+
+TEST_F(JoinEndpointTest, WrongCodesAreRefusedAndThenNotLookedAt) {
+  EXPECT_EQ(Ask(Body("wrong")).status, 403);
+  for (int i = 0; i < 4; ++i) Ask(Body("wrong"));
+  const HttpResponse response = Ask(Body(code_));
+  EXPECT_EQ(response.status, 429);
+  EXPECT_THAT(response.body, HasSubstr("too many wrong join codes"));
+}
+
+}  // namespace
+}  // namespace werkplek
