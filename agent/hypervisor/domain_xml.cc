@@ -149,7 +149,7 @@ void AddDisplays(pugi::xml_node devices) {
   Add(devices, "input", {{"type", "tablet"}, {"bus", "virtio"}});
 }
 
-void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
+void AddDevices(pugi::xml_node domain, const DomainSpec& spec, const DomainPlatform& platform) {
   pugi::xml_node devices = Add(domain, "devices");
   pugi::xml_node disk = Add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
   Add(disk, "driver", {{"name", "qemu"}, {"type", "qcow2"}, {"discard", "unmap"}});
@@ -158,6 +158,10 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   AddDisplays(devices);
   if (spec.guest_agent) {
     pugi::xml_node agent = Add(devices, "channel", {{"type", "unix"}});
+    if (!platform.channel_folder.empty()) {
+      Add(agent, "source",
+          {{"mode", "bind"}, {"path", absl::StrCat(platform.channel_folder, "/", spec.uuid)}});
+    }
     Add(agent, "target", {{"type", "virtio"}, {"name", kGuestAgentChannel}});
   }
   // The SPICE agent's channel: screen size and pointer follow the viewer.
@@ -206,9 +210,9 @@ absl::Status CheckDomainSpec(const DomainSpec& spec) {
   return CheckText("kernel_arguments", spec.kernel_arguments);
 }
 
-std::string BuildDomainXml(const DomainSpec& spec, absl::string_view domain_type) {
+std::string BuildDomainXml(const DomainSpec& spec, const DomainPlatform& platform) {
   pugi::xml_document document;
-  pugi::xml_node domain = Add(document, "domain", {{"type", std::string(domain_type)}});
+  pugi::xml_node domain = Add(document, "domain", {{"type", platform.type}});
   Add(domain, "name", {}, DomainNameOf(spec.tag.desktop));
   Add(domain, "uuid", {}, spec.uuid);
   const std::string element = absl::StrCat(kTagPrefix, ":desktop");
@@ -218,12 +222,13 @@ std::string BuildDomainXml(const DomainSpec& spec, absl::string_view domain_type
   Add(domain, "memory", {{"unit", "MiB"}}, absl::StrCat(spec.memory_mib));
   Add(domain, "vcpu", {}, absl::StrCat(spec.vcpus));
   AddSystem(domain, spec);
-  if (domain_type == "kvm") Add(domain, "cpu", {{"mode", "host-passthrough"}});
+  if (platform.type == "kvm")
+    Add(domain, "cpu", {{"mode", "host-passthrough"}, {"migratable", "on"}});
   Add(domain, "clock", {{"offset", "utc"}});
   Add(domain, "on_poweroff", {}, "destroy");
   Add(domain, "on_reboot", {}, "restart");
   Add(domain, "on_crash", {}, "destroy");
-  AddDevices(domain, spec);
+  AddDevices(domain, spec, platform);
   return Print(document);
 }
 

@@ -27,8 +27,16 @@ std::optional<std::string> DesktopOf(absl::string_view domain_name);
 absl::Status CheckDomainSpec(const DomainSpec& spec);
 absl::Status CheckDomainTag(const DomainTag& tag);
 
-// The whole domain. `domain_type` is "kvm", "qemu" or "test". The spec was checked.
-std::string BuildDomainXml(const DomainSpec& spec, absl::string_view domain_type);
+// What all domains of a host have in common.
+struct DomainPlatform {
+  // "kvm", "qemu" or "test".
+  std::string type;
+  // Where the guest agents' sockets are made, one file per UUID; empty: libvirt chooses.
+  std::string channel_folder;
+};
+
+// The whole domain. The spec was checked.
+std::string BuildDomainXml(const DomainSpec& spec, const DomainPlatform& platform);
 
 // The element alone, as virDomainSetMetadata takes it (libvirt adds the namespace).
 std::string BuildTagXml(const DomainTag& tag);

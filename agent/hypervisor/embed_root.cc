@@ -1,5 +1,9 @@
 #include "agent/hypervisor/embed_root.h"
 
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -64,6 +68,12 @@ std::optional<std::string> EmbedRootOf(absl::string_view uri) {
 }
 
 absl::Status PrepareEmbedRoot(const std::string& root) {
+  // libvirt looks this user up before it reads the configuration that names another.
+  if (geteuid() == 0 && getpwnam("libvirt-qemu") == nullptr) {
+    return absl::FailedPreconditionError(
+        "libvirt's QEMU driver wants the system user 'libvirt-qemu' to exist (Debian's package "
+        "libvirt-daemon-system makes it): useradd --system --user-group libvirt-qemu");
+  }
   if (!absl::StartsWith(root, "/")) {
     return absl::InvalidArgumentError(
         absl::StrCat("the hypervisor's root '", root, "' must be an absolute path"));
@@ -74,9 +84,16 @@ absl::Status PrepareEmbedRoot(const std::string& root) {
         kMaxEmbedRootBytes, ", as QEMU's sockets lie below it: choose a shorter folder"));
   }
   std::error_code error;
-  std::filesystem::create_directories(root + "/etc", error);
-  if (error) {
-    return absl::UnavailableError(absl::StrCat("cannot make ", root, "/etc: ", error.message()));
+  for (const char* folder : {"/etc", "/log", kEmbedChannelFolder}) {
+    std::filesystem::create_directories(root + folder, error);
+    if (error) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot make ", root, folder, ": ", error.message()));
+    }
+  }
+  // libvirt reads this once, at its first call in the process. Its words are separated by spaces.
+  if (root.find(' ') == std::string::npos) {
+    setenv("LIBVIRT_LOG_OUTPUTS", absl::StrCat("3:file:", root, "/log/libvirt.log").c_str(), 0);
   }
   const std::string conf = root + "/etc/qemu.conf";
   if (std::filesystem::exists(conf, error)) return absl::OkStatus();

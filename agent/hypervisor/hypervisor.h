@@ -76,7 +76,7 @@ enum class ShutdownMode { kGuestAgent, kAcpi, kPowerOff };
 enum class DisplayKind { kSpice, kVnc };
 
 // Something happened to a domain; look at it again. `graphics` events tell when a display
-// connection opened or closed.
+// connection opened or closed; QEMU tells it of SPICE, and of VNC only where VNC has a listener.
 struct HypervisorEvent {
   enum class Kind {
     kLifecycle,

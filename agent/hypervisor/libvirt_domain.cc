@@ -109,7 +109,7 @@ absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain) {
 }
 
 absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
-                          absl::string_view domain_type) {
+                          const DomainPlatform& platform) {
   const std::string& desktop = spec.tag.desktop;
   DomainHandle there(virDomainLookupByName(connection, DomainNameOf(desktop).c_str()));
   if (there != nullptr) {
@@ -121,7 +121,7 @@ absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
                      absl::StrCat(message, " and is not one of Werkplek's; remove or rename it"));
   }
   virResetLastError();
-  const std::string xml = BuildDomainXml(spec, domain_type);
+  const std::string xml = BuildDomainXml(spec, platform);
   DomainHandle domain(virDomainDefineXMLFlags(connection, xml.c_str(), 0));
   if (domain == nullptr) return LastLibvirtStatus(absl::StrCat("cannot define ", desktop));
   if (virDomainCreateWithFlags(domain.get(), 0) < 0) {

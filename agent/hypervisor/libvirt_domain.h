@@ -30,7 +30,7 @@ absl::StatusOr<DomainPower> ReadPower(virDomainPtr domain);
 absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain);
 
 absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
-                          absl::string_view domain_type);
+                          const DomainPlatform& platform);
 absl::Status StartDomain(virDomainPtr domain);
 absl::Status SuspendDomain(virDomainPtr domain, bool to_disk);
 absl::Status ResumeDomain(virDomainPtr domain);

@@ -131,12 +131,16 @@ absl::StatusOr<std::vector<DomainInfo>> LibvirtHypervisor::List() {
 absl::Status LibvirtHypervisor::Create(const DomainSpec& spec) {
   RETURN_IF_ERROR(CheckDomainSpec(spec));
   ASSIGN_OR_RETURN(auto connection, Connection());
-  const std::string type = connection->driver() == "TEST"              ? "test"
-                           : options_.accelerator == Accelerator::kKvm ? "kvm"
-                                                                       : "qemu";
+  DomainPlatform platform;
+  platform.type = connection->driver() == "TEST"              ? "test"
+                  : options_.accelerator == Accelerator::kKvm ? "kvm"
+                                                              : "qemu";
+  if (const std::optional<std::string> root = EmbedRootOf(options_.uri)) {
+    platform.channel_folder = *root + kEmbedChannelFolder;
+  }
   return runner_.Run(spec.tag.desktop, "create", options_.call_bound,
-                     [connection = std::move(connection), spec, type] {
-                       return CreateDomain(connection->get(), spec, type);
+                     [connection = std::move(connection), spec, platform] {
+                       return CreateDomain(connection->get(), spec, platform);
                      });
 }
 

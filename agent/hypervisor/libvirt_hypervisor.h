@@ -33,7 +33,7 @@ struct LibvirtOptions {
 class LibvirtHypervisor : public Hypervisor {
  public:
   // Connects; UNAVAILABLE when that fails. The embed root is made when it is new. libvirt allows
-  // one embed root per process at a time.
+  // one embed root per process, for as long as the process lives.
   static absl::StatusOr<std::unique_ptr<LibvirtHypervisor>> Open(const LibvirtOptions& options);
   // Domains run on.
   ~LibvirtHypervisor() override;

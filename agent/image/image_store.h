@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,12 +25,17 @@ struct Overlay {
 
 class ImageStore {
  public:
-  // `root` holds `images/` and `overlays/`; it is made when it is not there.
+  // `root` (an absolute path) holds `images/` and `overlays/`; it is made when it is not there. An
+  // image whose file is not as it was left is read and judged again. One store per root.
   static absl::StatusOr<ImageStore> Open(const std::string& root);
+  ImageStore(ImageStore&&) noexcept;
+  ImageStore& operator=(ImageStore&&) noexcept;
+  ~ImageStore();
 
   // Has the image at hand: copies it once, verifies it, and remembers it by its digest.
-  // FAILED_PRECONDITION: the digest or the size is not the declared one (nothing is kept).
-  // NOT_FOUND: no such source.
+  // INVALID_ARGUMENT: the declaration is wrong (the message names the field). FAILED_PRECONDITION:
+  // the digest, the size or the format is not the declared one, or the disk wants other files
+  // (nothing is kept). NOT_FOUND: no such source. RESOURCE_EXHAUSTED: the disk is full.
   absl::Status Fetch(const std::string& name, const v1::Image& image);
 
   // What is at hand, with what failed last.
@@ -37,16 +43,21 @@ class ImageStore {
 
   // A new, empty overlay on the verified image. An overlay of the same desktop and generation that
   // was left by a crash is removed first: no overlay is ever used twice. NOT_FOUND: the image was
-  // not fetched.
+  // not fetched. FAILED_PRECONDITION: its file was changed since; fetch it again.
   absl::StatusOr<Overlay> CreateOverlay(const std::string& desktop, uint64_t generation,
                                         const std::string& image_sha256);
 
   // Removes every overlay file of the desktop but `except` (a path; empty: none).
   absl::Status RemoveOverlays(const std::string& desktop, const std::string& except);
 
-  // Lets the image go. FAILED_PRECONDITION: an overlay has it in its backing chain; the message
-  // names the desktops.
+  // Lets the image go. FAILED_PRECONDITION: an overlay has it in its backing chain, or has a chain
+  // that cannot be read; the message names the desktops. OK when it is not there.
   absl::Status Drop(const std::string& name);
+
+ private:
+  class Impl;
+  explicit ImageStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace werkplek

@@ -1,0 +1,409 @@
+#include "agent/image/image_store.h"
+
+#include <stdio.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/image/image_declaration.h"
+#include "agent/image/image_file.h"
+#include "agent/image/image_record.h"
+#include "agent/image/overlay_use.h"
+#include "agent/image/qemu_img.h"
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "common/base/status_macros.h"
+
+namespace werkplek {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxNamedDesktops = 10;
+
+absl::Status FolderError(const std::error_code& error, const std::string& what) {
+  return FileError(error.value(), what);
+}
+
+}  // namespace
+
+// Under `images`: SHA256.FORMAT, the content, never changed; NAME.json, the record that a name
+// stands for it; *.part, work that is not done. Under `overlays`: DESKTOP/GENERATION.qcow2.
+class ImageStore::Impl {
+ public:
+  explicit Impl(const std::string& root)
+      : images_(root + "/images"), overlays_(root + "/overlays") {}
+
+  absl::Status Load();
+  absl::Status Fetch(const std::string& name, const v1::Image& image);
+  std::vector<v1::ImageReport> Report() const;
+  absl::StatusOr<Overlay> CreateOverlay(const std::string& desktop, uint64_t generation,
+                                        const std::string& image_sha256);
+  absl::Status RemoveOverlays(const std::string& desktop, const std::string& except);
+  absl::Status Drop(const std::string& name);
+
+ private:
+  struct Entry {
+    // What the name stands for on disk; an empty digest: nothing was ever fetched.
+    ImageRecord record;
+    bool verified = false;
+    // Why the content is not verified any more, or why the last fetch failed.
+    std::string error;
+    // The digest that the last fetch, which failed, was to bring; empty: it did not fail.
+    std::string failed_sha256;
+  };
+
+  std::string ContentPath(const ImageRecord& record) const {
+    return absl::StrCat(images_, "/", record.sha256, ".", record.format);
+  }
+  std::string RecordPath(const std::string& name) const {
+    return absl::StrCat(images_, "/", name, ".json");
+  }
+  // Whether the content is as recorded; reads it all when it was touched.
+  absl::Status Judge(ImageRecord& record) const;
+  absl::Status FetchContent(const v1::Image& image, ImageRecord& record);
+  absl::Status CheckSpace(uint64_t size_bytes) const;
+  absl::Status CheckDisk(const std::string& path, const std::string& format) const;
+  absl::Status RemoveContent(const std::string& name, const std::string& content)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsNamed(const std::string& content) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Removes content that no name stands for and no overlay stands on: what an update of an image
+  // left behind.
+  void RemoveLeftovers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string images_;
+  const std::string overlays_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
+  // Digests whose content is being judged or copied.
+  std::set<std::string> busy_ ABSL_GUARDED_BY(mutex_);
+};
+
+absl::Status ImageStore::Impl::Load() {
+  for (const std::string& folder : {images_, overlays_}) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) return FolderError(error, "cannot make " + folder);
+  }
+  for (const std::string& part : FilesIn(images_, ".part")) unlink(part.c_str());
+  MutexLock lock(mutex_);
+  for (const std::string& path : FilesIn(images_, ".json")) {
+    absl::StatusOr<ImageRecord> record = ReadRecord(path);
+    if (!record.ok()) {
+      // Without its record the name is unknown; a fetch finds the content again.
+      Log(Severity::kWarning, "image-record", {{"error", std::string(record.status().message())}});
+      unlink(path.c_str());
+      continue;
+    }
+    Entry entry{.record = *std::move(record)};
+    const FileFacts known = entry.record.facts;
+    absl::Status judged = Judge(entry.record);
+    if (judged.ok() && !SameContent(known, entry.record.facts)) {
+      judged = WriteRecord(path, entry.record);
+    }
+    entry.verified = judged.ok();
+    entry.error = std::string(judged.message());
+    const std::string name = fs::path(path).stem().string();
+    if (!judged.ok()) {
+      Log(Severity::kError, "image-damaged", {{"image", name}, {"error", entry.error}});
+    }
+    entries_[name] = std::move(entry);
+  }
+  RemoveLeftovers();
+  return absl::OkStatus();
+}
+
+absl::Status ImageStore::Impl::Judge(ImageRecord& record) const {
+  const std::string path = ContentPath(record);
+  ASSIGN_OR_RETURN(const FileFacts facts, ReadFacts(path));
+  if (SameContent(facts, record.facts)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string digest, HashFile(path));
+  if (digest != record.sha256) {
+    return absl::DataLossError(absl::StrCat("the copy on this host is damaged: its SHA-256 is ",
+                                            digest, ", not ", record.sha256));
+  }
+  record.facts = facts;
+  return absl::OkStatus();
+}
+
+absl::Status ImageStore::Impl::CheckSpace(uint64_t size_bytes) const {
+  struct statvfs disk;
+  if (statvfs(images_.c_str(), &disk) != 0) return FileError(errno, images_);
+  const uint64_t free_bytes = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  if (size_bytes <= free_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat("the image has ", size_bytes, " bytes, ",
+                                                   images_, " has room for ", free_bytes));
+}
+
+// A disk that reads other files of the host would show them to whoever uses the desktop.
+absl::Status ImageStore::Impl::CheckDisk(const std::string& path, const std::string& format) const {
+  const absl::StatusOr<DiskInfo> disk = ReadDisk(path, format);
+  if (!disk.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("format: it is no ", format, " disk: ", disk.status().message()));
+  }
+  if (!disk->backing.empty() || !disk->data_file.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the disk wants another file (", disk->backing, disk->data_file,
+                     "); give one that stands alone (qemu-img convert)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ImageStore::Impl::FetchContent(const v1::Image& image, ImageRecord& record) {
+  ASSIGN_OR_RETURN(const std::string source, SourcePath(image.source()));
+  ASSIGN_OR_RETURN(const FileFacts facts, ReadFacts(source));
+  if (image.size_bytes() != 0 && facts.size_bytes != image.size_bytes()) {
+    return absl::FailedPreconditionError(absl::StrCat("size_bytes: ", source, " has ",
+                                                      facts.size_bytes, " bytes, declared are ",
+                                                      image.size_bytes()));
+  }
+  RETURN_IF_ERROR(CheckSpace(facts.size_bytes));
+  const std::string content = ContentPath(record);
+  const std::string part = content + ".part";
+  unlink(part.c_str());
+  ASSIGN_OR_RETURN(const std::string digest, CopyAndHash(source, part));
+  absl::Status status;
+  if (digest != record.sha256) {
+    status = absl::FailedPreconditionError(
+        absl::StrCat("sha256: ", source, " has ", digest, ", declared is ", record.sha256));
+  }
+  if (status.ok()) status = CheckDisk(part, record.format);
+  // Over a damaged copy, too: who has that one open keeps it, everybody else gets the good one.
+  if (status.ok() && rename(part.c_str(), content.c_str()) != 0) {
+    status = FileError(errno, "cannot rename " + part);
+  }
+  if (!status.ok()) {
+    unlink(part.c_str());
+    return status;
+  }
+  RETURN_IF_ERROR(SyncFolder(images_));
+  ASSIGN_OR_RETURN(record.facts, ReadFacts(content));
+  return absl::OkStatus();
+}
+
+absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& image) {
+  RETURN_IF_ERROR(CheckDeclaration(name, image));
+  ImageRecord record{.sha256 = image.sha256(), .format = image.format()};
+  {
+    MutexLock lock(mutex_);
+    while (busy_.count(record.sha256) > 0) changed_.Wait(mutex_);
+    busy_.insert(record.sha256);
+    // Another name, or an earlier fetch, may have the content here already.
+    for (const auto& [other, entry] : entries_) {
+      if (entry.record.sha256 == record.sha256 && entry.record.format == record.format) {
+        record.facts = entry.record.facts;
+      }
+    }
+  }
+  // Outside the lock: a big copy keeps nobody from another image's overlays.
+  absl::Status status = Judge(record);
+  if (!status.ok()) status = FetchContent(image, record);
+  if (status.ok()) status = WriteRecord(RecordPath(name), record);
+
+  MutexLock lock(mutex_);
+  busy_.erase(record.sha256);
+  changed_.SignalAll();
+  if (!status.ok()) {
+    entries_[name].error = std::string(status.message());
+    entries_[name].failed_sha256 = record.sha256;
+    return status;
+  }
+  const bool replaces =
+      !entries_[name].record.sha256.empty() && entries_[name].record.sha256 != record.sha256;
+  entries_[name] = {.record = record, .verified = true};
+  for (auto& [other, entry] : entries_) {
+    if (ContentPath(entry.record) != ContentPath(record)) continue;
+    entry.record = record;
+    entry.verified = true;
+    if (entry.failed_sha256.empty()) entry.error.clear();
+  }
+  if (replaces) RemoveLeftovers();
+  return absl::OkStatus();
+}
+
+std::vector<v1::ImageReport> ImageStore::Impl::Report() const {
+  MutexLock lock(mutex_);
+  std::vector<v1::ImageReport> reports;
+  for (const auto& [name, entry] : entries_) {
+    v1::ImageReport& report = reports.emplace_back();
+    report.set_image(name);
+    const bool failed = !entry.failed_sha256.empty();
+    report.set_sha256(failed ? entry.failed_sha256 : entry.record.sha256);
+    report.set_verified(entry.verified && !failed);
+    report.set_error(entry.error);
+  }
+  return reports;
+}
+
+absl::StatusOr<Overlay> ImageStore::Impl::CreateOverlay(const std::string& desktop,
+                                                        uint64_t generation,
+                                                        const std::string& image_sha256) {
+  if (!IsPlainName(desktop)) {
+    return absl::InvalidArgumentError("desktop: must be 1 to 63 of [a-z0-9.-]");
+  }
+  // Held to the end: no image goes between the look at it and the overlay.
+  MutexLock lock(mutex_);
+  Entry* entry = nullptr;
+  for (auto& [name, candidate] : entries_) {
+    if (candidate.record.sha256 == image_sha256 && candidate.verified) entry = &candidate;
+  }
+  if (entry == nullptr) {
+    return absl::NotFoundError(absl::StrCat("no verified image with SHA-256 ", image_sha256));
+  }
+  const std::string content = ContentPath(entry->record);
+  const absl::StatusOr<FileFacts> facts = ReadFacts(content);
+  if (!facts.ok() || !SameContent(*facts, entry->record.facts)) {
+    entry->verified = false;
+    entry->error = absl::StrCat(content, " was changed since it was verified; fetch it again");
+    return absl::FailedPreconditionError(entry->error);
+  }
+  const std::string folder = absl::StrCat(overlays_, "/", desktop);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return FolderError(error, "cannot make " + folder);
+  Overlay overlay;
+  overlay.path = absl::StrCat(folder, "/", generation, ".qcow2");
+  if (unlink(overlay.path.c_str()) != 0 && errno != ENOENT) {
+    return FileError(errno, "cannot remove " + overlay.path);
+  }
+  absl::Status made = MakeOverlay(overlay.path, content, entry->record.format);
+  if (made.ok()) made = SyncFile(overlay.path);
+  if (made.ok()) made = SyncFolder(folder);
+  if (!made.ok()) {
+    unlink(overlay.path.c_str());
+    return CheckSpace(1 << 20).ok() ? made : CheckSpace(1 << 20);
+  }
+  ASSIGN_OR_RETURN(const FileFacts overlay_facts, ReadFacts(overlay.path));
+  overlay.identity = overlay_facts.identity;
+  overlay.created_unix_ns = overlay_facts.created_unix_ns;
+  overlay.backing_sha256 = image_sha256;
+  return overlay;
+}
+
+absl::Status ImageStore::Impl::RemoveOverlays(const std::string& desktop,
+                                              const std::string& except) {
+  if (!IsPlainName(desktop)) {
+    return absl::InvalidArgumentError("desktop: must be 1 to 63 of [a-z0-9.-]");
+  }
+  const std::string folder = absl::StrCat(overlays_, "/", desktop);
+  MutexLock lock(mutex_);
+  bool empty = true;
+  for (const std::string& path : FilesIn(folder, ".qcow2")) {
+    if (path == except) {
+      empty = false;
+    } else if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+      return FileError(errno, "cannot remove " + path);
+    }
+  }
+  if (empty) rmdir(folder.c_str());
+  return absl::OkStatus();
+}
+
+bool ImageStore::Impl::IsNamed(const std::string& content) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const auto& entry) {
+    return ContentPath(entry.second.record) == content;
+  });
+}
+
+void ImageStore::Impl::RemoveLeftovers() {
+  std::vector<std::string> leftovers;
+  for (const char* end : {".qcow2", ".raw"}) {
+    for (const std::string& content : FilesIn(images_, end)) {
+      if (!IsNamed(content) && busy_.count(fs::path(content).stem().string()) == 0) {
+        leftovers.push_back(content);
+      }
+    }
+  }
+  if (leftovers.empty()) return;
+  const OverlayUse use = ReadOverlayUse(overlays_);
+  if (!use.unreadable.empty()) return;
+  for (const std::string& content : leftovers) {
+    if (use.desktops_on.count(content) == 0) unlink(content.c_str());
+  }
+}
+
+absl::Status ImageStore::Impl::Drop(const std::string& name) {
+  MutexLock lock(mutex_);
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) return absl::OkStatus();
+  const Entry entry = std::move(found->second);
+  entries_.erase(found);
+  const std::string content = ContentPath(entry.record);
+  absl::Status status;
+  if (!entry.record.sha256.empty() && !IsNamed(content)) {
+    status = RemoveContent(name, content);
+  }
+  if (!status.ok()) {
+    entries_[name] = entry;
+    return status;
+  }
+  unlink(RecordPath(name).c_str());
+  return SyncFolder(images_);
+}
+
+absl::Status ImageStore::Impl::RemoveContent(const std::string& name, const std::string& content) {
+  if (busy_.count(fs::path(content).stem().string()) > 0) {
+    return absl::FailedPreconditionError(absl::StrCat("image ", name, " is being fetched"));
+  }
+  OverlayUse use = ReadOverlayUse(overlays_);
+  std::vector<std::string> desktops = std::move(use.desktops_on[content]);
+  desktops.insert(desktops.end(), use.unreadable.begin(), use.unreadable.end());
+  if (!desktops.empty()) {
+    const size_t count = desktops.size();
+    desktops.resize(std::min(count, kMaxNamedDesktops));
+    return absl::FailedPreconditionError(absl::StrCat("image ", name, " is in use by ", count,
+                                                      " desktops: ", absl::StrJoin(desktops, ", "),
+                                                      count > kMaxNamedDesktops ? ", ..." : ""));
+  }
+  if (unlink(content.c_str()) != 0 && errno != ENOENT) {
+    return FileError(errno, "cannot remove " + content);
+  }
+  return absl::OkStatus();
+}
+
+ImageStore::ImageStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ImageStore::ImageStore(ImageStore&&) noexcept = default;
+ImageStore& ImageStore::operator=(ImageStore&&) noexcept = default;
+ImageStore::~ImageStore() = default;
+
+absl::StatusOr<ImageStore> ImageStore::Open(const std::string& root) {
+  if (!absl::StartsWith(root, "/")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the image store '", root, "' must be an absolute path"));
+  }
+  std::error_code error;
+  fs::create_directories(root, error);
+  if (error) return FolderError(error, "cannot make " + root);
+  // Overlays name their images by path: there must be one spelling of it.
+  const fs::path canonical = fs::canonical(root, error);
+  if (error) return FolderError(error, root);
+  auto impl = std::make_unique<Impl>(canonical.string());
+  RETURN_IF_ERROR(impl->Load());
+  return ImageStore(std::move(impl));
+}
+
+absl::Status ImageStore::Fetch(const std::string& name, const v1::Image& image) {
+  return impl_->Fetch(name, image);
+}
+std::vector<v1::ImageReport> ImageStore::Report() const { return impl_->Report(); }
+absl::StatusOr<Overlay> ImageStore::CreateOverlay(const std::string& desktop, uint64_t generation,
+                                                  const std::string& image_sha256) {
+  return impl_->CreateOverlay(desktop, generation, image_sha256);
+}
+absl::Status ImageStore::RemoveOverlays(const std::string& desktop, const std::string& except) {
+  return impl_->RemoveOverlays(desktop, except);
+}
+absl::Status ImageStore::Drop(const std::string& name) { return impl_->Drop(name); }
+
+}  // namespace werkplek
