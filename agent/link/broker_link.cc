@@ -1,0 +1,254 @@
+#include "agent/link/broker_link.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/mutex.h"
+#include "werkplek/v1/agent.grpc.pb.h"
+
+namespace werkplek {
+namespace {
+
+absl::Status ToAbsl(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+grpc::ChannelArguments Arguments(const BrokerLinkSettings& settings) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, absl::ToInt64Milliseconds(settings.keepalive));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                   absl::ToInt64Milliseconds(settings.keepalive_timeout));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // The pauses are ours.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // Commands are small; what is larger is no command.
+  arguments.SetMaxReceiveMessageSize(64 * 1024);
+  return arguments;
+}
+
+}  // namespace
+
+// Lives as long as a stream or a timer of it may call back.
+class BrokerLink::State : public std::enable_shared_from_this<State> {
+ public:
+  State(BrokerLinkSettings settings, std::shared_ptr<grpc::ChannelCredentials> credentials,
+        Executor* executor, BrokerLinkListener listener)
+      : settings_(std::move(settings)),
+        credentials_(std::move(credentials)),
+        executor_(executor),
+        listener_(std::move(listener)) {}
+
+  // On the executor.
+  void Attempt();
+  void Stop();
+  void Send(v1::AgentReport report);
+
+ private:
+  class Stream;
+
+  // From the stream's threads.
+  void Received(const v1::AgentCommand& command);
+  void Ended(const absl::Status& why, bool was_heard);
+  absl::Duration NextPause();
+
+  const BrokerLinkSettings settings_;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  Executor* const executor_;
+  const BrokerLinkListener listener_;
+
+  // On the executor only.
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  size_t next_broker_ = 0;
+  absl::Duration pause_ = absl::ZeroDuration();
+
+  Mutex mutex_;
+  CondVar ended_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
+};
+
+// One stream; deletes itself when it is done.
+class BrokerLink::State::Stream
+    : public grpc::ClientBidiReactor<v1::AgentReport, v1::AgentCommand> {
+ public:
+  Stream(std::shared_ptr<State> state, std::string broker,
+         const std::shared_ptr<grpc::Channel>& channel)
+      : state_(std::move(state)),
+        broker_(std::move(broker)),
+        stub_(v1::AgentService::NewStub(channel)) {
+    stub_->async()->Attach(&context_, this);
+    StartRead(&command_);
+    // Writes start later, from other threads.
+    AddHold();
+    StartCall();
+  }
+
+  void Cancel() { context_.TryCancel(); }
+
+  void Write(v1::AgentReport report) {
+    MutexLock lock(mutex_);
+    if (over_) return;
+    if (writing_) {
+      waiting_ = std::move(report);
+      return;
+    }
+    sending_ = std::move(report);
+    writing_ = true;
+    StartWrite(&sending_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return Finish();
+    if (!heard_) {
+      heard_ = true;
+      Log(Severity::kInfo, "broker-link-up", {{"broker", broker_}});
+    }
+    state_->Received(command_);
+    command_.Clear();
+    StartRead(&command_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    {
+      MutexLock lock(mutex_);
+      writing_ = false;
+      if (ok && !over_ && waiting_.has_value()) {
+        sending_ = *std::move(waiting_);
+        waiting_.reset();
+        writing_ = true;
+        StartWrite(&sending_);
+        return;
+      }
+    }
+    if (!ok) Finish();
+  }
+
+  void OnDone(const grpc::Status& status) override {
+    absl::Status why = ToAbsl(status);
+    if (why.ok()) why = absl::UnavailableError("the broker ended the stream");
+    why = absl::Status(why.code(), absl::StrCat(broker_, ": ", why.message()));
+    // Nobody reaches this stream any more once the state has let go of it.
+    const std::unique_ptr<Stream> self(this);
+    state_->Ended(why, heard_);
+  }
+
+ private:
+  // No further operations; the hold goes once.
+  void Finish() {
+    {
+      MutexLock lock(mutex_);
+      if (over_) return;
+      over_ = true;
+    }
+    context_.TryCancel();
+    RemoveHold();
+  }
+
+  const std::shared_ptr<State> state_;
+  const std::string broker_;
+  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  grpc::ClientContext context_;
+  v1::AgentCommand command_;
+  bool heard_ = false;
+
+  Mutex mutex_;
+  bool over_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  v1::AgentReport sending_;
+  std::optional<v1::AgentReport> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
+void BrokerLink::State::Attempt() {
+  if (channels_.empty()) {
+    for (const std::string& broker : settings_.brokers) {
+      channels_.push_back(grpc::CreateCustomChannel(broker, credentials_, Arguments(settings_)));
+    }
+  }
+  const size_t broker = next_broker_++ % channels_.size();
+  {
+    MutexLock lock(mutex_);
+    if (stopping_) return;
+    stream_ = new Stream(shared_from_this(), settings_.brokers[broker], channels_[broker]);
+  }
+  listener_.up();
+}
+
+void BrokerLink::State::Send(v1::AgentReport report) {
+  MutexLock lock(mutex_);
+  if (stream_ != nullptr) stream_->Write(std::move(report));
+}
+
+void BrokerLink::State::Received(const v1::AgentCommand& command) {
+  executor_->Post([self = shared_from_this(), command] {
+    {
+      MutexLock lock(self->mutex_);
+      if (self->stopping_) return;
+    }
+    // A broker that answers is stayed with.
+    self->pause_ = absl::ZeroDuration();
+    self->listener_.command(command);
+  });
+}
+
+void BrokerLink::State::Ended(const absl::Status& why, bool was_heard) {
+  MutexLock lock(mutex_);
+  stream_ = nullptr;
+  ended_.SignalAll();
+  if (stopping_) return;
+  executor_->Post([self = shared_from_this(), why, was_heard] {
+    {
+      MutexLock state_lock(self->mutex_);
+      if (self->stopping_) return;
+    }
+    self->listener_.down(why);
+    // The same broker once more when it was the leader until now, else the next one.
+    if (was_heard) --self->next_broker_;
+    const absl::Duration pause = self->NextPause();
+    Log(Severity::kWarning, "broker-link-down",
+        {{"why", why.ToString()},
+         {"next-attempt-ms", absl::StrCat(absl::ToInt64Milliseconds(pause))}});
+    self->executor_->PostAfter(pause, [self] { self->Attempt(); });
+  });
+}
+
+absl::Duration BrokerLink::State::NextPause() {
+  pause_ = pause_ == absl::ZeroDuration() ? settings_.first_pause
+                                          : std::min(pause_ * 2, settings_.last_pause);
+  // Between half and the whole, so that a thousand hosts do not come back at once.
+  const auto chance = static_cast<unsigned char>(executor_->RandomBytes(1)[0]);
+  return pause_ / 2 + pause_ / 2 * chance / 255;
+}
+
+void BrokerLink::State::Stop() {
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  if (stream_ != nullptr) stream_->Cancel();
+  while (stream_ != nullptr) ended_.Wait(mutex_);
+}
+
+BrokerLink::BrokerLink(BrokerLinkSettings settings,
+                       std::shared_ptr<grpc::ChannelCredentials> credentials, Executor* executor,
+                       BrokerLinkListener listener)
+    : state_(std::make_shared<State>(std::move(settings), std::move(credentials), executor,
+                                     std::move(listener))),
+      executor_(executor) {}
+
+BrokerLink::~BrokerLink() { Stop(); }
+
+void BrokerLink::Start() {
+  executor_->Post([state = state_] { state->Attempt(); });
+}
+
+void BrokerLink::Stop() { state_->Stop(); }
+
+void BrokerLink::Send(v1::AgentReport report) { state_->Send(std::move(report)); }
+
+}  // namespace werkplek

@@ -1,0 +1,182 @@
+#include "agent/link/broker_link.h"
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/loop_executor.h"
+#include "common/base/mutex.h"
+#include "werkplek/v1/agent.grpc.pb.h"
+
+namespace werkplek {
+namespace {
+
+constexpr absl::Duration kDeadline = absl::Seconds(20);
+
+// Things that happened, in order, for a test to wait for.
+class Happenings {
+ public:
+  void Add(std::string what) {
+    MutexLock lock(mutex_);
+    happened_.push_back(std::move(what));
+    changed_.SignalAll();
+  }
+  // The next one; "nothing" when the deadline passes.
+  std::string Next() {
+    MutexLock lock(mutex_);
+    while (happened_.empty()) {
+      if (!changed_.WaitFor(mutex_, kDeadline)) return "nothing";
+    }
+    std::string first = std::move(happened_.front());
+    happened_.pop_front();
+    return first;
+  }
+  // Drops everything up to and with `what`.
+  bool WaitFor(const std::string& what) {
+    for (std::string next = Next(); next != "nothing"; next = Next()) {
+      if (next == what) return true;
+    }
+    return false;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<std::string> happened_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A broker that hears each report; tells the host a command for each.
+class HearingBroker : public v1::AgentService::Service {
+ public:
+  explicit HearingBroker(Happenings* happenings, int port = 0) : happenings_(happenings) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials(),
+                             &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~HearingBroker() override { server_->Shutdown(absl::ToChronoTime(absl::Now())); }
+
+  grpc::Status Attach(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::AgentCommand, v1::AgentReport>* stream) override {
+    happenings_->Add("attached");
+    v1::AgentReport report;
+    while (stream->Read(&report)) {
+      happenings_->Add(absl::StrCat("report ", report.sequence()));
+      if (report.host() == "leave") return grpc::Status::OK;
+      v1::AgentCommand command;
+      command.set_verb(v1::COMMAND_HEARD);
+      command.set_heard_sequence(report.sequence());
+      stream->Write(command);
+    }
+    return grpc::Status::OK;
+  }
+
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+  int port() const { return port_; }
+
+ private:
+  Happenings* const happenings_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+class BrokerLinkTest : public testing::Test {
+ protected:
+  std::unique_ptr<BrokerLink> Link(std::vector<std::string> brokers) {
+    BrokerLinkSettings settings;
+    settings.brokers = std::move(brokers);
+    settings.first_pause = absl::Milliseconds(10);
+    settings.last_pause = absl::Milliseconds(100);
+    auto link = std::make_unique<BrokerLink>(
+        settings, grpc::InsecureChannelCredentials(), &executor_,
+        BrokerLinkListener{[this] { mine_.Add("up"); },
+                           [this](const absl::Status&) { mine_.Add("down"); },
+                           [this](const v1::AgentCommand& command) {
+                             mine_.Add(absl::StrCat("heard ", command.heard_sequence()));
+                           }});
+    link->Start();
+    return link;
+  }
+
+  static v1::AgentReport Report(uint64_t sequence, const std::string& host = "hv-a1") {
+    v1::AgentReport report;
+    report.set_host(host);
+    report.set_sequence(sequence);
+    return report;
+  }
+
+  Happenings brokers_;
+  Happenings mine_;
+  LoopExecutor executor_{"test"};
+};
+
+TEST_F(BrokerLinkTest, ReportsGoUpAndCommandsComeDown) {
+  HearingBroker broker(&brokers_);
+  const auto link = Link({broker.address()});
+  EXPECT_EQ(mine_.Next(), "up");
+  link->Send(Report(1));
+  EXPECT_EQ(mine_.Next(), "heard 1");
+  link->Send(Report(2));
+  EXPECT_EQ(mine_.Next(), "heard 2");
+}
+
+TEST_F(BrokerLinkTest, ABrokerThatIsNotThereIsPassedOver) {
+  HearingBroker broker(&brokers_);
+  const auto link = Link({"127.0.0.1:1", broker.address()});
+  ASSERT_TRUE(mine_.WaitFor("down"));
+  ASSERT_TRUE(mine_.WaitFor("up"));
+  link->Send(Report(7));
+  EXPECT_TRUE(mine_.WaitFor("heard 7"));
+}
+
+TEST_F(BrokerLinkTest, ComesBackAfterTheBrokerLeft) {
+  HearingBroker broker(&brokers_);
+  const auto link = Link({broker.address()});
+  EXPECT_EQ(mine_.Next(), "up");
+  link->Send(Report(1));
+  EXPECT_EQ(mine_.Next(), "heard 1");
+  link->Send(Report(2, "leave"));
+  EXPECT_EQ(mine_.Next(), "down");
+  EXPECT_EQ(mine_.Next(), "up");
+  link->Send(Report(3));
+  EXPECT_EQ(mine_.Next(), "heard 3");
+}
+
+TEST_F(BrokerLinkTest, OnlyTheNewestReportWaits) {
+  HearingBroker broker(&brokers_);
+  const auto link = Link({broker.address()});
+  EXPECT_EQ(mine_.Next(), "up");
+  constexpr uint64_t kLast = 20'000;
+  for (uint64_t sequence = 1; sequence <= kLast; ++sequence) link->Send(Report(sequence));
+  // The last one arrives, and many before it did not have to.
+  size_t arrived = 0;
+  const std::string last = absl::StrCat("report ", kLast);
+  for (std::string next = brokers_.Next(); next != last; next = brokers_.Next()) {
+    ASSERT_NE(next, "nothing");
+    ++arrived;
+  }
+  EXPECT_LT(arrived, kLast);
+}
+
+TEST_F(BrokerLinkTest, StopEndsTheStreamAndSaysNothingMore) {
+  HearingBroker broker(&brokers_);
+  auto link = Link({broker.address()});
+  EXPECT_EQ(mine_.Next(), "up");
+  link->Send(Report(1));
+  EXPECT_EQ(mine_.Next(), "heard 1");
+  link->Stop();
+  link->Send(Report(2));
+  link.reset();
+  executor_.Stop();
+  mine_.Add("the end");
+  EXPECT_EQ(mine_.Next(), "the end");
+}
+
+}  // namespace
+}  // namespace werkplek
