@@ -8,6 +8,8 @@
 #include "broker/directory/ldap_options.h"
 #include "broker/directory/ldap_text.h"
 #include "common/base/status_macros.h"
+#include "common/tls/certificate.h"
+#include "common/tls/tls_files.h"
 
 namespace werkplek {
 
@@ -18,6 +20,9 @@ LdapDirectory::~LdapDirectory() = default;
 absl::StatusOr<std::unique_ptr<LdapDirectory>> LdapDirectory::Create(DirectorySettings settings,
                                                                      Executor* executor) {
   RETURN_IF_ERROR(settings.Validate());
+  // GnuTLS would take a file without certificates, and then trust nobody at all.
+  ASSIGN_OR_RETURN(const std::string authority, ReadWholeFile(settings.ca_file, 1 << 20));
+  RETURN_IF_ERROR(ParseCertificatesPem(authority, "ca_file").status());
   IgnoreLdapConfigurationFiles();
   for (const std::string& server : settings.servers) {
     RETURN_IF_ERROR(NewLdapHandle(server, settings).status());

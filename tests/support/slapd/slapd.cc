@@ -145,7 +145,7 @@ index objectClass,uid,member eq
 access to attrs=userPassword by anonymous auth by * none
 )");
   absl::StrAppend(&config, "access to * by dn.exact=\"", kServiceDn, "\" read by * none\n",
-                  "limits dn.exact=\"", kServiceDn, "\" size=unlimited\n");
+                  "limits dn.exact=\"", kServiceDn, "\" size=", options_.service_size_limit, "\n");
   if (options_.password_policy) {
     absl::StrAppend(&config, "overlay ppolicy\nppolicy_default cn=policy,ou=services,", kSuffix,
                     "\nppolicy_use_lockout\n");

@@ -47,6 +47,8 @@ struct SlapdOptions {
   // Lines of slapd.conf before and after "database".
   std::string global_config;
   std::string database_config;
+  // Entries that one search of the service account may give.
+  std::string service_size_limit = "unlimited";
   // Added to the base entries.
   std::string ldif;
   bool password_policy = false;
