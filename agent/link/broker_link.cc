@@ -56,6 +56,8 @@ class BrokerLink::State : public std::enable_shared_from_this<State> {
 
   // From the stream's threads.
   void Received(const v1::AgentCommand& command);
+  // The stream is about to be deleted; then it was, which ends Stop's wait.
+  void LetGo();
   void Ended(const absl::Status& why, bool was_heard);
   absl::Duration NextPause();
 
@@ -73,17 +75,15 @@ class BrokerLink::State : public std::enable_shared_from_this<State> {
   CondVar ended_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   Stream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  int streams_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // One stream; deletes itself when it is done.
 class BrokerLink::State::Stream
     : public grpc::ClientBidiReactor<v1::AgentReport, v1::AgentCommand> {
  public:
-  Stream(std::shared_ptr<State> state, std::string broker,
-         const std::shared_ptr<grpc::Channel>& channel)
-      : state_(std::move(state)),
-        broker_(std::move(broker)),
-        stub_(v1::AgentService::NewStub(channel)) {
+  Stream(State* state, std::string broker, const std::shared_ptr<grpc::Channel>& channel)
+      : state_(state), broker_(std::move(broker)), stub_(v1::AgentService::NewStub(channel)) {
     stub_->async()->Attach(&context_, this);
     StartRead(&command_);
     // Writes start later, from other threads.
@@ -135,9 +135,13 @@ class BrokerLink::State::Stream
     absl::Status why = ToAbsl(status);
     if (why.ok()) why = absl::UnavailableError("the broker ended the stream");
     why = absl::Status(why.code(), absl::StrCat(broker_, ": ", why.message()));
-    // Nobody reaches this stream any more once the state has let go of it.
-    const std::unique_ptr<Stream> self(this);
-    state_->Ended(why, heard_);
+    // The state must go last, and not from here: the channel's end would wait for this very thread
+    // of gRPC's. So it waits in Stop until the stream, with its share of the channel, is gone.
+    State* const state = state_;
+    const bool heard = heard_;
+    state->LetGo();
+    delete this;
+    state->Ended(why, heard);
   }
 
  private:
@@ -152,7 +156,7 @@ class BrokerLink::State::Stream
     RemoveHold();
   }
 
-  const std::shared_ptr<State> state_;
+  State* const state_;
   const std::string broker_;
   const std::unique_ptr<v1::AgentService::Stub> stub_;
   grpc::ClientContext context_;
@@ -176,7 +180,8 @@ void BrokerLink::State::Attempt() {
   {
     MutexLock lock(mutex_);
     if (stopping_) return;
-    stream_ = new Stream(shared_from_this(), settings_.brokers[broker], channels_[broker]);
+    ++streams_;
+    stream_ = new Stream(this, settings_.brokers[broker], channels_[broker]);
   }
   listener_.up();
 }
@@ -198,11 +203,18 @@ void BrokerLink::State::Received(const v1::AgentCommand& command) {
   });
 }
 
-void BrokerLink::State::Ended(const absl::Status& why, bool was_heard) {
+void BrokerLink::State::LetGo() {
   MutexLock lock(mutex_);
   stream_ = nullptr;
-  ended_.SignalAll();
-  if (stopping_) return;
+}
+
+void BrokerLink::State::Ended(const absl::Status& why, bool was_heard) {
+  MutexLock lock(mutex_);
+  --streams_;
+  if (stopping_) {
+    ended_.SignalAll();
+    return;
+  }
   executor_->Post([self = shared_from_this(), why, was_heard] {
     {
       MutexLock state_lock(self->mutex_);
@@ -231,7 +243,7 @@ void BrokerLink::State::Stop() {
   MutexLock lock(mutex_);
   stopping_ = true;
   if (stream_ != nullptr) stream_->Cancel();
-  while (stream_ != nullptr) ended_.Wait(mutex_);
+  while (streams_ > 0) ended_.Wait(mutex_);
 }
 
 BrokerLink::BrokerLink(BrokerLinkSettings settings,
