@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "absl/time/time.h"
 #include "broker/core/effect.h"
@@ -14,20 +15,25 @@
 
 namespace werkplek {
 
+struct BrokerState;
+
 class Broker {
  public:
   // `fleet` is what the store held; its soft tables are rebuilt. `epoch` goes with every command.
   Broker(const BrokerSettings& settings, Fleet fleet, uint64_t epoch, absl::Time now);
 
+  ~Broker();
+  Broker(Broker&&) noexcept;
+  Broker& operator=(Broker&&) noexcept;
+
   // Decides. The fleet has the decision's changes already when this returns; a node whose commit
   // fails drops this broker and loads anew.
   Decision Apply(const Event& event, absl::Time now);
 
-  const Fleet& fleet() const { return fleet_; }
+  const Fleet& fleet() const;
 
  private:
-  // (the implementation's own members)
-  Fleet fleet_;
+  std::unique_ptr<BrokerState> state_;
 };
 
 }  // namespace werkplek

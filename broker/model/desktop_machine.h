@@ -22,7 +22,8 @@ enum class DesktopEvent {
   kAssign,
   // The session is over.
   kRelease,
-  // Must be made fresh before it may serve: a start failed, the image is old, the host came back.
+  // Must be made fresh before it may serve: a start failed, the image is old, the host came back,
+  // an admin asked for it.
   kSpoil,
   // A fresh overlay of the next generation was commanded.
   kReset,
@@ -76,8 +77,8 @@ inline constexpr TransitionTable<v1::DesktopState, kDesktopStates, kDesktopEvent
   {{ kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kAbse, kNone, kNone }},
   // Lost: spoil -> Dirty, gone -> Absent
   {{ kNone, kNone, kNone, kNone, kNone, kDrty, kNone, kNone, kAbse, kNone, kNone }},
-  // Error: reset -> Resetting, remove -> Stopping, host lost -> Lost
-  {{ kNone, kNone, kNone, kNone, kNone, kNone, kRset, kStop, kNone, kLost, kNone }},
+  // Error: spoil -> Dirty, remove -> Stopping, host lost -> Lost
+  {{ kNone, kNone, kNone, kNone, kNone, kDrty, kNone, kStop, kNone, kLost, kNone }},
 }};
 // clang-format on
 

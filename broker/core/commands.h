@@ -1,0 +1,30 @@
+// Commands to agents. Each carries the epoch and the desktop's generation, and may be repeated.
+#pragma once
+
+#include "broker/core/turn.h"
+#include "werkplek/v1/agent.pb.h"
+
+namespace werkplek {
+
+// Sends `verb` for the desktop now. START and RESET carry what it is made of.
+void Send(Turn& turn, const v1::Desktop& desktop, v1::CommandVerb verb);
+
+// BEGIN_SESSION, END_SESSION, CLOSE_DISPLAY for the session.
+void SendSession(Turn& turn, const v1::Desktop& desktop, const v1::Session& session,
+                 v1::CommandVerb verb);
+
+// GRANT_TICKET for the call.
+void SendTicket(Turn& turn, const v1::Desktop& desktop, const v1::Session& session,
+                const ConnectCall& call);
+
+// REMOVE for something on the host that the broker does not know (or knows elsewhere).
+void SendRemove(Turn& turn, const std::string& host, const std::string& desktop,
+                uint64_t generation);
+
+// END_SESSION for a session that the desktop should not know of.
+void SendEnd(Turn& turn, const v1::Desktop& desktop, const std::string& session);
+
+// Whether `verb` went to this generation less than a heartbeat ago: its report may not be here yet.
+bool SentLately(const Turn& turn, const v1::Desktop& desktop, v1::CommandVerb verb);
+
+}  // namespace werkplek

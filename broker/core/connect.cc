@@ -1,0 +1,363 @@
+#include "broker/core/connect.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/core/access.h"
+#include "broker/core/desktops.h"
+#include "broker/core/pools.h"
+#include "broker/core/sessions.h"
+#include "broker/model/names.h"
+#include "common/base/crypto.h"
+
+namespace werkplek {
+namespace {
+
+void KeepVerdicts(std::vector<v1::HostVerdict> verdicts, v1::Explanation& explanation) {
+  const int more = static_cast<int>(verdicts.size()) - kVerdictsKept;
+  for (auto& verdict : verdicts) {
+    if (explanation.hosts_size() == kVerdictsKept) break;
+    *explanation.add_hosts() = std::move(verdict);
+  }
+  if (more > 0) explanation.add_steps(absl::StrCat("and ", more, " more hosts"));
+}
+
+// How the pool stands, for people.
+std::string PoolStands(const PoolState& pool, uint32_t max_desktops) {
+  const uint32_t starting = pool.Count(v1::DESKTOP_STATE_PROVISIONING) +
+                            pool.Count(v1::DESKTOP_STATE_STARTING) +
+                            pool.Count(v1::DESKTOP_STATE_RESETTING);
+  return absl::StrCat("the pool has ", pool.Count(v1::DESKTOP_STATE_ASSIGNED), " desktops in use, ",
+                      pool.Count(v1::DESKTOP_STATE_READY), " spare, ", starting, " starting, ",
+                      pool.Count(v1::DESKTOP_STATE_DIRTY), " to be reset, ",
+                      pool.Count(v1::DESKTOP_STATE_ERROR), " failed, of at most ", max_desktops);
+}
+
+void KeepRefusal(Turn& turn, const std::string& id, Refusal refusal) {
+  BrokerState& state = turn.state();
+  state.fleet.refusals.Put(id, std::make_shared<const Refusal>(std::move(refusal)));
+  state.refusals.push_back(id);
+  if (state.refusals.size() <= kRefusalsKept) return;
+  state.fleet.refusals.Erase(state.refusals.front());
+  state.refusals.pop_front();
+}
+
+void Refuse(Turn& turn, const ConnectCall& call, const std::string& rule,
+            std::vector<std::string> reasons, std::vector<v1::HostVerdict> hosts = {}) {
+  const std::string id = absl::StrCat("r-", turn.FreshHex(16));
+  Refusal refusal{call.user, call.pool, {}};
+  refusal.explanation.set_decision(absl::StrCat("refused: ", rule));
+  refusal.explanation.set_decided_at_unix_ms(turn.now_ms());
+  for (const std::string& reason : reasons) refusal.explanation.add_steps(reason);
+  KeepVerdicts(std::move(hosts), refusal.explanation);
+  KeepRefusal(turn, id, std::move(refusal));
+  turn.Audit(absl::StrCat("user:", call.user), "assign", absl::StrCat("pool:", call.pool), rule,
+             absl::StrCat(call.peer, " ", call.address), {{"explain", id}});
+  turn.Count("connects", rule);
+  ConnectProgress progress{call.call, {}, true};
+  v1::Refused& refused = *progress.update.mutable_refused();
+  refused.set_rule(rule);
+  for (std::string& reason : reasons) refused.add_reasons(std::move(reason));
+  refused.set_explain_id(id);
+  turn.state().calls.erase(call.call);
+  turn.Emit(std::move(progress));
+}
+
+ConnectCall MakeCall(Turn& turn, const CallRequested& event, const v1::ConnectRequest& request,
+                     const v1::SignIn& sign_in) {
+  ConnectCall call;
+  call.call = event.call;
+  call.user = sign_in.user();
+  call.sign_in = sign_in.id();
+  call.pool = request.pool();
+  call.peer = event.caller.peer;
+  call.address = event.caller.address;
+  call.certificate_sha256 = event.caller.certificate_sha256;
+  call.ticket = event.ticket;
+  call.ticket_sha256 = Sha256(event.ticket);
+  call.arrived = turn.now();
+  call.deadline = turn.now();
+  return call;
+}
+
+// A person waits once per pool: a newer call takes the place of the older one.
+bool TakeOverPlace(Turn& turn, PoolState& pool, ConnectCall& call) {
+  for (ConnectCall& waiting : pool.queue) {
+    if (waiting.user != call.user) continue;
+    turn.state().calls.erase(waiting.call);
+    turn.Emit(ConnectFailed{waiting.call, absl::AbortedError("taken over by a newer connect")});
+    call.arrived = waiting.arrived;
+    call.deadline = waiting.deadline;
+    call.queued = true;
+    turn.state().calls[call.call] = {call.pool, ""};
+    waiting = std::move(call);
+    pool.queue_moved = true;
+    return true;
+  }
+  return false;
+}
+
+v1::Explanation ExplainSpare(const PoolState& pool, const v1::Desktop& desktop, bool queued,
+                             size_t waited_before) {
+  v1::Explanation explanation;
+  const bool suspended = desktop.wanted_power() == v1::POWER_SUSPENDED;
+  explanation.set_decision(suspended ? "suspended spare" : "running spare");
+  explanation.add_steps("own session: none in this pool");
+  if (queued) explanation.add_steps(absl::StrCat("queue: was next of ", waited_before));
+  explanation.add_steps(absl::StrCat(suspended ? "suspended" : "running", " spare: ", desktop.id(),
+                                     " on ", desktop.host(), ", one of ",
+                                     pool.Count(v1::DESKTOP_STATE_READY)));
+  return explanation;
+}
+
+// The wait is answered with what stands in its way.
+v1::Explanation ExplainQueue(Turn& turn, const std::string& pool_name, const v1::Pool& pool) {
+  const PoolState& own = turn.state().pools[pool_name];
+  v1::Explanation explanation;
+  explanation.set_decision("queued");
+  explanation.set_decided_at_unix_ms(turn.now_ms());
+  explanation.add_steps("own session: none in this pool");
+  explanation.add_steps(PoolStands(own, pool.max_desktops()));
+  if (own.breaker.tripped()) {
+    explanation.add_steps(absl::StrCat("the pool makes no new desktops: ", own.breaker.reason()));
+  }
+  KeepVerdicts(PlaceFor(turn, pool).verdicts, explanation);
+  return explanation;
+}
+
+// Desktops that will be spares soon, in the order of their ids.
+std::vector<std::string> Starting(const PoolState& pool) {
+  std::vector<std::string> ids;
+  for (const auto state :
+       {v1::DESKTOP_STATE_PROVISIONING, v1::DESKTOP_STATE_STARTING, v1::DESKTOP_STATE_RESETTING}) {
+    ids.insert(ids.end(), pool.In(state).begin(), pool.In(state).end());
+  }
+  return ids;
+}
+
+// False: the sign-in or the entitlement is gone; the call was answered.
+bool StillMay(Turn& turn, const ConnectCall& call) {
+  const auto sign_in = turn.fleet().sign_ins.FindShared(call.sign_in);
+  if (sign_in == nullptr ||
+      SignInEnds(turn.fleet(), *sign_in, turn.settings(), turn.now()) <= turn.now()) {
+    turn.state().calls.erase(call.call);
+    turn.Emit(ConnectFailed{call.call, absl::UnauthenticatedError("sign in first")});
+    return false;
+  }
+  if (MayUse(turn.fleet(), *sign_in, call.pool)) return true;
+  Refuse(turn, call, "no-entitlement", {"you may not use this pool (any more)"});
+  return false;
+}
+
+}  // namespace
+
+bool MayUse(const Fleet& fleet, const v1::SignIn& person, const std::string& pool) {
+  const Entitled entitled(person);
+  for (const auto& entry : fleet.entitlements) {
+    const v1::Entitlement& entitlement = entry.record->entitlement();
+    if (entitlement.pool() == pool && entitled.By(entitlement)) return true;
+  }
+  return false;
+}
+
+void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequest& request,
+                   const v1::SignIn& sign_in) {
+  ConnectCall call = MakeCall(turn, event, request, sign_in);
+  if (event.ticket.empty()) {
+    turn.Emit(ConnectFailed{event.call, absl::InternalError("the call came without a ticket")});
+    return;
+  }
+  const auto record = turn.fleet().pools.FindShared(request.pool());
+  if (record == nullptr || !MayUse(turn.fleet(), sign_in, request.pool())) {
+    Refuse(turn, call, "no-entitlement", {"there is no such pool, or you may not use it"});
+    return;
+  }
+  const v1::Pool& pool = record->pool();
+  PoolState& own = turn.state().pools[call.pool];
+  const std::string* live = turn.fleet().live_sessions.Find(LiveSessionKey(call.user, call.pool));
+  const auto session = live == nullptr ? nullptr : turn.fleet().sessions.FindShared(*live);
+  if (session != nullptr && session->state() != v1::SESSION_STATE_ENDING) {
+    turn.Count("connects", "own session");
+    return Reconnect(turn, std::move(call), *session);
+  }
+  if (pool.schedulability() != v1::SCHEDULABILITY_OPEN) {
+    Refuse(turn, call, "pool-draining",
+           {pool.schedulability() == v1::SCHEDULABILITY_DRAINING
+                ? "the pool is being emptied; nobody gets a new desktop there"
+                : "the pool is in maintenance; nobody gets a new desktop there"});
+    return;
+  }
+  if (TakeOverPlace(turn, own, call)) return turn.Touch(request.pool());
+  const uint32_t limit =
+      pool.queue_limit() != 0 ? pool.queue_limit() : turn.settings().default_queue_limit;
+  const bool spare = !PickSpare(turn, call.pool).empty();
+  if (own.breaker.tripped() && !spare && Starting(own).empty()) {
+    Refuse(turn, call, "pool-broken",
+           {absl::StrCat("the pool makes no new desktops: ", own.breaker.reason()),
+            PoolStands(own, pool.max_desktops())});
+    return;
+  }
+  if (own.queue.size() >= limit && !(spare && own.queue.empty())) {
+    Refuse(turn, call, "queue-full",
+           {absl::StrCat(own.queue.size(), " people wait already, at most ", limit),
+            PoolStands(own, pool.max_desktops())},
+           PlaceFor(turn, pool).verdicts);
+    return;
+  }
+  call.deadline =
+      turn.now() + (pool.queue_deadline_s() != 0 ? absl::Seconds(pool.queue_deadline_s())
+                                                 : turn.settings().default_queue_deadline);
+  turn.state().calls[call.call] = {call.pool, ""};
+  turn.Touch(call.pool);
+  own.queue.push_back(std::move(call));
+  own.queue_moved = true;
+}
+
+void QueueAgain(Turn& turn, ConnectCall call) {
+  const auto record = turn.fleet().pools.FindShared(call.pool);
+  if (record == nullptr) {
+    Refuse(turn, call, "no-entitlement", {"the pool is no more"});
+    return;
+  }
+  call.queued = true;
+  call.told_position = 0;
+  call.told_starting.clear();
+  call.told_preparing = false;
+  const uint32_t wait_s = record->pool().queue_deadline_s();
+  call.deadline =
+      turn.now() + (wait_s != 0 ? absl::Seconds(wait_s) : turn.settings().default_queue_deadline);
+  turn.state().calls[call.call] = {call.pool, ""};
+  turn.Touch(call.pool);
+  PoolState& own = turn.state().pools[call.pool];
+  own.queue.push_front(std::move(call));
+  own.queue_moved = true;
+}
+
+void AssignWaiting(Turn& turn, const std::string& pool_name) {
+  PoolState& pool = turn.state().pools[pool_name];
+  for (auto at = pool.queue.begin(); at != pool.queue.end();) {
+    // An ending session of the same person comes first: nobody has two in one pool.
+    if (turn.fleet().live_sessions.Find(LiveSessionKey(at->user, pool_name)) != nullptr) {
+      ++at;
+      continue;
+    }
+    const std::string spare = PickSpare(turn, pool_name);
+    if (spare.empty()) break;
+    ConnectCall call = std::move(*at);
+    const size_t waited = pool.queue.size();
+    at = pool.queue.erase(at);
+    pool.queue_moved = true;
+    if (!StillMay(turn, call)) continue;
+    const auto desktop = turn.fleet().desktops.FindShared(spare);
+    turn.Count("connects", "assigned");
+    v1::Explanation explanation = ExplainSpare(pool, *desktop, call.queued, waited);
+    Assign(turn, std::move(call), spare, std::move(explanation));
+  }
+}
+
+void TellQueue(Turn& turn, const std::string& pool_name) {
+  PoolState& pool = turn.state().pools[pool_name];
+  const auto record = turn.fleet().pools.FindShared(pool_name);
+  pool.queue_moved = false;
+  if (record == nullptr || pool.queue.empty()) return;
+  const std::vector<std::string> starting = Starting(pool);
+  std::optional<v1::Explanation> explanation;
+  uint32_t position = 0;
+  for (ConnectCall& call : pool.queue) {
+    ++position;
+    call.queued = true;
+    ConnectProgress progress{call.call, {}, false};
+    if (position <= starting.size()) {
+      const std::string& desktop = starting[position - 1];
+      // Which of those that start it will be is not told again and again.
+      if (!call.told_starting.empty()) continue;
+      call.told_starting = desktop;
+      call.told_position = 0;
+      progress.update.mutable_starting()->set_desktop(desktop);
+    } else {
+      if (call.told_position == position) continue;
+      call.told_position = position;
+      call.told_starting.clear();
+      if (!explanation) explanation = ExplainQueue(turn, pool_name, record->pool());
+      v1::Queued& queued = *progress.update.mutable_queued();
+      queued.set_position(position);
+      queued.set_deadline_unix_ms(absl::ToUnixMillis(call.deadline));
+      *queued.mutable_explanation() = *explanation;
+    }
+    turn.Emit(std::move(progress));
+  }
+}
+
+void ExpireQueue(Turn& turn, const std::string& pool_name) {
+  PoolState& pool = turn.state().pools[pool_name];
+  const auto record = turn.fleet().pools.FindShared(pool_name);
+  for (auto at = pool.queue.begin(); at != pool.queue.end();) {
+    if (at->deadline > turn.now()) {
+      ++at;
+      continue;
+    }
+    const ConnectCall call = std::move(*at);
+    at = pool.queue.erase(at);
+    pool.queue_moved = true;
+    turn.Touch(pool_name);
+    std::vector<std::string> reasons = {absl::StrCat(
+        "no desktop came free within ", absl::FormatDuration(turn.now() - call.arrived))};
+    if (record != nullptr) reasons.push_back(PoolStands(pool, record->pool().max_desktops()));
+    if (pool.breaker.tripped()) reasons.push_back(pool.breaker.reason());
+    Refuse(turn, call, "deadline", std::move(reasons),
+           record == nullptr ? std::vector<v1::HostVerdict>()
+                             : PlaceFor(turn, record->pool()).verdicts);
+  }
+}
+
+void RefuseQueue(Turn& turn, const std::string& pool_name, const std::string& rule,
+                 const std::string& reason) {
+  std::list<ConnectCall> queue = std::move(turn.state().pools[pool_name].queue);
+  turn.state().pools[pool_name].queue.clear();
+  for (const ConnectCall& call : queue) Refuse(turn, call, rule, {reason});
+}
+
+void CancelCall(Turn& turn, CallId call) {
+  const auto at = turn.state().calls.find(call);
+  if (at == turn.state().calls.end()) return;
+  const CallPlace place = at->second;
+  turn.state().calls.erase(at);
+  if (!place.session.empty()) {
+    const auto soft = turn.state().sessions.find(place.session);
+    if (soft != turn.state().sessions.end()) soft->second.opening.reset();
+    return;
+  }
+  PoolState& pool = turn.state().pools[place.pool];
+  pool.queue.remove_if([&](const ConnectCall& waiting) { return waiting.call == call; });
+  pool.queue_moved = true;
+  turn.Touch(place.pool);
+}
+
+void DropCallsOf(Turn& turn, const v1::SignIn& sign_in) {
+  const absl::Status why = absl::UnauthenticatedError("signed out");
+  for (auto& [name, pool] : turn.state().pools) {
+    for (auto at = pool.queue.begin(); at != pool.queue.end();) {
+      if (at->sign_in != sign_in.id()) {
+        ++at;
+        continue;
+      }
+      turn.state().calls.erase(at->call);
+      turn.Emit(ConnectFailed{at->call, why});
+      at = pool.queue.erase(at);
+      pool.queue_moved = true;
+      turn.Touch(name);
+    }
+  }
+  const std::string prefix = LiveSessionKey(sign_in.user(), "");
+  const auto live = turn.fleet().live_sessions;
+  for (auto at = live.After(prefix); at != live.end() && at->key.rfind(prefix, 0) == 0; ++at) {
+    const auto soft = turn.state().sessions.find(*at->record);
+    if (soft != turn.state().sessions.end() && soft->second.opening &&
+        soft->second.opening->sign_in == sign_in.id()) {
+      FailOpening(turn, *at->record, why);
+    }
+  }
+}
+
+}  // namespace werkplek

@@ -1,0 +1,250 @@
+#include "broker/core/desktops.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/core/commands.h"
+
+namespace werkplek {
+namespace {
+
+uint32_t Or(uint32_t value, uint32_t otherwise) { return value != 0 ? value : otherwise; }
+
+uint32_t SiteStarts(const BrokerState& state, const std::string& site) {
+  const auto at = state.site_starts.find(site);
+  return at == state.site_starts.end() ? 0 : at->second;
+}
+
+uint32_t SiteMaxStarts(const BrokerState& state, const std::string& site) {
+  const v1::Resource* record = state.fleet.sites.Find(site);
+  return Or(record == nullptr ? 0 : record->site().max_starts_in_flight(),
+            state.settings.default_site_starts);
+}
+
+uint32_t HostMaxStarts(const BrokerState& state, const v1::Host& host) {
+  return Or(host.max_starts_in_flight(), state.settings.default_host_starts);
+}
+
+void FillImage(const v1::AgentReport& report, const std::string& name, const v1::Image* image,
+               HostCandidate& candidate) {
+  for (const v1::ImageReport& there : report.images()) {
+    if (there.image() != name) continue;
+    const bool same = image != nullptr && there.sha256() == image->sha256();
+    if (there.verified()) {
+      candidate.image_ready = same;
+    } else if (same || there.sha256().empty()) {
+      candidate.image_error = there.error();
+    }
+  }
+}
+
+HostCandidate Candidate(const BrokerState& state, const std::string& name, const v1::Host& host,
+                        const v1::Pool& pool, const v1::Image* image) {
+  HostCandidate candidate;
+  candidate.name = name;
+  candidate.site = host.site();
+  candidate.schedulability = host.schedulability();
+  candidate.max_desktops = host.max_desktops();
+  candidate.max_starts = HostMaxStarts(state, host);
+  candidate.site_starts = SiteStarts(state, host.site());
+  candidate.site_max_starts = SiteMaxStarts(state, host.site());
+  const auto own = state.hosts.find(name);
+  if (own != state.hosts.end()) {
+    candidate.memory_committed_mib = own->second.memory_committed_mib;
+    candidate.desktops = static_cast<uint32_t>(own->second.desktops.size());
+    candidate.starts = own->second.starts;
+  }
+  const HostSoft* soft = state.fleet.host_soft.Find(name);
+  if (soft == nullptr) return candidate;
+  candidate.liveness = soft->liveness;
+  candidate.linked = soft->link != 0;
+  candidate.memory_limit_mib = HostMemoryLimitMib(host, soft->report->load());
+  candidate.cpu_used = soft->report->load().cpu_used();
+  candidate.memory_pressure = soft->report->load().memory_pressure();
+  FillImage(*soft->report, pool.image(), image, candidate);
+  return candidate;
+}
+
+}  // namespace
+
+Placement PlaceFor(Turn& turn, const v1::Pool& pool) {
+  const BrokerState& state = turn.state();
+  const v1::Resource* image = state.fleet.images.Find(pool.image());
+  PlacementNeed need;
+  need.memory_mib = pool.memory_mib();
+  need.sites.assign(pool.sites().begin(), pool.sites().end());
+  std::vector<HostCandidate> candidates;
+  candidates.reserve(state.fleet.hosts.size());
+  for (const auto& entry : state.fleet.hosts) {
+    candidates.push_back(Candidate(state, entry.key, entry.record->host(), pool,
+                                   image == nullptr ? nullptr : &image->image()));
+  }
+  return Place(need, candidates);
+}
+
+void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
+                   const std::string& host) {
+  v1::Desktop desktop;
+  do {
+    desktop.set_id(absl::StrCat(pool_name, "-", turn.FreshHex(8)));
+  } while (turn.fleet().desktops.Find(desktop.id()) != nullptr);
+  desktop.set_pool(pool_name);
+  desktop.set_host(host);
+  desktop.set_image(pool.image());
+  desktop.set_generation(1);
+  desktop.set_wanted_power(v1::POWER_RUNNING);
+  desktop.set_memory_mib(pool.memory_mib());
+  desktop.set_vcpus(pool.vcpus());
+  if (!turn.Move(DesktopEvent::kPlace, desktop)) return;
+  turn.Note(Severity::kInfo, "desktop-created",
+            {{"desktop", desktop.id()}, {"pool", pool_name}, {"host", host}});
+  Send(turn, desktop, v1::COMMAND_START);
+  turn.Put(std::move(desktop));
+}
+
+bool StartFits(const Turn& turn, const v1::Desktop& desktop) {
+  const BrokerState& state = turn.state();
+  const v1::Resource* record = state.fleet.hosts.Find(desktop.host());
+  const HostSoft* soft = state.fleet.host_soft.Find(desktop.host());
+  const auto own = state.hosts.find(desktop.host());
+  if (record == nullptr || soft == nullptr || own == state.hosts.end()) return false;
+  if (soft->liveness != v1::LIVENESS_UP || soft->link == 0) return false;
+  const v1::Host& host = record->host();
+  // A desktop that starts already holds its place.
+  const uint32_t mine = IsStarting(desktop.state()) ? 1 : 0;
+  return own->second.starts - mine < HostMaxStarts(state, host) &&
+         SiteStarts(state, host.site()) - mine < SiteMaxStarts(state, host.site());
+}
+
+void ResetDesktop(Turn& turn, v1::Desktop desktop) {
+  const v1::Resource* pool = turn.fleet().pools.Find(desktop.pool());
+  const v1::Resource* host = turn.fleet().hosts.Find(desktop.host());
+  const HostSoft* soft = turn.fleet().host_soft.Find(desktop.host());
+  if (pool == nullptr || host == nullptr || soft == nullptr) {
+    return RemoveDesktop(turn, std::move(desktop));
+  }
+  const uint64_t limit = HostMemoryLimitMib(host->host(), soft->report->load());
+  const uint64_t others =
+      turn.state().hosts[desktop.host()].memory_committed_mib - desktop.memory_mib();
+  const uint64_t wanted = pool->pool().memory_mib();
+  if (wanted > desktop.memory_mib() && others + wanted > limit) {
+    return RemoveDesktop(turn, std::move(desktop));
+  }
+  if (!turn.Move(DesktopEvent::kReset, desktop)) return;
+  desktop.set_generation(desktop.generation() + 1);
+  desktop.set_wanted_power(v1::POWER_RUNNING);
+  desktop.set_image(pool->pool().image());
+  desktop.set_memory_mib(wanted);
+  desktop.set_vcpus(pool->pool().vcpus());
+  Send(turn, desktop, v1::COMMAND_RESET);
+  turn.Put(std::move(desktop));
+}
+
+void RemoveDesktop(Turn& turn, v1::Desktop desktop) {
+  if (!turn.Move(DesktopEvent::kRemove, desktop)) return;
+  desktop.set_wanted_power(v1::POWER_OFF);
+  turn.Note(Severity::kInfo, "desktop-removed",
+            {{"desktop", desktop.id()}, {"pool", desktop.pool()}, {"host", desktop.host()}});
+  Send(turn, desktop, v1::COMMAND_REMOVE);
+  turn.Put(std::move(desktop));
+}
+
+void SpoilDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
+  if (!turn.Move(DesktopEvent::kSpoil, desktop)) return;
+  turn.Note(Severity::kInfo, "desktop-spoiled",
+            {{"desktop", desktop.id()}, {"host", desktop.host()}, {"why", why}});
+  turn.Put(std::move(desktop));
+}
+
+void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
+  if (!turn.Move(DesktopEvent::kSpoil, desktop)) return;
+  const v1::Resource* record = turn.fleet().pools.Find(desktop.pool());
+  const v1::Pool pool = record == nullptr ? v1::Pool() : record->pool();
+  desktop.set_failures(desktop.failures() + 1);
+  desktop.set_last_error(why.substr(0, 1024));
+  turn.Count("start_failures", desktop.pool());
+  turn.Note(Severity::kWarning, "start-failed",
+            {{"desktop", desktop.id()},
+             {"host", desktop.host()},
+             {"generation", absl::StrCat(desktop.generation())},
+             {"failures", absl::StrCat(desktop.failures())},
+             {"why", desktop.last_error()}});
+  if (desktop.failures() >= Or(pool.max_failures(), turn.settings().default_max_failures)) {
+    if (turn.Move(DesktopEvent::kGiveUp, desktop)) {
+      turn.Audit("broker", "desktop-error", absl::StrCat("desktop:", desktop.id()),
+                 "too-many-failures", desktop.host());
+    }
+  }
+  const std::string pool_name = desktop.pool();
+  turn.Put(std::move(desktop));
+  Breaker& breaker = turn.state().pools[pool_name].breaker;
+  if (breaker.Failed(Or(pool.breaker_failures(), turn.settings().default_breaker_failures), why,
+                     turn.settings().breaker_probe, turn.now())) {
+    turn.Audit("broker", "breaker-open", absl::StrCat("pool:", pool_name), breaker.reason(), "");
+    turn.state().pools[pool_name].queue_moved = true;
+  }
+  ShowPool(turn, pool_name);
+}
+
+void ProveDesktop(Turn& turn, v1::Desktop desktop, const v1::ProofOfCleanness& proof) {
+  const absl::Time since = absl::FromUnixMillis(desktop.state_since_unix_ms());
+  if (!turn.Move(DesktopEvent::kProved, desktop)) return;
+  *desktop.mutable_proof() = proof;
+  desktop.set_failures(0);
+  desktop.clear_last_error();
+  turn.Emit(StageTook{"start", turn.now() - since});
+  turn.Note(Severity::kInfo, "desktop-ready",
+            {{"desktop", desktop.id()},
+             {"host", desktop.host()},
+             {"generation", absl::StrCat(desktop.generation())}});
+  const std::string pool = desktop.pool();
+  turn.Put(std::move(desktop));
+  CloseBreaker(turn, pool, "a start worked");
+}
+
+void LoseDesktop(Turn& turn, v1::Desktop desktop) {
+  if (!turn.Move(DesktopEvent::kHostLost, desktop)) return;
+  desktop.clear_session();
+  turn.Put(std::move(desktop));
+}
+
+bool IsStale(const Turn& turn, const v1::Desktop& desktop) {
+  const v1::Resource* record = turn.fleet().pools.Find(desktop.pool());
+  if (record == nullptr) return false;
+  const v1::Pool& pool = record->pool();
+  if (desktop.image() != pool.image() || desktop.memory_mib() != pool.memory_mib() ||
+      desktop.vcpus() != pool.vcpus()) {
+    return true;
+  }
+  if (desktop.proof().generation() != desktop.generation()) return false;
+  const v1::Resource* image = turn.fleet().images.Find(pool.image());
+  return image != nullptr && desktop.proof().backing_sha256() != image->image().sha256();
+}
+
+void ShowPool(Turn& turn, const std::string& pool) {
+  BrokerState& state = turn.state();
+  const auto own = state.pools.find(pool);
+  if (own == state.pools.end()) return;
+  PoolSoft shown;
+  shown.waiting = static_cast<uint32_t>(own->second.queue.size());
+  shown.failures_in_a_row = own->second.breaker.failures();
+  shown.breaker = own->second.breaker.reason();
+  const PoolSoft* before = state.fleet.pool_soft.Find(pool);
+  if (before != nullptr && before->waiting == shown.waiting &&
+      before->failures_in_a_row == shown.failures_in_a_row && before->breaker == shown.breaker) {
+    return;
+  }
+  state.fleet.pool_soft.Put(pool, std::make_shared<const PoolSoft>(std::move(shown)));
+}
+
+void CloseBreaker(Turn& turn, const std::string& pool, const std::string& why) {
+  PoolState& own = turn.state().pools[pool];
+  if (own.breaker.Close()) {
+    turn.Audit("broker", "breaker-closed", absl::StrCat("pool:", pool), "ok", "", {{"why", why}});
+    own.queue_moved = true;
+  }
+  ShowPool(turn, pool);
+}
+
+}  // namespace werkplek

@@ -1,0 +1,49 @@
+// The life of a desktop: made, started, proved, failed, spoiled, reset, removed, lost.
+#pragma once
+
+#include <string>
+
+#include "broker/core/turn.h"
+#include "broker/placement/placement.h"
+
+namespace werkplek {
+
+// Where a new desktop of the pool would go now, with a verdict for each host.
+Placement PlaceFor(Turn& turn, const v1::Pool& pool);
+
+// Makes a desktop on the host and commands its first start.
+void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
+                   const std::string& host);
+
+// Whether the limits on starts of its host and site, and the host itself, allow a start there now.
+bool StartFits(const Turn& turn, const v1::Desktop& desktop);
+
+// Dirty or failed for good -> Resetting with the next generation, on the pool's image and size as
+// they are now; removed when that no longer fits its host.
+void ResetDesktop(Turn& turn, v1::Desktop desktop);
+
+// Commands its removal.
+void RemoveDesktop(Turn& turn, v1::Desktop desktop);
+
+// Must be made fresh before it may serve (again).
+void SpoilDesktop(Turn& turn, v1::Desktop desktop, const std::string& why);
+
+// A start failed: counted for the desktop and for the pool's breaker.
+void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why);
+
+// The report proves it: a spare from now on.
+void ProveDesktop(Turn& turn, v1::Desktop desktop, const v1::ProofOfCleanness& proof);
+
+// Its host is down. A session there must have ended before.
+void LoseDesktop(Turn& turn, v1::Desktop desktop);
+
+// Whether the desktop stands on another image or size than its pool declares.
+bool IsStale(const Turn& turn, const v1::Desktop& desktop);
+
+// Tells the pool's breaker in the fleet's soft table.
+void ShowPool(Turn& turn, const std::string& pool);
+
+// Closes the pool's breaker: a start worked, or what it rests on was changed.
+void CloseBreaker(Turn& turn, const std::string& pool, const std::string& why);
+
+}  // namespace werkplek

@@ -1,0 +1,244 @@
+#include "broker/core/pools.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "broker/core/commands.h"
+#include "broker/core/connect.h"
+#include "broker/core/desktops.h"
+#include "broker/reconcile/pool_sizing.h"
+
+namespace werkplek {
+namespace {
+
+constexpr v1::DesktopState kIdleStates[] = {
+    v1::DESKTOP_STATE_PROVISIONING, v1::DESKTOP_STATE_STARTING, v1::DESKTOP_STATE_RESETTING,
+    v1::DESKTOP_STATE_READY,        v1::DESKTOP_STATE_DIRTY,    v1::DESKTOP_STATE_ERROR,
+};
+
+uint32_t Starting(const PoolState& pool) {
+  return pool.Count(v1::DESKTOP_STATE_PROVISIONING) + pool.Count(v1::DESKTOP_STATE_STARTING) +
+         pool.Count(v1::DESKTOP_STATE_RESETTING);
+}
+
+v1::Schedulability HostSchedulability(const Turn& turn, const std::string& host) {
+  const v1::Resource* record = turn.fleet().hosts.Find(host);
+  return record == nullptr ? v1::SCHEDULABILITY_DRAINING : record->host().schedulability();
+}
+
+PoolPicture PictureOf(const Turn& turn, const std::string& name, const v1::Pool& pool,
+                      const PoolState& own) {
+  PoolPicture picture;
+  picture.min_desktops = pool.min_desktops();
+  picture.max_desktops = pool.max_desktops();
+  picture.running_spares = pool.running_spares();
+  picture.schedulability = pool.schedulability();
+  picture.waiting = static_cast<uint32_t>(own.queue.size());
+  picture.assigned = own.Count(v1::DESKTOP_STATE_ASSIGNED);
+  picture.starting = Starting(own);
+  picture.dirty = own.Count(v1::DESKTOP_STATE_DIRTY);
+  picture.errors = own.Count(v1::DESKTOP_STATE_ERROR);
+  picture.suspended = static_cast<uint32_t>(own.suspended.size());
+  picture.running = own.Count(v1::DESKTOP_STATE_READY) - picture.suspended;
+  for (const std::string& host : turn.state().closed_hosts) {
+    // A host that is only silent may be back in a moment: its spares still count.
+    const auto at = turn.state().hosts.find(host);
+    if (at == turn.state().hosts.end() ||
+        HostSchedulability(turn, host) == v1::SCHEDULABILITY_OPEN) {
+      continue;
+    }
+    const auto ready = at->second.ready.find(name);
+    if (ready != at->second.ready.end()) picture.unusable += ready->second;
+  }
+  // The two kinds of spare are not told apart on a closed host; running ones go first.
+  const uint32_t from_running = std::min(picture.unusable, picture.running);
+  picture.running -= from_running;
+  picture.suspended -= std::min(picture.unusable - from_running, picture.suspended);
+  return picture;
+}
+
+// A start may be made when the breaker is closed, or as its probe.
+bool BreakerAllows(Turn& turn, PoolState& own) {
+  if (!own.breaker.tripped()) return true;
+  if (Starting(own) > 0 || !own.breaker.ProbeDue(turn.now())) return false;
+  own.breaker.Probed(turn.settings().breaker_probe, turn.now());
+  return true;
+}
+
+void RemoveIdle(Turn& turn, const std::string& name) {
+  PoolState& own = turn.state().pools[name];
+  for (const v1::DesktopState state : kIdleStates) {
+    const std::set<std::string> ids = own.In(state);
+    for (const std::string& id : ids) {
+      const auto desktop = turn.fleet().desktops.FindShared(id);
+      if (desktop != nullptr) RemoveDesktop(turn, *desktop);
+    }
+  }
+}
+
+void ServeDirty(Turn& turn, const std::string& name, PoolPlan& plan) {
+  PoolState& own = turn.state().pools[name];
+  const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_DIRTY);
+  for (const std::string& id : ids) {
+    const auto desktop = turn.fleet().desktops.FindShared(id);
+    const v1::Schedulability open = HostSchedulability(turn, desktop->host());
+    if (open == v1::SCHEDULABILITY_DRAINING) {
+      RemoveDesktop(turn, *desktop);
+    } else if (plan.remove_dirty > 0) {
+      --plan.remove_dirty;
+      RemoveDesktop(turn, *desktop);
+    } else if (plan.reset > 0 && StartFits(turn, *desktop) && BreakerAllows(turn, own)) {
+      --plan.reset;
+      ResetDesktop(turn, *desktop);
+    }
+  }
+}
+
+void RemoveSpares(Turn& turn, const std::string& name, const PoolPlan& plan) {
+  PoolState& own = turn.state().pools[name];
+  uint32_t suspended = plan.remove_suspended;
+  uint32_t running = plan.remove_running;
+  if (suspended == 0 && running == 0) return;
+  const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_READY);
+  for (const std::string& id : ids) {
+    uint32_t& left = own.suspended.count(id) != 0 ? suspended : running;
+    if (left == 0) continue;
+    --left;
+    const auto desktop = turn.fleet().desktops.FindShared(id);
+    RemoveDesktop(turn, *desktop);
+  }
+}
+
+// Changes what is wanted of up to `count` spares: suspended ones to running, or the reverse.
+void SetSparePower(Turn& turn, const std::string& name, v1::Power power, uint32_t count) {
+  if (count == 0) return;
+  PoolState& own = turn.state().pools[name];
+  const bool resume = power == v1::POWER_RUNNING;
+  const std::set<std::string> ids = resume ? own.suspended : own.In(v1::DESKTOP_STATE_READY);
+  for (const std::string& id : ids) {
+    if (count == 0) return;
+    const auto before = turn.fleet().desktops.FindShared(id);
+    if (before->wanted_power() == power || !HostGivesOut(turn, before->host())) continue;
+    const absl::Time since = absl::FromUnixMillis(before->state_since_unix_ms());
+    if (!resume && turn.now() - since < kSpareRest) continue;
+    v1::Desktop desktop = *before;
+    desktop.set_wanted_power(power);
+    Send(turn, desktop, resume ? v1::COMMAND_RESUME : v1::COMMAND_SUSPEND);
+    turn.Put(std::move(desktop));
+    --count;
+  }
+}
+
+// Spares that stand on an older image or size are made anew, as fast as starts are allowed.
+void RenewStale(Turn& turn, const std::string& name) {
+  PoolState& own = turn.state().pools[name];
+  if (!own.stale || own.breaker.tripped()) return;
+  own.stale = false;
+  const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_READY);
+  for (const std::string& id : ids) {
+    const auto desktop = turn.fleet().desktops.FindShared(id);
+    if (!IsStale(turn, *desktop)) continue;
+    own.stale = true;
+    if (HostSchedulability(turn, desktop->host()) == v1::SCHEDULABILITY_OPEN &&
+        StartFits(turn, *desktop)) {
+      SpoilDesktop(turn, *desktop, "the pool's image or size is another now");
+      const auto spoiled = turn.fleet().desktops.FindShared(id);
+      ResetDesktop(turn, *spoiled);
+    }
+  }
+}
+
+void CreateWanted(Turn& turn, const std::string& name, const v1::Pool& pool, uint32_t count) {
+  PoolState& own = turn.state().pools[name];
+  if (own.blocked_at == turn.state().capacity_version) return;
+  if (own.breaker.tripped() && !own.breaker.ProbeDue(turn.now())) return;
+  for (; count > 0; --count) {
+    const Placement placement = PlaceFor(turn, pool);
+    if (placement.host.empty()) {
+      own.blocked_at = turn.state().capacity_version;
+      return;
+    }
+    if (!BreakerAllows(turn, own)) return;
+    CreateDesktop(turn, name, pool, placement.host);
+    own.queue_moved = true;
+  }
+}
+
+}  // namespace
+
+bool HostGivesOut(const Turn& turn, const std::string& host) {
+  return turn.state().closed_hosts.count(host) == 0;
+}
+
+std::string PickSpare(const Turn& turn, const std::string& pool) {
+  const auto at = turn.state().pools.find(pool);
+  if (at == turn.state().pools.end()) return "";
+  const PoolState& own = at->second;
+  std::string best;
+  int best_rank = 4;
+  for (const std::string& id : own.In(v1::DESKTOP_STATE_READY)) {
+    const int suspended = own.suspended.count(id) != 0 ? 2 : 0;
+    if (suspended >= best_rank) continue;
+    const v1::Desktop* desktop = turn.fleet().desktops.Find(id);
+    if (desktop == nullptr || !HostGivesOut(turn, desktop->host())) continue;
+    const int rank = suspended + (own.stale && IsStale(turn, *desktop) ? 1 : 0);
+    if (rank >= best_rank) continue;
+    best = id;
+    best_rank = rank;
+    if (rank == 0) break;
+  }
+  return best;
+}
+
+void ServePool(Turn& turn, const std::string& name) {
+  const auto record = turn.fleet().pools.FindShared(name);
+  if (record == nullptr) {
+    RefuseQueue(turn, name, "no-entitlement", "the pool is no more");
+    return;
+  }
+  const v1::Pool& pool = record->pool();
+  PoolState& own = turn.state().pools[name];
+  if (pool.schedulability() != v1::SCHEDULABILITY_OPEN && !own.queue.empty()) {
+    RefuseQueue(turn, name, "pool-draining", "nobody gets a new desktop there now");
+  }
+  AssignWaiting(turn, name);
+  if (pool.schedulability() == v1::SCHEDULABILITY_OPEN) RenewStale(turn, name);
+  PoolPlan plan = SizePool(PictureOf(turn, name, pool, own));
+  if (plan.remove_all) {
+    RemoveIdle(turn, name);
+  } else {
+    ServeDirty(turn, name, plan);
+    RemoveSpares(turn, name, plan);
+    SetSparePower(turn, name, v1::POWER_RUNNING, plan.resume);
+    SetSparePower(turn, name, v1::POWER_SUSPENDED, plan.suspend);
+    CreateWanted(turn, name, pool, plan.create);
+  }
+  ShowPool(turn, name);
+}
+
+void ServeTouched(Turn& turn) {
+  // Serving touches the pool itself again; a second pass finds nothing new to do, so the bound is
+  // never met in practice.
+  for (int passes = 0; passes < 10'000; ++passes) {
+    const std::string pool = turn.PopTouched();
+    if (pool.empty()) return;
+    ServePool(turn, pool);
+  }
+}
+
+void DrainHost(Turn& turn, const std::string& host) {
+  const auto at = turn.state().hosts.find(host);
+  if (at == turn.state().hosts.end()) return;
+  const std::set<std::string> ids = at->second.desktops;
+  for (const std::string& id : ids) {
+    const auto desktop = turn.fleet().desktops.FindShared(id);
+    if (std::find(std::begin(kIdleStates), std::end(kIdleStates), desktop->state()) !=
+        std::end(kIdleStates)) {
+      RemoveDesktop(turn, *desktop);
+    }
+  }
+}
+
+}  // namespace werkplek

@@ -1,0 +1,26 @@
+// Keeps a pool as its policy wants it: people assigned, spares running, the rest reset or removed.
+#pragma once
+
+#include <string>
+
+#include "broker/core/turn.h"
+
+namespace werkplek {
+
+// The spare that the next person gets: running before suspended, on the declared image before an
+// older one, then by id. Empty: none that can be given out.
+std::string PickSpare(const Turn& turn, const std::string& pool);
+
+// Assigns, resets, makes, resumes, suspends and removes, as far as limits allow now.
+void ServePool(Turn& turn, const std::string& pool);
+
+// Serves every pool that the turn touched, until nothing is left to do.
+void ServeTouched(Turn& turn);
+
+// Whether spares on the host can be given out.
+bool HostGivesOut(const Turn& turn, const std::string& host);
+
+// Everything on a draining host that serves nobody goes.
+void DrainHost(Turn& turn, const std::string& host);
+
+}  // namespace werkplek

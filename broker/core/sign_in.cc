@@ -1,0 +1,271 @@
+#include "broker/core/sign_in.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "broker/core/access.h"
+#include "broker/core/connect.h"
+#include "broker/core/sessions.h"
+#include "broker/model/names.h"
+#include "common/base/crypto.h"
+
+namespace werkplek {
+namespace {
+
+// What is judged of the one-time code. `rule` is empty when it holds.
+struct CodeVerdict {
+  std::string rule;
+  // The wrong code counts against the person.
+  bool counts = false;
+};
+
+std::string Shown(const std::string& typed) {
+  // People type passwords into the wrong field; what cannot be a name is not repeated anywhere.
+  return IsSignInName(typed) ? typed : "(no name)";
+}
+
+CodeVerdict JudgeCode(const Turn& turn, const SignInChecked& event,
+                      const v1::TokenEnrolment* token) {
+  if (event.token_waived) return {};
+  if (token == nullptr || token->state() == v1::TOKEN_STATE_PENDING) return {"not-enrolled", false};
+  if (token->state() != v1::TOKEN_STATE_ACTIVE) return {"token-revoked", false};
+  if (token->failures() >= turn.settings().token_failures_stop) return {"token-stopped", false};
+  if (absl::FromUnixMillis(token->paused_until_unix_ms()) > turn.now()) {
+    return {"token-paused", false};
+  }
+  if (event.seed_id != token->seed_id()) return {"token-replaced", false};
+  if (event.matched_step < 0) return {"wrong-code", true};
+  if (event.matched_step <= token->last_step()) return {"code-used-already", true};
+  return {};
+}
+
+void CountWrongCode(Turn& turn, v1::TokenEnrolment token) {
+  token.set_failures(token.failures() + 1);
+  const BrokerSettings& settings = turn.settings();
+  if (token.failures() >= settings.token_failures_stop) {
+    turn.Audit("broker", "token-stop", absl::StrCat("user:", token.user()), "ok", "");
+  } else if (token.failures() % settings.token_failures_pause == 0) {
+    token.set_paused_until_unix_ms(absl::ToUnixMillis(turn.now() + settings.token_pause));
+    turn.Audit("broker", "token-pause", absl::StrCat("user:", token.user()), "ok", "");
+  }
+  turn.Put(std::move(token));
+}
+
+void Deny(Turn& turn, const SignInChecked& event, const std::string& user,
+          const std::string& rule) {
+  turn.Audit(absl::StrCat("user:", user), "sign-in", absl::StrCat("user:", user), rule,
+             Origin(event.caller));
+  turn.Count("sign_ins", "denied");
+  turn.Answer(event.call, absl::UnauthenticatedError("sign-in failed"));
+}
+
+std::shared_ptr<v1::SignInResponse> ResponseFor(const Turn& turn, const v1::SignIn& sign_in,
+                                                const std::vector<std::string>& notices) {
+  auto response = std::make_shared<v1::SignInResponse>();
+  response->set_display_name(sign_in.display_name());
+  response->set_expires_unix_ms(sign_in.expires_unix_ms());
+  response->set_idle_limit_s(
+      static_cast<uint32_t>(absl::ToInt64Seconds(turn.settings().sign_in_idle)));
+  *response->mutable_roles() = sign_in.roles();
+  for (const std::string& notice : notices) response->add_notices(notice);
+  return response;
+}
+
+std::string RequestKey(const SignInChecked& event) {
+  return absl::StrCat(event.caller.peer, "/", event.request_id);
+}
+
+// What the request was, without its secrets.
+std::string RequestHash(const SignInChecked& event) {
+  return Sha256(absl::StrCat("sign-in/", event.typed_user));
+}
+
+constexpr absl::string_view kSignInMethod = "/werkplek.v1.SessionService/SignIn";
+
+// The sign-in that an earlier attempt under this request id made, when it may be given again.
+std::shared_ptr<const v1::SignIn> Earlier(const Turn& turn, const SignInChecked& event) {
+  const v1::AnsweredRequest* answered = turn.fleet().answered.Find(RequestKey(event));
+  if (answered == nullptr || answered->sign_in().empty()) return nullptr;
+  if (turn.now() - absl::FromUnixMillis(answered->answered_unix_ms()) >= kSignInRepeat) {
+    return nullptr;
+  }
+  const auto sign_in = turn.fleet().sign_ins.FindShared(answered->sign_in());
+  if (sign_in == nullptr || sign_in->user() != event.person.user ||
+      sign_in->certificate_sha256() != event.caller.certificate_sha256 ||
+      SignInEnds(turn.fleet(), *sign_in, turn.settings(), turn.now()) <= turn.now()) {
+    return nullptr;
+  }
+  return sign_in;
+}
+
+void Repeat(Turn& turn, const SignInChecked& event, v1::SignIn sign_in) {
+  sign_in.set_token_sha256(event.token_sha256);
+  sign_in.set_last_used_unix_ms(turn.now_ms());
+  turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-in",
+             absl::StrCat("user:", sign_in.user()), "ok", Origin(event.caller),
+             {{"sign_in", sign_in.id()}, {"repeated", "yes"}});
+  turn.Count("sign_ins", "repeated");
+  auto response = ResponseFor(turn, sign_in, event.notices);
+  turn.Put(std::move(sign_in));
+  turn.Answer(event.call, std::move(response));
+}
+
+void Accept(Turn& turn, const SignInChecked& event) {
+  v1::SignIn sign_in;
+  sign_in.set_id(event.sign_in_id);
+  sign_in.set_token_sha256(event.token_sha256);
+  sign_in.set_user(event.person.user);
+  sign_in.set_display_name(event.person.display_name);
+  sign_in.set_user_dn(event.person.dn);
+  for (const std::string& group : event.person.groups) sign_in.add_groups(group);
+  sign_in.add_roles(v1::ROLE_EMPLOYEE);
+  for (const v1::Role role : event.roles) {
+    if (role != v1::ROLE_EMPLOYEE) sign_in.add_roles(role);
+  }
+  sign_in.set_certificate_sha256(event.caller.certificate_sha256);
+  sign_in.set_peer(event.caller.peer);
+  sign_in.set_address(event.caller.address);
+  sign_in.set_created_unix_ms(turn.now_ms());
+  sign_in.set_last_used_unix_ms(turn.now_ms());
+  sign_in.set_expires_unix_ms(absl::ToUnixMillis(turn.now() + turn.settings().sign_in_lifetime));
+  auto response = ResponseFor(turn, sign_in, event.notices);
+
+  v1::AnsweredRequest answered;
+  answered.set_key(RequestKey(event));
+  answered.set_method(std::string(kSignInMethod));
+  answered.set_request_sha256(RequestHash(event));
+  answered.set_sign_in(sign_in.id());
+  answered.set_answered_unix_ms(turn.now_ms());
+  turn.Put(std::move(answered));
+  turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-in",
+             absl::StrCat("user:", sign_in.user()), "ok", Origin(event.caller),
+             {{"sign_in", sign_in.id()}, {"token", event.token_waived ? "waived" : "checked"}});
+  turn.Count("sign_ins", "ok");
+  turn.Put(std::move(sign_in));
+  turn.Answer(event.call, std::move(response));
+}
+
+// What does not depend on the person. Not OK: the answer.
+absl::Status CheckRequest(const Turn& turn, const SignInChecked& event) {
+  const v1::Access* access = AccessFor(v1::SignInRequest::descriptor());
+  const absl::Status may =
+      Authorize(turn.fleet(), *access, event.caller, turn.settings(), turn.now());
+  if (!may.ok()) return may;
+  if (!IsRequestId(event.request_id)) {
+    return absl::InvalidArgumentError(
+        "request_id: give 1 to 64 of A-Z, a-z, 0-9, '_' and '-', another one for each request");
+  }
+  const v1::AnsweredRequest* answered = turn.fleet().answered.Find(RequestKey(event));
+  if (answered != nullptr &&
+      (answered->method() != kSignInMethod || answered->request_sha256() != RequestHash(event))) {
+    return absl::InvalidArgumentError("request_id: was used for another request; take a new one");
+  }
+  if (event.directory == DirectoryOutcome::kUnavailable) {
+    return absl::UnavailableError("signing in is temporarily unavailable");
+  }
+  if (event.directory == DirectoryOutcome::kOverloaded) {
+    return absl::ResourceExhaustedError("too many people sign in at once; try again in a moment");
+  }
+  if (event.token_sha256.size() != 32 || event.sign_in_id.empty()) {
+    return absl::InternalError("the sign-in came without a token");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void HandleSignIn(Turn& turn, const SignInChecked& event) {
+  const absl::Status status = CheckRequest(turn, event);
+  if (!status.ok()) {
+    turn.Note(Severity::kWarning, "sign-in",
+              {{"user", Shown(event.typed_user)},
+               {"result", std::string(status.message())},
+               {"why", event.directory_detail},
+               {"origin", Origin(event.caller)}});
+    turn.Count("sign_ins", event.directory == DirectoryOutcome::kUnavailable  ? "unavailable"
+                           : event.directory == DirectoryOutcome::kOverloaded ? "overloaded"
+                                                                              : "invalid");
+    return turn.Answer(event.call, status);
+  }
+  if (event.directory != DirectoryOutcome::kOk) {
+    return Deny(turn, event, Shown(event.typed_user),
+                event.directory_detail.empty() ? "denied" : event.directory_detail);
+  }
+  if (!IsSignInName(event.person.user)) {
+    return Deny(turn, event, Shown(event.typed_user), "the directory's name is not usable");
+  }
+  if (const auto earlier = Earlier(turn, event)) return Repeat(turn, event, *earlier);
+
+  const auto token = turn.fleet().tokens.FindShared(event.person.user);
+  const CodeVerdict verdict = JudgeCode(turn, event, token.get());
+  if (!verdict.rule.empty()) {
+    if (verdict.counts) CountWrongCode(turn, *token);
+    return Deny(turn, event, event.person.user, verdict.rule);
+  }
+  if (!event.token_waived) {
+    v1::TokenEnrolment used = *token;
+    used.set_last_step(event.matched_step);
+    used.set_failures(0);
+    used.set_paused_until_unix_ms(0);
+    turn.Put(std::move(used));
+  }
+  Accept(turn, event);
+}
+
+void TouchSignIn(Turn& turn, const std::string& id) {
+  const auto sign_in = turn.fleet().sign_ins.FindShared(id);
+  if (sign_in == nullptr) return;
+  if (turn.now() - absl::FromUnixMillis(sign_in->last_used_unix_ms()) < absl::Minutes(1)) return;
+  v1::SignIn used = *sign_in;
+  used.set_last_used_unix_ms(turn.now_ms());
+  turn.Put(std::move(used));
+}
+
+void HandleSignInUsed(Turn& turn, const SignInUsed& event) {
+  const std::string* id = turn.fleet().sign_in_by_token.Find(event.token_sha256);
+  if (id == nullptr) return;
+  const auto sign_in = turn.fleet().sign_ins.FindShared(*id);
+  // A use that came late must not wake what has idled out.
+  if (sign_in == nullptr ||
+      SignInEnds(turn.fleet(), *sign_in, turn.settings(), turn.now()) <= turn.now()) {
+    return;
+  }
+  TouchSignIn(turn, sign_in->id());
+}
+
+void EndSignIn(Turn& turn, const std::string& id, bool close_displays) {
+  const auto sign_in = turn.fleet().sign_ins.FindShared(id);
+  if (sign_in == nullptr) return;
+  DropCallsOf(turn, *sign_in);
+  if (close_displays) {
+    const std::string prefix = LiveSessionKey(sign_in->user(), "");
+    const auto live = turn.fleet().live_sessions;
+    for (auto at = live.After(prefix); at != live.end() && absl::StartsWith(at->key, prefix);
+         ++at) {
+      const auto session = turn.fleet().sessions.FindShared(*at->record);
+      if (session == nullptr || session->sign_in() != id) continue;
+      if (session->state() == v1::SESSION_STATE_READY ||
+          session->state() == v1::SESSION_STATE_ACTIVE ||
+          session->state() == v1::SESSION_STATE_PENDING) {
+        CloseDisplay(turn, *session);
+      }
+    }
+  }
+  turn.EraseSignIn(id);
+}
+
+void SignInTimerFired(Turn& turn, const std::string& id) {
+  const auto sign_in = turn.fleet().sign_ins.FindShared(id);
+  if (sign_in == nullptr) return;
+  const absl::Time ends = SignInEnds(turn.fleet(), *sign_in, turn.settings(), turn.now());
+  if (ends > turn.now()) {
+    turn.state().timers.Arm(SignInTimer(id), ends);
+    return;
+  }
+  turn.Note(Severity::kInfo, "sign-in-ended", {{"sign_in", id}, {"user", sign_in->user()}});
+  EndSignIn(turn, id, false);
+}
+
+}  // namespace werkplek

@@ -1,0 +1,136 @@
+#include "broker/core/state.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "broker/core/access.h"
+#include "broker/reconcile/disconnect.h"
+#include "broker/reconcile/liveness.h"
+
+namespace werkplek {
+namespace {
+
+absl::Time At(int64_t unix_ms) { return absl::FromUnixMillis(unix_ms); }
+
+void Count(bool add, uint32_t& counter) { counter = add ? counter + 1 : counter - 1; }
+
+void Keep(bool add, const std::string& id, std::set<std::string>& ids) {
+  if (add) {
+    ids.insert(id);
+  } else {
+    ids.erase(id);
+  }
+}
+
+void RebuildHosts(BrokerState& state, absl::Time now) {
+  state.fleet.host_soft = {};
+  for (const auto& entry : state.fleet.hosts) {
+    auto soft = std::make_shared<HostSoft>();
+    soft->counted_from = now;
+    soft->liveness = LivenessOf(absl::ZeroDuration(), false, state.settings.suspect_after,
+                                state.settings.down_after);
+    state.fleet.host_soft.Put(entry.key, std::move(soft));
+    state.hosts[entry.key];
+    state.closed_hosts.insert(entry.key);
+  }
+}
+
+}  // namespace
+
+void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state) {
+  PoolState& pool = state.pools[desktop.pool()];
+  const bool ready = desktop.state() == v1::DESKTOP_STATE_READY;
+  Keep(add, desktop.id(), pool.by_state[static_cast<size_t>(desktop.state())]);
+  if (ready && desktop.wanted_power() == v1::POWER_SUSPENDED) {
+    Keep(add, desktop.id(), pool.suspended);
+  }
+  if (desktop.host().empty()) return;
+  HostState& host = state.hosts[desktop.host()];
+  Keep(add, desktop.id(), host.desktops);
+  host.memory_committed_mib += add ? desktop.memory_mib() : -desktop.memory_mib();
+  if (ready) Count(add, host.ready[desktop.pool()]);
+  if (IsStarting(desktop.state())) {
+    Count(add, host.starts);
+    const v1::Resource* record = state.fleet.hosts.Find(desktop.host());
+    if (record != nullptr) Count(add, state.site_starts[record->host().site()]);
+  }
+  if (!add) ++state.capacity_version;
+}
+
+absl::Duration StartDeadline(const BrokerState& state, const std::string& pool) {
+  const v1::Resource* record = state.fleet.pools.Find(pool);
+  if (record == nullptr || record->pool().start_deadline_s() == 0) {
+    return state.settings.default_start_deadline;
+  }
+  return absl::Seconds(record->pool().start_deadline_s());
+}
+
+absl::Time DesktopDue(const BrokerState& state, const v1::Desktop& desktop) {
+  if (!IsStarting(desktop.state())) return absl::InfiniteFuture();
+  return At(desktop.state_since_unix_ms()) + StartDeadline(state, desktop.pool());
+}
+
+absl::Time SessionDue(const BrokerState& state, const v1::Session& session) {
+  const absl::Time since = At(session.state_since_unix_ms());
+  switch (session.state()) {
+    case v1::SESSION_STATE_PENDING:
+      return since + StartDeadline(state, session.pool()) + state.settings.prepare_deadline;
+    case v1::SESSION_STATE_READY:
+      return since + state.settings.ticket_lifetime + kViewerGrace;
+    case v1::SESSION_STATE_DISCONNECTED: {
+      const v1::Resource* pool = state.fleet.pools.Find(session.pool());
+      const v1::Desktop* desktop = state.fleet.desktops.Find(session.desktop());
+      if (pool == nullptr || desktop == nullptr) return since;
+      return JudgeDisconnected(pool->pool().disconnect(), since,
+                               desktop->wanted_power() == v1::POWER_SUSPENDED, absl::InfinitePast())
+          .next;
+    }
+    case v1::SESSION_STATE_ENDING:
+      return since + kEndDeadline;
+    default:
+      return absl::InfiniteFuture();
+  }
+}
+
+void RebuildState(BrokerState& state, absl::Time now) {
+  state.started = now;
+  state.fleet.sign_in_by_token = {};
+  state.fleet.live_sessions = {};
+  state.fleet.pool_soft = {};
+  state.fleet.refusals = {};
+  RebuildHosts(state, now);
+  for (const auto& entry : state.fleet.pools) {
+    state.pools[entry.key];
+    state.fleet.pool_soft.Put(entry.key, std::make_shared<PoolSoft>());
+  }
+  for (const auto& entry : state.fleet.desktops) {
+    IndexDesktop(*entry.record, true, state);
+    state.timers.Arm(DesktopTimer(entry.key), DesktopDue(state, *entry.record));
+  }
+  for (const auto& entry : state.fleet.sessions) {
+    const v1::Session& session = *entry.record;
+    IndexSession(nullptr, &session, state.fleet);
+    if (session.state() == v1::SESSION_STATE_ENDED) {
+      state.ended_sessions.emplace_back(At(session.state_since_unix_ms()), entry.key);
+      continue;
+    }
+    // A display that was to be closed when the broker stopped is closed now.
+    if (session.state() == v1::SESSION_STATE_DISCONNECTED) state.sessions[entry.key].closing = true;
+    state.timers.Arm(SessionTimer(entry.key), SessionDue(state, session));
+  }
+  for (const auto& entry : state.fleet.sign_ins) {
+    IndexSignIn(nullptr, entry.record.get(), state.fleet);
+    state.sign_ins_by_user[entry.record->user()].insert(entry.key);
+    state.timers.Arm(SignInTimer(entry.key),
+                     SignInEnds(state.fleet, *entry.record, state.settings, now));
+  }
+  for (const auto& entry : state.fleet.answered) {
+    auto& order = entry.record->sign_in().empty() ? state.answered : state.answered_sign_ins;
+    order.emplace_back(At(entry.record->answered_unix_ms()), entry.key);
+  }
+  std::sort(state.answered.begin(), state.answered.end());
+  std::sort(state.answered_sign_ins.begin(), state.answered_sign_ins.end());
+  std::sort(state.ended_sessions.begin(), state.ended_sessions.end());
+}
+
+}  // namespace werkplek

@@ -1,0 +1,159 @@
+// What the core keeps beside the fleet: indexes over it, the queues, and what is in flight. All of
+// it is soft: a new leader builds the indexes from the fleet and begins the rest empty.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "broker/core/event.h"
+#include "broker/core/settings.h"
+#include "broker/core/timers.h"
+#include "broker/model/desktop_machine.h"
+#include "broker/model/fleet.h"
+#include "broker/reconcile/breaker.h"
+
+namespace werkplek {
+
+// A Connect call, from its arrival until its last answer.
+struct ConnectCall {
+  CallId call = 0;
+  std::string user;
+  std::string sign_in;
+  std::string pool;
+  // As the certificate names the client, and where it is.
+  std::string peer;
+  std::string address;
+  std::string certificate_sha256;
+  std::string ticket;
+  std::string ticket_sha256;
+  absl::Time arrived;
+  // The end of its wait in the queue.
+  absl::Time deadline;
+  bool queued = false;
+  // What it was told last, so that it is told only what is new.
+  uint32_t told_position = 0;
+  std::string told_starting;
+  bool told_preparing = false;
+};
+
+// A session's soft part.
+struct SessionSoft {
+  // The call that waits for the display of this session.
+  std::optional<ConnectCall> opening;
+  bool resumed = false;
+  absl::Time opening_since = absl::InfinitePast();
+  // The newest ticket that was granted, by its SHA-256. Empty: none since this broker leads.
+  std::string ticket_sha256;
+  // The display is to be closed; a viewer that is reported is the old one.
+  bool closing = false;
+  // When the guest was first told of the session; InfinitePast: not yet.
+  absl::Time begun = absl::InfinitePast();
+};
+
+struct PoolState {
+  // Ids of desktops by state, and of those READY ones that are suspended.
+  std::array<std::set<std::string>, kDesktopStates> by_state;
+  std::set<std::string> suspended;
+  std::list<ConnectCall> queue;
+  Breaker breaker;
+  // Desktops may stand on an older image or size than declared.
+  bool stale = true;
+  // BrokerState::capacity_version when placement last found nothing; nothing new can fit before it
+  // changes.
+  uint64_t blocked_at = 0;
+  // Positions in the queue are to be told anew.
+  bool queue_moved = false;
+
+  const std::set<std::string>& In(v1::DesktopState state) const {
+    return by_state[static_cast<size_t>(state)];
+  }
+  uint32_t Count(v1::DesktopState state) const { return static_cast<uint32_t>(In(state).size()); }
+};
+
+struct HostState {
+  std::set<std::string> desktops;
+  uint64_t memory_committed_mib = 0;
+  uint32_t starts = 0;
+  // READY desktops by pool.
+  std::map<std::string, uint32_t> ready;
+  absl::Time images_checked = absl::InfinitePast();
+};
+
+// The last command of one verb to one desktop.
+struct SentCommand {
+  uint64_t generation = 0;
+  absl::Time at;
+};
+
+// Where a Connect call stands: in its pool's queue, or opening a session.
+struct CallPlace {
+  std::string pool;
+  // Empty: in the queue.
+  std::string session;
+};
+
+struct BrokerState {
+  BrokerSettings settings;
+  Fleet fleet;
+  uint64_t epoch = 0;
+  absl::Time started;
+
+  std::map<std::string, PoolState> pools;
+  std::map<std::string, HostState> hosts;
+  std::map<std::string, uint32_t> site_starts;
+  // Hosts whose spares are not given out: not up, without a stream, draining or in maintenance.
+  std::set<std::string> closed_hosts;
+  std::map<std::string, std::set<std::string>> sign_ins_by_user;
+  std::map<std::string, SessionSoft> sessions;
+  std::map<CallId, CallPlace> calls;
+  std::map<std::pair<std::string, int>, SentCommand> sent;
+  Timers timers;
+  // In the order of time; every record of one of these kinds lives equally long.
+  std::deque<std::pair<absl::Time, std::string>> answered;
+  std::deque<std::pair<absl::Time, std::string>> answered_sign_ins;
+  std::deque<std::pair<absl::Time, std::string>> ended_sessions;
+  std::deque<std::string> refusals;
+  // Grows when room for a start may have come about.
+  uint64_t capacity_version = 1;
+};
+
+// Adds (or takes away) a desktop in the indexes.
+void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state);
+
+// All indexes, timers and soft records, from the fleet as loaded.
+void RebuildState(BrokerState& state, absl::Time now);
+
+// When the session needs a look next, from its durable times.
+absl::Time SessionDue(const BrokerState& state, const v1::Session& session);
+// When the start of the desktop is late; InfiniteFuture when none is in flight.
+absl::Time DesktopDue(const BrokerState& state, const v1::Desktop& desktop);
+
+// Times of the pool with the broker's defaults.
+absl::Duration StartDeadline(const BrokerState& state, const std::string& pool);
+
+// How long a guest may take to be told that its session is over.
+inline constexpr absl::Duration kEndDeadline = absl::Seconds(10);
+// A report of the viewer may come this much later than the ticket's last chance.
+inline constexpr absl::Duration kViewerGrace = absl::Seconds(5);
+// A sign-in may be repeated under its request id for so long.
+inline constexpr absl::Duration kSignInRepeat = absl::Minutes(10);
+// A running spare that is not needed is suspended after so long.
+inline constexpr absl::Duration kSpareRest = absl::Minutes(1);
+inline constexpr size_t kRefusalsKept = 1000;
+// Verdicts that an explanation carries.
+inline constexpr int kVerdictsKept = 20;
+
+// Keys of timers.
+inline std::string DesktopTimer(const std::string& id) { return "d/" + id; }
+inline std::string SessionTimer(const std::string& id) { return "s/" + id; }
+inline std::string SignInTimer(const std::string& id) { return "i/" + id; }
+
+}  // namespace werkplek

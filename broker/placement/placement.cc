@@ -1,0 +1,115 @@
+#include "broker/placement/placement.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace werkplek {
+namespace {
+
+using Filter = std::string (*)(const PlacementNeed& need, const HostCandidate& host);
+
+// Each gives the reason for people, or nothing when the host passes.
+std::string Site(const PlacementNeed& need, const HostCandidate& host) {
+  if (need.sites.empty()) return "";
+  if (std::find(need.sites.begin(), need.sites.end(), host.site) != need.sites.end()) return "";
+  return absl::StrCat("is in site ", host.site, "; the pool may use ",
+                      absl::StrJoin(need.sites, ", "));
+}
+
+std::string HostOpen(const PlacementNeed&, const HostCandidate& host) {
+  if (host.schedulability == v1::SCHEDULABILITY_OPEN) return "";
+  return host.schedulability == v1::SCHEDULABILITY_DRAINING ? "is being drained"
+                                                            : "is in maintenance";
+}
+
+std::string HostUp(const PlacementNeed&, const HostCandidate& host) {
+  if (host.liveness == v1::LIVENESS_DOWN) return "is down";
+  if (host.liveness != v1::LIVENESS_UP) return "has not reported lately";
+  return host.linked ? "" : "its agent is not connected";
+}
+
+std::string ImageGood(const PlacementNeed&, const HostCandidate& host) {
+  return host.image_error.empty() ? "" : absl::StrCat("the image failed there: ", host.image_error);
+}
+
+std::string Memory(const PlacementNeed& need, const HostCandidate& host) {
+  const uint64_t free =
+      host.memory_limit_mib - std::min(host.memory_limit_mib, host.memory_committed_mib);
+  if (need.memory_mib <= free) return "";
+  return absl::StrCat("needs ", need.memory_mib, " MiB, ", free, " MiB free of ",
+                      host.memory_limit_mib, " MiB");
+}
+
+std::string MaxDesktops(const PlacementNeed&, const HostCandidate& host) {
+  if (host.max_desktops == 0 || host.desktops < host.max_desktops) return "";
+  return absl::StrCat("has ", host.desktops, " desktops of at most ", host.max_desktops);
+}
+
+std::string HostStarts(const PlacementNeed&, const HostCandidate& host) {
+  if (host.starts < host.max_starts) return "";
+  return absl::StrCat(host.starts, " starts are in flight there, at most ", host.max_starts);
+}
+
+std::string SiteStarts(const PlacementNeed&, const HostCandidate& host) {
+  if (host.site_starts < host.site_max_starts) return "";
+  return absl::StrCat(host.site_starts, " starts are in flight in site ", host.site, ", at most ",
+                      host.site_max_starts);
+}
+
+constexpr std::pair<const char*, Filter> kFilters[] = {
+    {kRuleSite, Site},
+    {kRuleHostOpen, HostOpen},
+    {kRuleHostUp, HostUp},
+    {kRuleImage, ImageGood},
+    {kRuleMemory, Memory},
+    {kRuleMaxDesktops, MaxDesktops},
+    {kRuleHostStarts, HostStarts},
+    {kRuleSiteStarts, SiteStarts},
+};
+
+// Spreads by free memory first, then by load and by starts; an image at hand saves the fetch.
+double Score(const PlacementNeed& need, const HostCandidate& host) {
+  const double limit = static_cast<double>(std::max<uint64_t>(host.memory_limit_mib, 1));
+  const double used = static_cast<double>(host.memory_committed_mib + need.memory_mib);
+  const double free = std::clamp(1.0 - used / limit, 0.0, 1.0);
+  const double idle = 1.0 - std::clamp(std::max(host.cpu_used, host.memory_pressure), 0.0, 1.0);
+  const double quiet =
+      1.0 - static_cast<double>(host.starts) / std::max<uint32_t>(host.max_starts, 1);
+  return 0.5 * free + 0.2 * idle + 0.2 * quiet + (host.image_ready ? 0.1 : 0.0);
+}
+
+v1::HostVerdict Judge(const PlacementNeed& need, const HostCandidate& host) {
+  v1::HostVerdict verdict;
+  verdict.set_host(host.name);
+  for (const auto& [rule, filter] : kFilters) {
+    std::string reason = filter(need, host);
+    if (reason.empty()) continue;
+    verdict.set_rejected_by(rule);
+    verdict.set_reason(std::move(reason));
+    return verdict;
+  }
+  verdict.set_score(Score(need, host));
+  return verdict;
+}
+
+}  // namespace
+
+Placement Place(const PlacementNeed& need, const std::vector<HostCandidate>& candidates) {
+  Placement placement;
+  placement.verdicts.reserve(candidates.size());
+  for (const HostCandidate& host : candidates) placement.verdicts.push_back(Judge(need, host));
+  std::sort(placement.verdicts.begin(), placement.verdicts.end(),
+            [](const v1::HostVerdict& a, const v1::HostVerdict& b) { return a.host() < b.host(); });
+  double best = -1;
+  for (const v1::HostVerdict& verdict : placement.verdicts) {
+    if (!verdict.rejected_by().empty() || verdict.score() <= best) continue;
+    best = verdict.score();
+    placement.host = verdict.host();
+  }
+  return placement;
+}
+
+}  // namespace werkplek

@@ -1,0 +1,66 @@
+// Where a new desktop goes: filters, then scores, then the pick. Pure; the same candidates give the
+// same pick, in whatever order they come. Ties go by name.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "werkplek/v1/resources.pb.h"
+
+namespace werkplek {
+
+// What the desktop needs.
+struct PlacementNeed {
+  uint64_t memory_mib = 0;
+  // Sites that may carry it; empty: every site.
+  std::vector<std::string> sites;
+};
+
+// One host, with what is committed there already: desktops that exist or are being made, starts in
+// flight included.
+struct HostCandidate {
+  std::string name;
+  std::string site;
+  v1::Schedulability schedulability = v1::SCHEDULABILITY_OPEN;
+  v1::Liveness liveness = v1::LIVENESS_UNSPECIFIED;
+  // Its agent has a stream on which commands can go.
+  bool linked = false;
+  // Why the image failed there; empty: it did not.
+  std::string image_error;
+  // The image is there already.
+  bool image_ready = false;
+  uint64_t memory_limit_mib = 0;
+  uint64_t memory_committed_mib = 0;
+  uint32_t desktops = 0;
+  // 0: bounded by memory alone.
+  uint32_t max_desktops = 0;
+  uint32_t starts = 0;
+  uint32_t max_starts = 0;
+  uint32_t site_starts = 0;
+  uint32_t site_max_starts = 0;
+  // Shares, 0 to 1.
+  double cpu_used = 0;
+  double memory_pressure = 0;
+};
+
+struct Placement {
+  // Empty: nowhere.
+  std::string host;
+  // One for each candidate, in the order of their names.
+  std::vector<v1::HostVerdict> verdicts;
+};
+
+// The rules, as HostVerdict.rejected_by names them, in the order in which they are asked.
+inline constexpr char kRuleSite[] = "site";
+inline constexpr char kRuleHostOpen[] = "host-open";
+inline constexpr char kRuleHostUp[] = "host-up";
+inline constexpr char kRuleImage[] = "image";
+inline constexpr char kRuleMemory[] = "memory";
+inline constexpr char kRuleMaxDesktops[] = "max-desktops";
+inline constexpr char kRuleHostStarts[] = "host-starts";
+inline constexpr char kRuleSiteStarts[] = "site-starts";
+
+Placement Place(const PlacementNeed& need, const std::vector<HostCandidate>& candidates);
+
+}  // namespace werkplek

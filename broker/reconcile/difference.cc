@@ -1,0 +1,101 @@
+#include "broker/reconcile/difference.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace werkplek {
+namespace {
+
+Difference Command(v1::CommandVerb verb) { return {Finding::kCommand, verb, ""}; }
+
+v1::CommandVerb StartVerb(const v1::Desktop& desktop) {
+  return desktop.state() == v1::DESKTOP_STATE_RESETTING ? v1::COMMAND_RESET : v1::COMMAND_START;
+}
+
+bool IsStartVerb(v1::CommandVerb verb) {
+  return verb == v1::COMMAND_START || verb == v1::COMMAND_RESET ||
+         verb == v1::COMMAND_FETCH_IMAGE || verb == v1::COMMAND_RESUME;
+}
+
+Difference CompareStarting(const v1::Desktop& desktop, const v1::DesktopReport* report,
+                           const v1::Image* image) {
+  if (report == nullptr || report->generation() < desktop.generation()) {
+    if (report != nullptr && report->operation() != v1::COMMAND_UNSPECIFIED) return {};
+    return Command(StartVerb(desktop));
+  }
+  if (!report->error().empty() && IsStartVerb(report->failed_verb())) {
+    return {Finding::kStartFailed, v1::COMMAND_UNSPECIFIED, report->error()};
+  }
+  if (report->operation() != v1::COMMAND_UNSPECIFIED) return {};
+  if (report->power() != v1::POWER_RUNNING) return Command(StartVerb(desktop));
+  if (image == nullptr) return {};
+  if (image->guest_agent() && report->guest() == v1::GUEST_STATE_UNKNOWN) return {};
+  // The proof may come a report later than the power.
+  if (report->proof().generation() != desktop.generation()) return {};
+  std::string fault = ProofFault(desktop, report->proof(), *image);
+  if (fault.empty()) return {Finding::kProved, v1::COMMAND_UNSPECIFIED, ""};
+  return {Finding::kStartFailed, v1::COMMAND_UNSPECIFIED, std::move(fault)};
+}
+
+Difference ComparePower(const v1::Desktop& desktop, const v1::DesktopReport& report) {
+  if (report.operation() != v1::COMMAND_UNSPECIFIED) return {};
+  const bool want_suspended = desktop.wanted_power() == v1::POWER_SUSPENDED;
+  if (want_suspended && report.power() == v1::POWER_RUNNING) return Command(v1::COMMAND_SUSPEND);
+  if (!want_suspended && report.power() == v1::POWER_SUSPENDED) return Command(v1::COMMAND_RESUME);
+  return {};
+}
+
+bool IsOff(const v1::DesktopReport& report) {
+  return report.power() == v1::POWER_OFF && report.operation() == v1::COMMAND_UNSPECIFIED;
+}
+
+}  // namespace
+
+std::string ProofFault(const v1::Desktop& desktop, const v1::ProofOfCleanness& proof,
+                       const v1::Image& image) {
+  if (proof.generation() != desktop.generation()) {
+    return absl::StrCat("the proof of cleanness is for generation ", proof.generation(), ", not ",
+                        desktop.generation());
+  }
+  if (proof.backing_sha256() != image.sha256()) {
+    return "the proof of cleanness names another image than the declared one";
+  }
+  if (proof.overlay_identity().empty()) return "the proof of cleanness names no overlay";
+  const v1::ProofOfCleanness& last = desktop.proof();
+  const bool same = last.overlay_identity() == proof.overlay_identity() &&
+                    last.overlay_created_unix_ns() == proof.overlay_created_unix_ns();
+  if (last.generation() == proof.generation()) {
+    return same ? "" : "the overlay was exchanged within a generation";
+  }
+  return same ? "the overlay of an earlier generation is in use again" : "";
+}
+
+Difference Compare(const v1::Desktop& desktop, const v1::DesktopReport* report,
+                   const v1::Image* image) {
+  if (report != nullptr && report->generation() > desktop.generation()) {
+    return {Finding::kAhead, v1::COMMAND_UNSPECIFIED, ""};
+  }
+  const bool there = report != nullptr && report->generation() == desktop.generation();
+  switch (desktop.state()) {
+    case v1::DESKTOP_STATE_PROVISIONING:
+    case v1::DESKTOP_STATE_STARTING:
+    case v1::DESKTOP_STATE_RESETTING:
+      return CompareStarting(desktop, report, image);
+    case v1::DESKTOP_STATE_READY:
+      if (!there) return {Finding::kSpareGone, v1::COMMAND_UNSPECIFIED, ""};
+      if (IsOff(*report)) return {Finding::kSpareOff, v1::COMMAND_UNSPECIFIED, ""};
+      return ComparePower(desktop, *report);
+    case v1::DESKTOP_STATE_ASSIGNED:
+      if (!there) return {Finding::kSessionGone, v1::COMMAND_UNSPECIFIED, ""};
+      if (IsOff(*report)) return {Finding::kSessionOff, v1::COMMAND_UNSPECIFIED, ""};
+      return ComparePower(desktop, *report);
+    case v1::DESKTOP_STATE_STOPPING:
+      if (report == nullptr) return {Finding::kRemoved, v1::COMMAND_UNSPECIFIED, ""};
+      return report->operation() == v1::COMMAND_REMOVE ? Difference{} : Command(v1::COMMAND_REMOVE);
+    case v1::DESKTOP_STATE_LOST:
+      return {Finding::kReturned, v1::COMMAND_UNSPECIFIED, ""};
+    default:
+      return {};
+  }
+}
+
+}  // namespace werkplek
