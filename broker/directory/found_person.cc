@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "broker/directory/ldap_text.h"
+#include "broker/model/names.h"
 
 namespace werkplek {
 namespace {

@@ -7,6 +7,7 @@
 #include "broker/directory/directory_loop.h"
 #include "broker/directory/ldap_options.h"
 #include "broker/directory/ldap_text.h"
+#include "broker/model/names.h"
 #include "common/base/status_macros.h"
 #include "common/tls/certificate.h"
 #include "common/tls/tls_files.h"

@@ -7,7 +7,6 @@
 namespace werkplek {
 namespace {
 
-constexpr size_t kMaxUserNameBytes = 64;
 constexpr size_t kMaxPasswordBytes = 1024;
 
 }  // namespace
@@ -45,17 +44,6 @@ std::string EscapeDnValue(absl::string_view value) {
 
 std::string FillFilter(absl::string_view filter, absl::string_view hole, absl::string_view value) {
   return absl::StrReplaceAll(filter, {{hole, EscapeFilterValue(value)}});
-}
-
-bool IsUserName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxUserNameBytes) return false;
-  for (const char c : name) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_' && c != '@' &&
-        c != '-') {
-      return false;
-    }
-  }
-  return true;
 }
 
 absl::string_view PasswordRefusal(absl::string_view password) {

@@ -16,9 +16,6 @@ std::string EscapeDnValue(absl::string_view value);
 // The filter with every `hole` ("{user}") replaced by the escaped value.
 std::string FillFilter(absl::string_view filter, absl::string_view hole, absl::string_view value);
 
-// Names that are looked up at all: 1 to 64 of A-Z a-z 0-9 . _ @ -
-bool IsUserName(absl::string_view name);
-
 // Why a password is not sent to any server, or empty. RFC 4513 section 6.3.1: an empty one asks for
 // an anonymous bind, which succeeds; some servers cut at a NUL byte.
 absl::string_view PasswordRefusal(absl::string_view password);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "broker/model/names.h"
+
 namespace werkplek {
 namespace {
 
