@@ -23,7 +23,7 @@ struct CodeVerdict {
 
 std::string Shown(const std::string& typed) {
   // People type passwords into the wrong field; what cannot be a name is not repeated anywhere.
-  return IsSignInName(typed) ? typed : "(no name)";
+  return IsUserName(typed) ? typed : "(no name)";
 }
 
 CodeVerdict JudgeCode(const Turn& turn, const SignInChecked& event,
@@ -193,7 +193,7 @@ void HandleSignIn(Turn& turn, const SignInChecked& event) {
     return Deny(turn, event, Shown(event.typed_user),
                 event.directory_detail.empty() ? "denied" : event.directory_detail);
   }
-  if (!IsSignInName(event.person.user)) {
+  if (!IsUserName(event.person.user)) {
     return Deny(turn, event, Shown(event.typed_user), "the directory's name is not usable");
   }
   if (const auto earlier = Earlier(turn, event)) return Repeat(turn, event, *earlier);

@@ -13,7 +13,7 @@ namespace werkplek {
 namespace {
 
 absl::Status CheckUser(const std::string& user) {
-  if (IsSignInName(user)) return absl::OkStatus();
+  if (IsUserName(user)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       "user: give a sign-in name, 1 to 64 of A-Z, a-z, 0-9, '.', '_', '@' and '-'");
 }

@@ -59,7 +59,7 @@ bool IsResourceName(absl::string_view name) {
                      [](char c) { return IsLowerOrDigit(c) || c == '.' || c == '-'; });
 }
 
-bool IsSignInName(absl::string_view name) {
+bool IsUserName(absl::string_view name) {
   return !name.empty() && name.size() <= 64 && AllOf(name, "._@-");
 }
 

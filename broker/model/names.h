@@ -14,7 +14,7 @@ namespace werkplek {
 bool IsResourceName(absl::string_view name);
 
 // A sign-in name: 1 to 64 of [A-Za-z0-9._@-].
-bool IsSignInName(absl::string_view name);
+bool IsUserName(absl::string_view name);
 
 // A request id: 1 to 64 of [A-Za-z0-9_-].
 bool IsRequestId(absl::string_view id);

@@ -143,7 +143,7 @@ absl::Status ValidateEntitlement(const v1::Entitlement& entitlement) {
   if (entitlement.group().empty() == entitlement.user().empty()) {
     return Bad("entitlement", "give either group or user, not both and not neither");
   }
-  if (!entitlement.user().empty() && !IsSignInName(entitlement.user())) {
+  if (!entitlement.user().empty() && !IsUserName(entitlement.user())) {
     return Bad("entitlement.user",
                "is no sign-in name; use 1 to 64 of A-Z, a-z, 0-9, '.', '_', "
                "'@' and '-'");
