@@ -1,0 +1,218 @@
+#include "common/relay/relay_server.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/config/units.h"
+#include "common/relay/relay_connection.h"
+
+namespace werkplek {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+constexpr std::chrono::milliseconds kAcceptPause{50};
+}
+
+class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Parts> {
+ public:
+  Parts(RelayOptions options, FollowingContext* tls, RelayHandlers handlers)
+      : options_(std::move(options)),
+        tls_(tls),
+        handlers_(std::move(handlers)),
+        work_(asio::make_work_guard(io_)) {
+    owner_.options = &options_;
+    owner_.handlers = &handlers_;
+    owner_.ask = [this](const std::shared_ptr<RelayConnection>& connection,
+                        const RelayRequest& request) { Ask(connection, request); };
+    owner_.let_in = [this](RelayConnection& connection) { StopsWaiting(connection); };
+    owner_.over = [this](const std::shared_ptr<RelayConnection>& connection) {
+      StopsWaiting(*connection);
+      connections_.erase(connection->channel());
+    };
+  }
+
+  absl::Status Listen();
+  void Run();
+  void Stop();
+  std::vector<int> ports() const { return ports_; }
+  void Cut(std::vector<uint64_t> channels);
+
+ private:
+  struct Listener {
+    explicit Listener(asio::io_context& io) : acceptor(io), pause(io) {}
+    tcp::acceptor acceptor;
+    asio::steady_timer pause;
+  };
+
+  void Accept(Listener& listener);
+  void Take(tcp::socket socket);
+  void Ask(const std::shared_ptr<RelayConnection>& connection, const RelayRequest& request);
+  void StopsWaiting(RelayConnection& connection);
+
+  const RelayOptions options_;
+  FollowingContext* const tls_;
+  const RelayHandlers handlers_;
+  RelayConnection::Owner owner_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<int> ports_;
+  std::thread thread_;
+
+  // The relay's thread only.
+  bool stopping_ = false;
+  uint64_t last_channel_ = 0;
+  std::map<uint64_t, std::shared_ptr<RelayConnection>> connections_;
+  std::map<std::string, size_t> waiting_by_source_;
+  size_t waiting_ = 0;
+};
+
+absl::Status RelayServer::Parts::Listen() {
+  for (const std::string& text : options_.addresses) {
+    ASSIGN_OR_RETURN(const HostPort where, ParseHostPort(text));
+    error_code error;
+    const asio::ip::address address = asio::ip::make_address(where.host, error);
+    if (error) {
+      return absl::InvalidArgumentError(absl::StrCat(text, ": a relay listens on an IP address"));
+    }
+    auto listener = std::make_unique<Listener>(io_);
+    const tcp::endpoint endpoint(address, where.port);
+    listener->acceptor.open(endpoint.protocol(), error);
+    if (!error) listener->acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) listener->acceptor.bind(endpoint, error);
+    if (!error) listener->acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", text, ": ", error.message()));
+    }
+    ports_.push_back(listener->acceptor.local_endpoint().port());
+    listeners_.push_back(std::move(listener));
+  }
+  if (listeners_.empty()) return absl::InvalidArgumentError("a relay needs an address");
+  return absl::OkStatus();
+}
+
+void RelayServer::Parts::Run() {
+  for (const std::unique_ptr<Listener>& listener : listeners_) Accept(*listener);
+  thread_ = std::thread([this] { io_.run(); });
+  pthread_setname_np(thread_.native_handle(), "relay");
+}
+
+void RelayServer::Parts::Stop() {
+  asio::post(io_, [this] {
+    stopping_ = true;
+    for (const std::unique_ptr<Listener>& listener : listeners_) {
+      error_code ignored;
+      listener->acceptor.close(ignored);
+      listener->pause.cancel();
+    }
+    const auto connections = connections_;
+    for (const auto& [channel, connection] : connections) connection->Abort();
+  });
+  work_.reset();
+  if (thread_.joinable()) thread_.join();
+}
+
+void RelayServer::Parts::Accept(Listener& listener) {
+  listener.acceptor.async_accept([this, &listener](error_code error, tcp::socket socket) {
+    if (stopping_ || error == asio::error::operation_aborted) return;
+    if (!error) {
+      Take(std::move(socket));
+      Accept(listener);
+      return;
+    }
+    // Out of descriptors: those who hold them are cut by their deadlines.
+    Log(Severity::kWarning, "relay-accept-failed", {{"error", error.message()}});
+    listener.pause.expires_after(kAcceptPause);
+    listener.pause.async_wait([this, &listener](error_code) {
+      if (!stopping_) Accept(listener);
+    });
+  });
+}
+
+void RelayServer::Parts::Take(tcp::socket socket) {
+  if (waiting_ >= options_.max_waiting ||
+      connections_.size() >= options_.max_waiting + options_.max_channels) {
+    Log(Severity::kWarning, "relay-full", {{"waiting", absl::StrCat(waiting_)}});
+    return;
+  }
+  auto connection = std::make_shared<RelayConnection>(io_, std::move(socket), tls_->Get(),
+                                                      ++last_channel_, &owner_);
+  size_t& from_there = waiting_by_source_[connection->source()];
+  if (from_there >= options_.max_waiting_per_address) {
+    Log(Severity::kWarning, "relay-full-for-address", {{"address", connection->source()}});
+    return;
+  }
+  ++from_there;
+  ++waiting_;
+  connections_[connection->channel()] = connection;
+  connection->Start();
+}
+
+void RelayServer::Parts::StopsWaiting(RelayConnection& connection) {
+  if (!connection.waiting) return;
+  connection.waiting = false;
+  --waiting_;
+  const auto found = waiting_by_source_.find(connection.source());
+  if (found != waiting_by_source_.end() && --found->second == 0) waiting_by_source_.erase(found);
+}
+
+void RelayServer::Parts::Ask(const std::shared_ptr<RelayConnection>& connection,
+                             const RelayRequest& request) {
+  auto answered = std::make_shared<std::atomic<bool>>(false);
+  handlers_.authorize(
+      request, [weak = weak_from_this(), connection, answered](RelayVerdict verdict) {
+        OwnedDescriptor display(verdict.display);
+        if (answered->exchange(true)) return;
+        const std::shared_ptr<Parts> parts = weak.lock();
+        if (parts == nullptr) return;
+        asio::post(parts->io_, [parts = parts.get(), connection, verdict = std::move(verdict),
+                                display = std::move(display)]() mutable {
+          if (!parts->stopping_) connection->OnVerdict(std::move(verdict), std::move(display));
+        });
+      });
+}
+
+void RelayServer::Parts::Cut(std::vector<uint64_t> channels) {
+  asio::post(io_, [this, channels = std::move(channels)] {
+    for (const uint64_t channel : channels) {
+      const auto found = connections_.find(channel);
+      if (found == connections_.end()) continue;
+      const std::shared_ptr<RelayConnection> connection = found->second;
+      connection->Cut();
+    }
+  });
+}
+
+absl::StatusOr<std::unique_ptr<RelayServer>> RelayServer::Start(RelayOptions options,
+                                                                FollowingContext* tls,
+                                                                RelayHandlers handlers) {
+  auto parts = std::make_shared<Parts>(std::move(options), tls, std::move(handlers));
+  RETURN_IF_ERROR(parts->Listen());
+  parts->Run();
+  return std::unique_ptr<RelayServer>(new RelayServer(std::move(parts)));
+}
+
+RelayServer::RelayServer(std::shared_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+RelayServer::~RelayServer() { parts_->Stop(); }
+
+std::vector<int> RelayServer::ports() const { return parts_->ports(); }
+
+void RelayServer::Cut(std::vector<uint64_t> channels) { parts_->Cut(std::move(channels)); }
+
+}  // namespace werkplek
