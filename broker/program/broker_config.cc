@@ -55,13 +55,13 @@ absl::Status CheckIpAddress(const std::string& text) {
 
 void ReadListen(ConfigSection section, BrokerConfig& config) {
   const TextRule numeric = {.required = true, .max_bytes = 64, .check = CheckNumericAddress};
-  section.Text("clients", &config.client_address, numeric);
-  section.Text("agents", &config.agent_address, numeric);
+  section.Text("clients", &config.rpc.client_address, numeric);
+  section.Text("agents", &config.rpc.agent_address, numeric);
   section.Text("join", &config.join_address, numeric);
   section.Text("metrics", &config.metrics_address, {.max_bytes = 64, .check = CheckLoopback});
   section.Text("join_url", &config.join_url, {.check = CheckJoinUrl});
-  const std::pair<const char*, const std::string*> all[] = {{"clients", &config.client_address},
-                                                            {"agents", &config.agent_address},
+  const std::pair<const char*, const std::string*> all[] = {{"clients", &config.rpc.client_address},
+                                                            {"agents", &config.rpc.agent_address},
                                                             {"join", &config.join_address},
                                                             {"metrics", &config.metrics_address}};
   for (size_t i = 0; i < std::size(all); ++i) {
@@ -282,7 +282,17 @@ void ReadTimes(ConfigSection section, NodeSettings& node) {
   }
 }
 
-void ReadLimits(ConfigSection section, NodeSettings& node) {
+// Tries per second that come back, and that may come at once, for one machine of a kind.
+void ReadRate(ConfigSection section, RateLimitSettings& rate) {
+  uint32_t per_second = uint32_t(rate.per_second);
+  uint32_t burst = uint32_t(rate.burst);
+  if (section.Number("per_second", &per_second, {.min = 1, .max = 10'000})) {
+    rate.per_second = per_second;
+  }
+  if (section.Number("burst", &burst, {.min = 1, .max = 100'000})) rate.burst = burst;
+}
+
+void ReadLimits(ConfigSection section, NodeSettings& node, RpcSettings& rpc) {
   BrokerSettings& broker = node.broker;
   section.Number("waiting_events", &node.max_waiting_events, {.min = 100, .max = 1'000'000});
   section.Number("sign_ins_in_flight", &node.max_sign_ins_in_flight, {.min = 1, .max = 65'536});
@@ -291,6 +301,11 @@ void ReadLimits(ConfigSection section, NodeSettings& node) {
   section.Number("queue", &broker.default_queue_limit, {.min = 1, .max = 100'000});
   section.Number("desktop_failures", &broker.default_max_failures, {.min = 1, .max = 100});
   section.Number("breaker_failures", &broker.default_breaker_failures, {.min = 1, .max = 1000});
+  section.Number("unproved_connections", &rpc.connections.max_unproved, {.min = 16, .max = 65'536});
+  section.Number("unproved_connections_per_address", &rpc.connections.max_unproved_per_source,
+                 {.min = 1, .max = 65'536});
+  ReadRate(section.Section("sign_ins_per_machine"), rpc.machine_sign_ins);
+  ReadRate(section.Section("sign_ins_per_gateway"), rpc.gateway_sign_ins);
   if (broker.default_site_starts < broker.default_host_starts) {
     section.Complain("site_starts", absl::StrCat("site_starts (", broker.default_site_starts,
                                                  ") must not be less than host_starts (",
@@ -320,7 +335,7 @@ absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigChe
   ReadRoles(root.Section("roles", /*required=*/true), config.node);
   ReadTokens(root.Section("tokens"), config.node);
   ReadTimes(root.Section("times"), config.node);
-  ReadLimits(root.Section("limits"), config.node);
+  ReadLimits(root.Section("limits"), config.node, config.rpc);
   RETURN_IF_ERROR(file->Finish());
   if (config.join_url.empty()) {
     config.join_url = absl::StrCat("https://", config.join_address, "/v1/join");

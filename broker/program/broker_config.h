@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "broker/directory/directory_settings.h"
 #include "broker/node/broker_node.h"
+#include "broker/rpc/settings.h"
 #include "common/base/crypto.h"
 #include "common/base/log.h"
 #include "common/pki/authority.h"
@@ -24,9 +25,7 @@ struct BrokerConfig {
   // data_dir/fleet.sqlite.
   std::string store_file;
 
-  // "ADDRESS:PORT", numeric. Port 0: the system chooses.
-  std::string client_address;
-  std::string agent_address;
+  // "ADDRESS:PORT", numeric. Port 0: the system chooses. Those for clients and agents are in `rpc`.
   std::string join_address;
   // Loopback. Empty: no metrics.
   std::string metrics_address;
@@ -46,6 +45,7 @@ struct BrokerConfig {
 
   DirectorySettings directory;
   NodeSettings node;
+  RpcSettings rpc;
   Severity log_severity = Severity::kInfo;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <cstdlib>
 
 #include "common/tls/process_tls.h"
 
@@ -14,6 +15,8 @@ absl::Status HardenProcess() {
   umask(077);
   // A peer that goes away must not end the process.
   std::signal(SIGPIPE, SIG_IGN);
+  // libldap must not read settings from the environment, the home or the working folder.
+  setenv("LDAPNOINIT", "1", /*overwrite=*/1);
   const rlimit none{0, 0};
   if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
     return absl::InternalError("core dumps cannot be turned off: they would hold secrets");

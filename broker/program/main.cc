@@ -1,11 +1,16 @@
 // werkplek-broker: signs people in, gives them desktops, drives the agents.
+#include <pthread.h>
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
 
 #include "broker/program/broker_config.h"
+#include "broker/program/broker_program.h"
 #include "broker/program/commands.h"
 #include "broker/program/hardening.h"
+#include "broker/program/watchdog.h"
 #include "common/config/units.h"
 
 namespace werkplek {
@@ -22,6 +27,23 @@ int Tell(const absl::Status& status) {
   return kFailed;
 }
 
+// Until SIGTERM or SIGINT. They are blocked first, so that every thread inherits that.
+int Serve(BrokerConfig config) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const auto program = BrokerProgram::Start(std::move(config));
+  if (!program.ok()) return Tell(program.status());
+  TellSystemd("READY=1");
+  int signal = 0;
+  sigwait(&ends, &signal);
+  TellSystemd("STOPPING=1");
+  Log(Severity::kInfo, "broker-stopping", {{"signal", std::to_string(signal)}});
+  return 0;
+}
+
 struct Arguments {
   std::string config;
   IssueTerms issue;
@@ -31,7 +53,7 @@ struct Arguments {
 
 int RunCommand(const CLI::App& app, Arguments& arguments) {
   const bool form_only = app.got_subcommand("init");
-  const absl::StatusOr<BrokerConfig> config =
+  absl::StatusOr<BrokerConfig> config =
       LoadBrokerConfig(arguments.config, form_only ? ConfigCheck::kForm : ConfigCheck::kWhole);
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
@@ -54,7 +76,10 @@ int RunCommand(const CLI::App& app, Arguments& arguments) {
     }
     return Tell(IssueCertificate(*config, arguments.issue, std::cout));
   }
-  return Tell(EnrolFirstAdmin(*config, arguments.user, std::cout));
+  if (app.got_subcommand("enrol-first-admin")) {
+    return Tell(EnrolFirstAdmin(*config, arguments.user, std::cout));
+  }
+  return Serve(*std::move(config));
 }
 
 int Main(int argc, char** argv) {
@@ -64,7 +89,8 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "werkplek-broker " WERKPLEK_VERSION);
   app.add_option("--config", arguments.config, "The configuration file (YAML)")->required();
   app.fallthrough();
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
+  app.footer("Without a command, it serves until SIGTERM.");
   app.add_subcommand("check-config", "Judge the configuration and everything it names, then end");
   app.add_subcommand("init",
                      "Make the authority, the broker's certificate, the sealing key and the store");

@@ -99,6 +99,8 @@ absl::Status Metrics::Serve(const std::string& address) {
   return absl::OkStatus();
 }
 
+void Metrics::StopServing() { parts_->exposer.reset(); }
+
 int Metrics::port() const {
   if (parts_->exposer == nullptr) return 0;
   const std::vector<int> ports = parts_->exposer->GetListeningPorts();

@@ -30,6 +30,8 @@ class Metrics {
   // loopback address (what is measured is nobody's business outside). UNAVAILABLE: the port is
   // taken. Port 0 takes a free one.
   absl::Status Serve(const std::string& address);
+  // Ends serving; no scrape, and no refresh of BeforeScrape, runs once this has returned.
+  void StopServing();
   // The port being served; 0: none.
   int port() const;
 

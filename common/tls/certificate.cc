@@ -14,7 +14,8 @@
 namespace werkplek {
 namespace {
 
-constexpr size_t kMaxCertificates = 16;
+// A system's whole bundle of authorities has about 150.
+constexpr size_t kMaxCertificates = 1000;
 
 absl::Time FromAsn1(const ASN1_TIME* time) {
   std::tm parts{};

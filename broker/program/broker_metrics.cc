@@ -1,0 +1,112 @@
+#include "broker/program/broker_metrics.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace werkplek {
+namespace {
+
+// What a count's label says.
+absl::string_view LabelName(absl::string_view what) {
+  if (what == "sign_ins" || what == "connects" || what == "calls") return "outcome";
+  if (what == "rejected_transitions") return "machine";
+  if (what == "rpc_refused" || what == "commits_failed") return "code";
+  if (what == "start_failures") return "pool";
+  return "kind";
+}
+
+// "DESKTOP_STATE_READY" -> "ready".
+std::string StateWord(absl::string_view name, absl::string_view prefix) {
+  return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
+}
+
+std::string DesktopWord(v1::DesktopState state) {
+  return StateWord(v1::DesktopState_Name(state), "DESKTOP_STATE_");
+}
+
+std::string SessionWord(v1::SessionState state) {
+  return StateWord(v1::SessionState_Name(state), "SESSION_STATE_");
+}
+
+// Every state has its line, so that a zero is a zero and not a gap.
+struct PoolCounts {
+  PoolCounts() {
+    for (int state = v1::DesktopState_MIN; state <= v1::DesktopState_MAX; ++state) {
+      by_state[DesktopWord(v1::DesktopState(state))] = 0;
+    }
+  }
+  std::map<std::string, double> by_state;
+};
+
+}  // namespace
+
+void BrokerMetrics::Observe(const Effect& effect) {
+  if (const auto* took = std::get_if<StageTook>(&effect)) {
+    metrics_->ObserveSeconds("werkplek_stage_seconds", "How long a stage of a call took.",
+                             {{"stage", took->stage}}, took->took);
+  } else if (const auto* counted = std::get_if<Counted>(&effect)) {
+    Count(counted->what, counted->label);
+  }
+}
+
+void BrokerMetrics::Count(absl::string_view what, absl::string_view label) {
+  metrics_->Count(absl::StrCat("werkplek_", what, "_total"), "Events of this kind since the start.",
+                  {{std::string(LabelName(what)), std::string(label)}});
+}
+
+void BrokerMetrics::ReadFleet(const Fleet* fleet) {
+  metrics_->SetGauge("werkplek_leading", "1 while this broker leads.", {},
+                     fleet == nullptr ? 0 : 1);
+  if (fleet == nullptr) return;
+  ReadPools(*fleet);
+  std::map<std::string, double> sessions;
+  for (int state = v1::SessionState_MIN + 1; state <= v1::SessionState_MAX; ++state) {
+    sessions[SessionWord(v1::SessionState(state))] = 0;
+  }
+  for (const auto& [id, session] : fleet->sessions) ++sessions[SessionWord(session->state())];
+  for (const auto& [state, count] : sessions) {
+    metrics_->SetGauge("werkplek_sessions", "Sessions by state.", {{"state", state}}, count);
+  }
+  metrics_->SetGauge("werkplek_sign_ins", "Sign-ins that are good now.", {},
+                     double(fleet->sign_ins.size()));
+}
+
+void BrokerMetrics::ReadPools(const Fleet& fleet) {
+  std::map<std::string, PoolCounts> pools;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& [name, record] : fleet.pools) known_pools_.insert(name);
+    for (const std::string& name : known_pools_) pools.emplace(name, PoolCounts());
+  }
+  for (const auto& [id, desktop] : fleet.desktops) {
+    const auto pool = pools.find(desktop->pool());
+    if (pool != pools.end()) ++pool->second.by_state[DesktopWord(desktop->state())];
+  }
+  for (const auto& [pool, counts] : pools) {
+    const PoolSoft* soft = fleet.pool_soft.Find(pool);
+    for (const auto& [state, count] : counts.by_state) {
+      metrics_->SetGauge("werkplek_desktops", "Desktops by state; `ready` are the spares.",
+                         {{"pool", pool}, {"state", state}}, count);
+    }
+    metrics_->SetGauge("werkplek_waiting", "People in the pool's queue.", {{"pool", pool}},
+                       soft == nullptr ? 0 : soft->waiting);
+    metrics_->SetGauge("werkplek_pool_broken", "1 while the pool makes no new desktops.",
+                       {{"pool", pool}}, soft == nullptr || soft->breaker.empty() ? 0 : 1);
+  }
+}
+
+void BrokerMetrics::SetAgentsConnected(size_t count) {
+  metrics_->SetGauge("werkplek_agents_connected", "Agents with a stream.", {}, double(count));
+}
+
+void BrokerMetrics::SetSelfProbe(bool good) {
+  metrics_->SetGauge("werkplek_self_probe", "1 while the broker answers itself.", {}, good ? 1 : 0);
+}
+
+}  // namespace werkplek

@@ -1,0 +1,41 @@
+// What the broker measures, under the names of docs/operating.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "broker/core/effect.h"
+#include "broker/node/broker_node.h"
+#include "common/base/mutex.h"
+#include "common/metrics/metrics.h"
+
+namespace werkplek {
+
+// Thread-safe.
+class BrokerMetrics {
+ public:
+  // `metrics` outlives this.
+  explicit BrokerMetrics(Metrics* metrics) : metrics_(metrics) {}
+
+  // For NodeParts::observe: times become werkplek_stage_seconds{stage}, counts become
+  // werkplek_WHAT_total.
+  void Observe(const Effect& effect);
+  // For RpcParts::observe.
+  void Count(absl::string_view what, absl::string_view label);
+
+  // Before each scrape: gauges read off the fleet (nullptr: this broker does not lead).
+  void ReadFleet(const Fleet* fleet);
+  void SetAgentsConnected(size_t count);
+  void SetSelfProbe(bool good);
+
+ private:
+  void ReadPools(const Fleet& fleet);
+
+  Metrics* const metrics_;
+  Mutex mutex_;
+  // Pools that had gauges: one that is gone falls to zero.
+  std::set<std::string> known_pools_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace werkplek

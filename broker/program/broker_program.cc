@@ -1,0 +1,192 @@
+#include "broker/program/broker_program.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "broker/directory/ldap_directory.h"
+#include "broker/election/standalone_election.h"
+#include "broker/node/broker_node.h"
+#include "broker/program/broker_metrics.h"
+#include "broker/program/own_certificate.h"
+#include "broker/program/self_probe.h"
+#include "broker/program/watchdog.h"
+#include "broker/rpc/grpc_server.h"
+#include "broker/store/sqlite_store.h"
+#include "broker/token/token_authority.h"
+#include "common/base/loop_executor.h"
+#include "common/base/status_macros.h"
+#include "common/http/http_server.h"
+#include "common/http/join_endpoint.h"
+#include "common/metrics/metrics.h"
+#include "common/pki/certificate_office.h"
+#include "common/tls/grpc_credentials.h"
+
+namespace werkplek {
+namespace {
+
+constexpr absl::Duration kProbeInterval = absl::Seconds(5);
+constexpr absl::Duration kProbeLimit = absl::Seconds(3);
+constexpr absl::Duration kRenewalCheck = absl::Minutes(10);
+
+// The peer that the transport proved ("host/hv-a1").
+absl::StatusOr<PeerName> PeerOfCaller(const Caller& caller) {
+  return ParsePeerUri(absl::StrCat("werkplek://", caller.peer));
+}
+
+}  // namespace
+
+// In the order of building; destroyed in reverse.
+struct BrokerProgram::Parts {
+  explicit Parts(BrokerConfig given) : config(std::move(given)) {}
+
+  absl::Status BuildState();
+  absl::Status BuildTrust();
+  absl::Status Serve();
+  void RenewAgainLater();
+  absl::Status Probe();
+
+  const BrokerConfig config;
+  Metrics metrics;
+  BrokerMetrics broker_metrics{&metrics};
+  LoopExecutor loop{"broker"};
+  std::unique_ptr<SqliteStore> store;
+  std::unique_ptr<StandaloneElection> election;
+  std::unique_ptr<LdapDirectory> directory;
+  std::unique_ptr<TokenAuthority> tokens;
+  GrpcAgentLinks links;
+  std::unique_ptr<BrokerNode> node;
+
+  std::unique_ptr<CertificateAuthority> authority;
+  std::unique_ptr<JoinCodes> codes;
+  std::unique_ptr<CertificateOffice> office;
+  std::unique_ptr<FollowingContext> join_context;
+  std::unique_ptr<FollowingContext> probe_context;
+  std::unique_ptr<GrpcServer> server;
+  std::unique_ptr<HttpServer> join;
+  std::unique_ptr<Watchdog> watchdog;
+};
+
+absl::Status BrokerProgram::Parts::BuildState() {
+  ASSIGN_OR_RETURN(store, SqliteStore::Open(config.store_file, &loop));
+  election = std::make_unique<StandaloneElection>(
+      &loop, [this](absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) {
+        store->ClaimEpoch(std::move(done));
+      });
+  // A copy of the settings that can be moved from: they hold a secret.
+  DirectorySettings settings(config.directory);
+  ASSIGN_OR_RETURN(directory, LdapDirectory::Create(std::move(settings), &loop));
+  ASSIGN_OR_RETURN(tokens, TokenAuthority::Create(config.sealing_key, config.organisation));
+  NodeParts parts;
+  parts.executor = &loop;
+  parts.store = store.get();
+  parts.election = election.get();
+  parts.directory = directory.get();
+  parts.agents = &links;
+  parts.tokens = tokens.get();
+  parts.observe = [this](const Effect& effect) { broker_metrics.Observe(effect); };
+  node = std::make_unique<BrokerNode>(config.node, parts);
+  return absl::OkStatus();
+}
+
+absl::Status BrokerProgram::Parts::BuildTrust() {
+  ASSIGN_OR_RETURN(authority, CertificateAuthority::Load(config.authority));
+  codes = std::make_unique<JoinCodes>(JoinCodeLimits{}, [this] { return loop.Monotonic(); });
+  office = std::make_unique<CertificateOffice>(
+      OfficeSettings{config.certificate_lifetime, config.join_url}, authority.get(), codes.get(),
+      [this] { return loop.Now(); });
+  RETURN_IF_ERROR(RenewOwnCertificateWhenDue(config, *authority, loop.Now()).status());
+  ASSIGN_OR_RETURN(join_context, FollowingContext::Create(config.tls, MakeOpenServerContext));
+  ASSIGN_OR_RETURN(probe_context, FollowingContext::Create(config.tls, [](const TlsMaterial& own) {
+                     return MakeClientContext(own, ExpectIdentity({v1::IDENTITY_BROKER}));
+                   }));
+  return absl::OkStatus();
+}
+
+absl::Status BrokerProgram::Parts::Serve() {
+  RpcParts parts;
+  parts.node = node.get();
+  parts.links = &links;
+  ASSIGN_OR_RETURN(parts.credentials, GrpcServerCredentials(config.tls));
+  parts.broker = config.node.broker;
+  parts.now = [this] { return loop.Now(); };
+  parts.add_join_code = [this](const Caller& caller, const v1::AddJoinCodeRequest& request,
+                               auto done) { done(office->AddJoinCode(request, caller.peer)); };
+  parts.renew_certificate = [this](const Caller& caller, const v1::RenewCertificateRequest& request,
+                                   auto done) {
+    const absl::StatusOr<PeerName> peer = PeerOfCaller(caller);
+    if (!peer.ok()) return done(peer.status());
+    done(office->RenewCertificate(*peer, request));
+  };
+  parts.observe = [this](absl::string_view what, absl::string_view label) {
+    broker_metrics.Count(what, label);
+  };
+  node->Start();
+  ASSIGN_OR_RETURN(server, GrpcServer::Start(config.rpc, std::move(parts)));
+  HttpServerSettings http;
+  http.address = config.join_address;
+  http.name = "join";
+  ASSIGN_OR_RETURN(join, HttpServer::Start(http, join_context.get(), JoinEndpoint(office.get())));
+  metrics.BeforeScrape([this] {
+    broker_metrics.ReadFleet(node->picture().get());
+    broker_metrics.SetAgentsConnected(links.size());
+  });
+  if (!config.metrics_address.empty()) RETURN_IF_ERROR(metrics.Serve(config.metrics_address));
+  watchdog = std::make_unique<Watchdog>(
+      kProbeInterval, [this] { return Probe(); },
+      [this](bool good) { broker_metrics.SetSelfProbe(good); });
+  RenewAgainLater();
+  Log(Severity::kInfo, "broker-started",
+      {{"name", config.name},
+       {"version", WERKPLEK_VERSION},
+       {"clients", std::to_string(server->client_port())},
+       {"agents", std::to_string(server->agent_port())},
+       {"join", std::to_string(join->port())},
+       {"metrics", std::to_string(metrics.port())}});
+  return absl::OkStatus();
+}
+
+void BrokerProgram::Parts::RenewAgainLater() {
+  loop.PostAfter(kRenewalCheck, [this] {
+    const absl::StatusOr<bool> renewed = RenewOwnCertificateWhenDue(config, *authority, loop.Now());
+    if (!renewed.ok()) {
+      Log(Severity::kError, "own-certificate-not-renewed",
+          {{"reason", std::string(renewed.status().message())}});
+    } else if (*renewed) {
+      Log(Severity::kInfo, "own-certificate-renewed", {{"file", config.tls.certificate}});
+    }
+    RenewAgainLater();
+  });
+}
+
+absl::Status BrokerProgram::Parts::Probe() {
+  RETURN_IF_ERROR(ProbeLoop(&loop, kProbeLimit));
+  const SslContextPointer context = probe_context->Get();
+  RETURN_IF_ERROR(ProbeTls(config.rpc.client_address, server->client_port(), context, kProbeLimit));
+  return ProbeTls(config.rpc.agent_address, server->agent_port(), context, kProbeLimit);
+}
+
+absl::StatusOr<std::unique_ptr<BrokerProgram>> BrokerProgram::Start(BrokerConfig config) {
+  std::unique_ptr<BrokerProgram> program(
+      new BrokerProgram(std::make_unique<Parts>(std::move(config))));
+  RETURN_IF_ERROR(program->parts_->BuildState());
+  RETURN_IF_ERROR(program->parts_->BuildTrust());
+  RETURN_IF_ERROR(program->parts_->Serve());
+  return program;
+}
+
+BrokerProgram::BrokerProgram(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+BrokerProgram::~BrokerProgram() {
+  Parts& parts = *parts_;
+  parts.metrics.StopServing();
+  parts.watchdog.reset();
+  parts.join.reset();
+  if (parts.server != nullptr) parts.server->Stop();
+  if (parts.node != nullptr) parts.node->Stop();
+  // Nothing posted runs from here on: the tasks refer to the parts below.
+  parts.loop.Stop();
+}
+
+}  // namespace werkplek
