@@ -1,0 +1,141 @@
+"""Each refusal gets its clear answer, or the one deliberate common answer, and a line in the broker's log."""
+
+import os
+import re
+import socket
+import ssl
+import subprocess
+
+from end_to_end import EndToEndTest, main
+
+SIGN_IN_FAILED = 3
+REFUSED = 2
+
+
+class RefusalsTest(EndToEndTest):
+    pools = {"kantoor": {"max_desktops": 1, "min_desktops": 1, "running_spares": 1, "queue_deadline_s": 3},
+             "directie": {"max_desktops": 1, "group": None}}
+
+    def assert_logged(self, user, detail):
+        pattern = re.compile(rf"event=sign-in\S*.*{re.escape(user)}.*{detail}")
+        self.wait(lambda: any(pattern.search(line) for line in self.broker_log().split("\n")), 10,
+                  f"a log line for {user} with {detail}")
+
+    def test_sign_ins_have_one_common_answer(self):
+        person, other, untokened = *self.take(2), self.unused.pop()
+        answers = {}
+        code = other.authenticator.code
+        answers["wrong password"] = self.refused(self.sign_in, person, password="fout", status=SIGN_IN_FAILED)
+        answers["wrong code"] = self.refused(self.sign_in, person, code="000000", status=SIGN_IN_FAILED)
+        answers["late code"] = self.refused(self.sign_in, person, code=person.authenticator.old_code(),
+                                            status=SIGN_IN_FAILED)
+        self.sign_in(other, code=code())
+        answers["replayed code"] = self.refused(self.sign_in, other, code=other.authenticator.last_code(),
+                                                status=SIGN_IN_FAILED)
+        answers["unknown user"] = self.refused(
+            self.lab.werkplek, "tc-001", "sign-in", "--user", "niemand", given="iets\n123456\n",
+            token_folder=person.folder, status=SIGN_IN_FAILED)
+        answers["no token"] = self.refused(
+            self.lab.werkplek, "tc-001", "sign-in", "--user", untokened.user,
+            given=f"{untokened.password}\n123456\n", token_folder=person.folder, status=SIGN_IN_FAILED)
+        self.assertEqual(len(set(answers.values())), 1, answers)
+        self.assert_logged(person.user, "password")
+        self.assert_logged(person.user, "code")
+        self.assert_logged("niemand", "unknown")
+        for secret in (person.password, other.password, other.authenticator.last_code()):
+            self.assertNotIn(secret, self.broker_log())
+
+    def test_odd_passwords_never_sign_in(self):
+        person, = self.take()
+        for password in ("", " ", "x" * 5000):
+            self.refused(self.sign_in, person, password=password)
+
+    def test_no_entitlement(self):
+        person, = self.take()
+        self.sign_in(person)
+        said = self.refused(self.werkplek, person, "connect", "directie", "--no-viewer", "--vnc", status=REFUSED)
+        missing = self.refused(self.werkplek, person, "connect", "bestaatniet", "--no-viewer", "--vnc", status=REFUSED)
+        self.assertEqual(said.replace("directie", "POOL").split("explain")[0],
+                         missing.replace("bestaatniet", "POOL").split("explain")[0],
+                         "a pool that may not be used and one that is not there must look alike")
+
+    def test_full_pool_and_drained_host(self):
+        first, second = self.take(2)
+        self.sign_in(first)
+        self.sign_in(second)
+        self.lab.wait_spares("kantoor", 1)
+        self.werkplek(first, "connect", "kantoor", "--screenshot", f"{first.folder}/screen.png")
+        said = self.refused(self.werkplek, second, "connect", "kantoor", "--screenshot", f"{second.folder}/x.png",
+                            status=REFUSED)
+        explain = re.search(r"explain\s+(\S+?)[.)]?\s", said + " ")
+        self.assertTrue(explain, said)
+        self.assertIn("hv-", self.lab.ctl("explain", explain.group(1)) + said)
+        self.werkplek(first, "end", "kantoor", "--yes")
+        for host in ("hv-n1", "hv-z1"):
+            self.lab.ctl("host", "drain", host)
+        try:
+            said = self.refused(self.werkplek, second, "connect", "kantoor", "--screenshot", f"{second.folder}/x.png",
+                                status=REFUSED)
+            explain = re.search(r"explain\s+(\S+?)[.)]?\s", said + " ")
+            self.assertRegex(self.lab.ctl("explain", explain.group(1)) + said, "drain")
+        finally:
+            for host in ("hv-n1", "hv-z1"):
+                self.lab.ctl("host", "open", host)
+
+    def relay_answer(self, ticket, certificate="tc-001", desktop="kantoor-00000000"):
+        """What the relay of hv-n1 says to a CONNECT; `certificate` None sends none."""
+        context = ssl.create_default_context(cafile=self.lab.path("ca.pem"))
+        context.check_hostname = False
+        if certificate:
+            context.load_cert_chain(self.lab.path(certificate, "certificate.pem"), self.lab.path(certificate, "key.pem"))
+        with socket.create_connection(("127.0.0.1", self.lab.ports["hv-n1"]), timeout=10) as plain:
+            with context.wrap_socket(plain) as tls:
+                tls.sendall(f"CONNECT {desktop} HTTP/1.1\r\nHost: {desktop}\r\nAuthorization: Ticket {ticket}\r\n"
+                            "Werkplek-Channel: vnc\r\nWerkplek-Viewer: 0123456789abcdef\r\n\r\n".encode())
+                return tls.recv(4096).decode()
+
+    def test_the_relay_refuses_what_it_was_not_told_of(self):
+        self.assertRegex(self.relay_answer("x" * 43), r"^HTTP/1\.1 40[34]")
+
+    def test_the_relay_takes_no_peer_without_a_certificate(self):
+        with self.assertRaises((ssl.SSLError, ConnectionResetError)):
+            self.assertNotEqual(self.relay_answer("x" * 43, certificate=None), "")
+            raise ConnectionResetError
+
+    def test_certificates_of_others_are_refused(self):
+        person, = self.take()
+        # A host's certificate on a thin client.
+        self.lab.write("as-host.yaml", self.lab.client_config("hv-n1"))
+        said = self.refused(self.lab.werkplek, "as-host", "sign-in", "--user", person.user,
+                            given=f"{person.password}\n{person.authenticator.code()}\n", token_folder=person.folder)
+        self.assertRegex(said.lower(), "not allowed|may not|permission|certificate")
+        # A certificate of another authority.
+        os.makedirs(self.lab.path("stranger"), exist_ok=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", self.lab.path("stranger", "key.pem"), "-out",
+                        self.lab.path("stranger", "certificate.pem"), "-days", "2", "-subj", "/CN=tc-001", "-addext",
+                        "subjectAltName=URI:werkplek://client/tc-001"], check=True, capture_output=True)
+        os.chmod(self.lab.path("stranger", "key.pem"), 0o600)
+        text = self.lab.client_config("stranger").replace(self.lab.path("stranger", "ca.pem"), self.lab.path("ca.pem"))
+        self.lab.write("stranger.yaml", text)
+        self.refused(self.lab.werkplek, "stranger", "sign-in", "--user", person.user,
+                     given=f"{person.password}\n{person.authenticator.code()}\n", token_folder=person.folder)
+
+    def test_a_stolen_access_token_is_worth_nothing_on_another_client(self):
+        person, = self.take()
+        self.sign_in(person, "tc-001")
+        self.refused(self.werkplek, person, "list", client="tc-002", status=SIGN_IN_FAILED)
+
+    def test_signing_out_kills_the_access_token(self):
+        person, = self.take()
+        self.sign_in(person)
+        kept = os.path.join(person.folder, "kept")
+        subprocess.run(["cp", "-a", os.path.join(person.folder, "werkplek"), kept], check=True)
+        self.werkplek(person, "sign-out")
+        subprocess.run(["rm", "-rf", os.path.join(person.folder, "werkplek")], check=True)
+        os.rename(kept, os.path.join(person.folder, "werkplek"))
+        self.refused(self.werkplek, person, "list", status=SIGN_IN_FAILED)
+
+
+if __name__ == "__main__":
+    main()
