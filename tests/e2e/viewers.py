@@ -6,7 +6,6 @@ import socket
 import struct
 import subprocess
 import tempfile
-import time
 
 from PIL import Image
 
@@ -113,25 +112,30 @@ class VncClient:
 
     def screen(self, timeout_s=30, until=lambda screen: True):
         """What the guest's strip says, once it can be read and `until` holds."""
-        deadline, last = time.monotonic() + timeout_s, None
+        last = []
         with tempfile.NamedTemporaryFile(suffix=".png") as file:
-            while time.monotonic() < deadline:
+            def look():
                 self.refresh()
                 self.image.save(file.name)
                 try:
-                    last = read_screen(file.name)
-                    if until(last):
-                        return last
+                    screen = read_screen(file.name)
                 except Unreadable as unreadable:
-                    last = unreadable
-                time.sleep(0.2)
-        raise PartFailed(f"the screen is not as awaited within {timeout_s} s; last: {last}")
+                    last[:] = [unreadable]
+                    return None
+                last[:] = [screen]
+                return screen if until(screen) else None
+
+            try:
+                return wait_until(look, timeout_s, "the awaited screen", interval_s=0.2)
+            except PartFailed as failed:
+                raise PartFailed(f"{failed}; last seen: {last}") from None
 
     def type(self, text):
         for key in [ord(letter) for letter in text] + [0xFF0D]:
             for down in (1, 0):
                 self.socket.sendall(struct.pack(">BBxxI", 4, down, key))
-            time.sleep(0.05)
+            # The keyboard's queue is short: go on when the display has answered.
+            self.refresh()
 
     def wait_closed(self, timeout_s=15):
         self.socket.settimeout(timeout_s)

@@ -1,0 +1,129 @@
+#include "agent/program/agent_config.h"
+
+#include <arpa/inet.h>
+
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status_macros.h"
+#include "common/config/config_file.h"
+#include "common/tls/peer_name.h"
+
+namespace werkplek {
+namespace {
+
+absl::Status CheckNumericAddress(const std::string& text) {
+  ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(text));
+  unsigned char bytes[16];
+  if (inet_pton(AF_INET, address.host.c_str(), bytes) == 1 ||
+      inet_pton(AF_INET6, address.host.c_str(), bytes) == 1) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("must begin with an IP address, not a name");
+}
+
+absl::Status CheckHostName(const std::string& text) {
+  if (IsPeerName(text)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "must be 1 to 63 of [a-z0-9.-], first and last a letter or digit");
+}
+
+absl::Status CheckHypervisor(const std::string& text) {
+  if (text == "qemu:///system" || absl::StartsWith(text, "qemu:///embed?root=/") ||
+      absl::StartsWith(text, "test:///")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "must be qemu:///system, or qemu:///embed?root=/A/FOLDER for a host without libvirtd");
+}
+
+absl::Status CheckAbsoluteFolder(const std::string& text) {
+  if (absl::StartsWith(text, "/")) return absl::OkStatus();
+  return absl::InvalidArgumentError("must be an absolute path");
+}
+
+void ReadRelay(ConfigSection section, AgentConfig& config) {
+  const ListRule listens = {.required = true,
+                            .min_items = 1,
+                            .max_items = 8,
+                            .item = {.max_bytes = 64, .check = CheckNumericAddress}};
+  section.TextList("listen", &config.relay_listen, listens);
+  section.AddressList("advertise", &config.relay_advertise, {.max_items = 8});
+  section.TextList("origins", &config.relay_origins, {.max_items = 32});
+  if (!config.relay_advertise.empty()) {
+    config.core.relays = config.relay_advertise;
+    return;
+  }
+  for (const std::string& address : config.relay_listen) {
+    if (absl::StartsWith(address, "0.0.0.0:") || absl::StartsWith(address, "[::]:")) {
+      section.Complain("advertise", absl::StrCat(address,
+                                                 " is no address that a client can use; say with "
+                                                 "`advertise` which one clients are told"));
+    }
+  }
+  config.core.relays = config.relay_listen;
+}
+
+void ReadTls(ConfigSection section, AgentConfigCheck check, AgentConfig& config) {
+  section.Path("certificate", &config.tls.certificate, /*required=*/true);
+  section.Path("key", &config.tls.key, /*required=*/true);
+  section.Path("ca", &config.tls.ca, /*required=*/true);
+  if (check == AgentConfigCheck::kForm || config.tls.certificate.empty() ||
+      config.tls.key.empty() || config.tls.ca.empty()) {
+    return;
+  }
+  const absl::StatusOr<TlsMaterial> material = LoadTlsFiles(config.tls, absl::Now());
+  if (!material.ok()) {
+    section.Complain("certificate", material.status().message());
+  } else if (material->own.name != PeerName{v1::IDENTITY_HOST, config.host}) {
+    section.Complain("certificate",
+                     absl::StrCat(config.tls.certificate, " is of ", PeerLabel(material->own.name),
+                                  ", not of host/", config.host, "; set `host`, or join again"));
+  }
+}
+
+void ReadLimits(ConfigSection section, AgentSettings& core) {
+  section.Number("operations", &core.max_operations, {.min = 1, .max = 64});
+  section.Number("light_operations", &core.max_light_operations, {.min = 1, .max = 256});
+  section.Number("desktops", &core.max_desktops, {.min = 1, .max = 10'000});
+}
+
+void ReadTimes(ConfigSection section, AgentSettings& core) {
+  const DurationRule poll = {.min = absl::Milliseconds(100), .max = absl::Minutes(1)};
+  section.Duration("list_interval", &core.list_interval, poll);
+  section.Duration("guest_poll", &core.guest_poll, poll);
+  const DurationRule shutdown = {.min = absl::Seconds(1), .max = absl::Minutes(10)};
+  section.Duration("guest_shutdown", &core.guest_shutdown, shutdown);
+  section.Duration("acpi_shutdown", &core.acpi_shutdown, shutdown);
+}
+
+}  // namespace
+
+absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path, AgentConfigCheck check) {
+  const std::unique_ptr<ConfigFile> file = ConfigFile::Load(path);
+  ConfigSection root = file->Root();
+  AgentConfig config;
+  config.core.agent_version = WERKPLEK_VERSION;
+  root.Text("host", &config.host, {.required = true, .check = CheckHostName});
+  root.AddressList("brokers", &config.brokers, {.required = true, .min_items = 1, .max_items = 16});
+  root.Path("data_dir", &config.data_dir, /*required=*/true);
+  root.Text("hypervisor", &config.hypervisor, {.required = true, .check = CheckHypervisor});
+  root.Choice("log", &config.log_severity,
+              {{"debug", Severity::kDebug},
+               {"info", Severity::kInfo},
+               {"warning", Severity::kWarning},
+               {"error", Severity::kError}});
+  root.TextList("image_folders", &config.core.image_folders,
+                {.max_items = 32, .item = {.check = CheckAbsoluteFolder}});
+  root.Choice("suspend", &config.core.suspend_to_disk, {{"memory", false}, {"disk", true}});
+  ReadRelay(root.Section("relay", /*required=*/true), config);
+  ReadTls(root.Section("tls", /*required=*/true), check, config);
+  ReadLimits(root.Section("limits"), config.core);
+  ReadTimes(root.Section("times"), config.core);
+  RETURN_IF_ERROR(file->Finish());
+  return config;
+}
+
+}  // namespace werkplek
