@@ -1,0 +1,100 @@
+#include "broker/program/broker_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "tests/unit/broker/program/scrape.h"
+
+namespace werkplek {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class BrokerMetricsTest : public testing::Test {
+ protected:
+  // One server for all: it takes two seconds to end.
+  static void SetUpTestSuite() {
+    metrics_ = new Metrics;
+    ASSERT_TRUE(metrics_->Serve("127.0.0.1:0").ok());
+  }
+  static void TearDownTestSuite() { delete metrics_; }
+  std::string Scrape() { return ScrapeMetrics(metrics_->port()); }
+
+  static Metrics* metrics_;
+  BrokerMetrics broker_{metrics_};
+};
+
+Metrics* BrokerMetricsTest::metrics_ = nullptr;
+
+TEST_F(BrokerMetricsTest, StagesAndCountsHaveTheirNames) {
+  for (const char* stage :
+       {"directory", "token", "placement", "prepare", "display", "queue", "start", "commit"}) {
+    broker_.Observe(StageTook{stage, absl::Milliseconds(3)});
+  }
+  broker_.Observe(Counted{"sign_ins", "denied"});
+  broker_.Observe(Counted{"sign_ins", "denied"});
+  broker_.Observe(Counted{"rejected_transitions", "session"});
+  broker_.Count("rpc_refused", "PERMISSION_DENIED");
+  const std::string text = Scrape();
+  for (const char* stage :
+       {"directory", "token", "placement", "prepare", "display", "queue", "start", "commit"}) {
+    EXPECT_THAT(text,
+                HasSubstr("werkplek_stage_seconds_count{stage=\"" + std::string(stage) + "\"} 1"));
+  }
+  EXPECT_THAT(text, HasSubstr("werkplek_sign_ins_total{outcome=\"denied\"} 2"));
+  EXPECT_THAT(text, HasSubstr("werkplek_rejected_transitions_total{machine=\"session\"} 1"));
+  EXPECT_THAT(text, HasSubstr("werkplek_rpc_refused_total{code=\"PERMISSION_DENIED\"} 1"));
+}
+
+TEST_F(BrokerMetricsTest, TheFleetIsCountedByPoolAndState) {
+  Fleet fleet;
+  auto pool = std::make_shared<v1::Resource>();
+  pool->mutable_pool();
+  fleet.pools.Put("kantoor", pool);
+  auto soft = std::make_shared<PoolSoft>();
+  soft->waiting = 3;
+  soft->breaker = "five starts failed";
+  fleet.pool_soft.Put("kantoor", soft);
+  for (int i = 0; i < 2; ++i) {
+    auto desktop = std::make_shared<v1::Desktop>();
+    desktop->set_pool("kantoor");
+    desktop->set_state(v1::DESKTOP_STATE_READY);
+    fleet.desktops.Put("d" + std::to_string(i), desktop);
+  }
+  auto session = std::make_shared<v1::Session>();
+  session->set_state(v1::SESSION_STATE_ACTIVE);
+  fleet.sessions.Put("s", session);
+  broker_.ReadFleet(&fleet);
+  broker_.SetAgentsConnected(4);
+  broker_.SetSelfProbe(true);
+  EXPECT_THAT(Scrape(),
+              AllOf(HasSubstr("werkplek_leading 1"),
+                    HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"ready\"} 2"),
+                    HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"error\"} 0"),
+                    HasSubstr("werkplek_waiting{pool=\"kantoor\"} 3"),
+                    HasSubstr("werkplek_pool_broken{pool=\"kantoor\"} 1"),
+                    HasSubstr("werkplek_sessions{state=\"active\"} 1"),
+                    HasSubstr("werkplek_sessions{state=\"pending\"} 0"),
+                    HasSubstr("werkplek_agents_connected 4"), HasSubstr("werkplek_self_probe 1")));
+}
+
+TEST_F(BrokerMetricsTest, APoolThatIsGoneFallsToZero) {
+  Fleet fleet;
+  fleet.pools.Put("kantoor", std::make_shared<v1::Resource>());
+  auto soft = std::make_shared<PoolSoft>();
+  soft->waiting = 3;
+  fleet.pool_soft.Put("kantoor", soft);
+  broker_.ReadFleet(&fleet);
+  broker_.ReadFleet(nullptr);
+  EXPECT_THAT(Scrape(), HasSubstr("werkplek_leading 0"));
+  const Fleet empty;
+  broker_.ReadFleet(&empty);
+  EXPECT_THAT(Scrape(), HasSubstr("werkplek_waiting{pool=\"kantoor\"} 0"));
+}
+
+}  // namespace
+}  // namespace werkplek
