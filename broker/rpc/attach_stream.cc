@@ -5,7 +5,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "broker/rpc/monotonic.h"
-#include "common/base/log.h"
 
 namespace werkplek {
 
@@ -19,8 +18,6 @@ AttachStream* AttachStream::Begin(const Parts& parts, grpc::CallbackServerContex
   if (before != nullptr) {
     before->Close(absl::AbortedError("another stream of this host took over"));
   }
-  Log(Severity::kInfo, "agent-attached",
-      {{"host", stream->host_}, {"address", stream->admitted_.caller.address}});
   stream->StartRead(&stream->report_);
   return stream.get();
 }
@@ -64,7 +61,6 @@ void AttachStream::OnDone() {
   const std::shared_ptr<AttachStream> last = std::move(self_);
   parts_.links->Unregister(host_, link_);
   parts_.node->AgentDetached(host_, link_);
-  Log(Severity::kInfo, "agent-detached", {{"host", host_}});
 }
 
 }  // namespace werkplek

@@ -134,6 +134,10 @@ GrpcServer::~GrpcServer() { Stop(); }
 int GrpcServer::client_port() const { return parts_->client_listener->port(); }
 int GrpcServer::agent_port() const { return parts_->agent_listener->port(); }
 
+AcceptorCounts GrpcServer::client_connections() const { return parts_->client_listener->counts(); }
+AcceptorCounts GrpcServer::agent_connections() const { return parts_->agent_listener->counts(); }
+size_t GrpcServer::calls_waiting() const { return parts_->pending.size(); }
+
 void GrpcServer::Stop() {
   Parts& p = *parts_;
   if (p.stopped.exchange(true)) return;

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "broker/core/settings.h"
 #include "broker/node/broker_node.h"
+#include "broker/rpc/acceptor.h"
 #include "broker/rpc/agent_links.h"
 #include "broker/rpc/gate.h"
 #include "broker/rpc/rpc_functions.h"
@@ -46,6 +47,11 @@ class GrpcServer {
 
   int client_port() const;
   int agent_port() const;
+  // For metrics.
+  AcceptorCounts client_connections() const;
+  AcceptorCounts agent_connections() const;
+  // Unary calls that wait for an answer.
+  size_t calls_waiting() const;
 
   // Takes no more connections and ends every call (UNAVAILABLE). Call it before the node stops.
   // Returns when no call is left. Idempotent.

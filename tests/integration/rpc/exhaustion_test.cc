@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "tests/integration/rpc/listener_process.h"
 #include "tests/integration/rpc/raw_peer.h"
+#include "tests/support/loopback_broker/test_channel.h"
 
 namespace werkplek {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 bool AnswersWithin(int port, const TlsFiles& files, absl::Duration timeout) {
   const absl::Time until = absl::Now() + timeout;
   while (absl::Now() < until) {
-    const auto channel = NewChannel(port, files);
+    const auto channel = NewTestChannel(port, files);
     if (CheckHealth(*channel, absl::Seconds(3)).ok()) return true;
   }
   return false;
@@ -56,7 +57,7 @@ TEST(Exhaustion, OneAddressCannotTakeThePlaceOfOthers) {
   const std::vector<RawSocket> held = HoldSilent(server.port(), 1000, "127.0.0.2");
   ASSERT_EQ(held.size(), 1000u);
   // At once: the flood holds 32 places of 1,024, and no descriptor beyond.
-  const auto channel = NewChannel(server.port(), client);
+  const auto channel = NewTestChannel(server.port(), client);
   EXPECT_TRUE(CheckHealth(*channel, absl::Seconds(4)).ok());
   EXPECT_LT(server.Descriptors(), 128);
   EXPECT_EQ(server.StopAndCount("exhausted"), 0);
@@ -162,7 +163,7 @@ class Watch : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>
 TEST(Exhaustion, ManyPendingCallsHoldNoThreads) {
   TestPki pki;
   ListenerProcess server(pki);
-  const auto channel = NewChannel(server.port(), pki.Issue(v1::IDENTITY_CLIENT, "tc-1"));
+  const auto channel = NewTestChannel(server.port(), pki.Issue(v1::IDENTITY_CLIENT, "tc-1"));
   ASSERT_TRUE(CheckHealth(*channel).ok());
   const int threads_before = server.Threads();
 
@@ -178,7 +179,7 @@ TEST(Exhaustion, ManyPendingCallsHoldNoThreads) {
   EXPECT_EQ(served.WaitFor(100, absl::Seconds(20)), 100);
   EXPECT_EQ(served.WaitFor(101, absl::Milliseconds(300)), 100);
   EXPECT_LE(server.Threads(), threads_before + 8);
-  const auto other = NewChannel(server.port(), pki.Issue(v1::IDENTITY_CLIENT, "tc-2"));
+  const auto other = NewTestChannel(server.port(), pki.Issue(v1::IDENTITY_CLIENT, "tc-2"));
   EXPECT_TRUE(CheckHealth(*other).ok());
 
   for (const auto& watch : watches) watch->Cancel();

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -14,10 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "common/tls/grpc_credentials.h"
-#include "grpcpp/create_channel.h"
 #include "grpcpp/impl/client_unary_call.h"
-#include "grpcpp/support/channel_arguments.h"
+#include "tests/support/loopback_broker/test_channel.h"
 
 namespace werkplek {
 namespace {
@@ -95,24 +92,9 @@ int ListenerProcess::StopAndCount(absl::string_view what) {
   return -1;
 }
 
-std::shared_ptr<grpc::Channel> NewChannel(int port, const TlsFiles& files) {
-  const PeerCheck anyone = [](const PeerCertificate&) { return absl::OkStatus(); };
-  auto credentials = GrpcChannelCredentials(files, anyone);
-  if (!credentials.ok()) {
-    std::fprintf(stderr, "credentials: %s\n", credentials.status().ToString().c_str());
-    std::abort();
-  }
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", port), *credentials, arguments);
-}
-
 grpc::Status CheckHealth(grpc::Channel& channel, absl::Duration timeout) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+  Prepare(context, "", timeout);
   // An empty HealthCheckRequest is no bytes at all.
   const grpc::Slice none;
   const grpc::ByteBuffer request(&none, 1);

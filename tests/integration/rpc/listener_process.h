@@ -32,9 +32,6 @@ class ListenerProcess {
   int port_ = 0;
 };
 
-// A new connection of its own, with the machine's files; the server's name is not judged.
-std::shared_ptr<grpc::Channel> NewChannel(int port, const TlsFiles& files);
-
 // One health check over the channel.
 grpc::Status CheckHealth(grpc::Channel& channel, absl::Duration timeout = absl::Seconds(10));
 

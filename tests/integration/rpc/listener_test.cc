@@ -12,6 +12,7 @@
 #include "tests/integration/rpc/listener_process.h"
 #include "tests/integration/rpc/odd_certificate.h"
 #include "tests/integration/rpc/raw_peer.h"
+#include "tests/support/loopback_broker/test_channel.h"
 
 namespace werkplek {
 namespace {
@@ -32,7 +33,7 @@ class ListenerTest : public testing::Test {
   static TlsFiles Client() { return pki_->Issue(v1::IDENTITY_CLIENT, "tc-1"); }
   // UNAVAILABLE: the connection never came to be.
   static grpc::StatusCode CodeWith(const TlsFiles& files) {
-    return CheckHealth(*NewChannel(server_->port(), files), kPatience).error_code();
+    return CheckHealth(*NewTestChannel(server_->port(), files), kPatience).error_code();
   }
   // Whether the server answers this peer with HTTP/2 after the preface.
   static bool SpeaksHttp2(const RawTls::Options& options) {
