@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,12 +26,6 @@ constexpr size_t kGroupSearchesPerCall = 32;
 // RFC 4511 appendix A.1.
 constexpr int kSuccess = 0;
 constexpr int kSizeLimitExceeded = 4;
-
-absl::Duration SteadyNow() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return absl::DurationFromTimespec(now);
-}
 
 absl::StatusOr<DirectoryPerson> ToFound(DirectoryAnswer answer) {
   switch (answer.outcome) {
@@ -80,7 +73,6 @@ DirectoryLoop::~DirectoryLoop() {
     Wake();
   }
   thread_.join();
-  links_.clear();
   close(wake_);
   close(epoll_);
 }
@@ -133,6 +125,10 @@ void DirectoryLoop::Run() {
   while (!calls_.empty()) {
     Finish(*calls_.begin()->second, DirectoryOutcome::kUnavailable, "the broker is stopping");
   }
+  // Here and not in the destructor: closing writes to sockets whose other side may be gone.
+  links_.clear();
+  MutexLock lock(mutex_);
+  opened_.clear();
 }
 
 bool DirectoryLoop::TakeInbox() {

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <ldap.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
@@ -22,6 +24,22 @@ absl::Status NotSent(LDAP* handle, absl::string_view doing, int code) {
   }
   return Gone(handle, doing, code);
 }
+
+// libldap calls this between the TCP connection and the TLS handshake.
+int OnConnected(LDAP* handle, Sockbuf* socket, LDAPURLDesc* /*server*/, sockaddr* /*address*/,
+                ldap_conncb* self) {
+  int descriptor = -1;
+  // Without an attempt it is libldap that connects anew by itself, which we do not want.
+  if (self->lc_arg == nullptr || ber_sockbuf_ctrl(socket, LBER_SB_OPT_GET_FD, &descriptor) != 1) {
+    return -1;
+  }
+  static_cast<ConnectionAttempt*>(self->lc_arg)->Watch(descriptor);
+  // Off for the handshake: see ConnectionAttempt.
+  ldap_set_option(handle, LDAP_OPT_NETWORK_TIMEOUT, nullptr);
+  return 0;
+}
+
+void OnDisconnected(LDAP* /*handle*/, Sockbuf* /*socket*/, ldap_conncb* /*self*/) {}
 
 std::string Text(const berval& value) { return std::string(value.bv_val, value.bv_len); }
 
@@ -90,35 +108,88 @@ const std::vector<std::string>* LdapEntry::Values(absl::string_view attribute) c
   return nullptr;
 }
 
+ConnectionAttempt::~ConnectionAttempt() { End(); }
+
+void ConnectionAttempt::Begin(absl::Duration now) {
+  MutexLock lock(mutex_);
+  began_ = now;
+}
+
+void ConnectionAttempt::Watch(int descriptor) {
+  MutexLock lock(mutex_);
+  if (descriptor_ >= 0) close(descriptor_);
+  descriptor_ = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+  if (given_up_) shutdown(descriptor_, SHUT_RDWR);
+}
+
+void ConnectionAttempt::End() {
+  MutexLock lock(mutex_);
+  if (descriptor_ >= 0) close(descriptor_);
+  descriptor_ = -1;
+  ended_ = true;
+}
+
+bool ConnectionAttempt::ended() const {
+  MutexLock lock(mutex_);
+  return ended_;
+}
+
+void ConnectionAttempt::GiveUpAfter(absl::Duration limit, absl::Duration now) {
+  bool late = false;
+  {
+    MutexLock lock(mutex_);
+    late = began_ + limit < now;
+  }
+  if (late) GiveUp();
+}
+
+void ConnectionAttempt::GiveUp() {
+  MutexLock lock(mutex_);
+  if (!given_up_ && descriptor_ >= 0) shutdown(descriptor_, SHUT_RDWR);
+  given_up_ = true;
+}
+
+LdapConnection::LdapConnection(LdapHandle handle, ConnectionUse use)
+    : connected_(std::make_unique<ldap_conncb>()), handle_(std::move(handle)), use_(use) {}
+
+LdapConnection::~LdapConnection() = default;
+
 absl::StatusOr<std::unique_ptr<LdapConnection>> LdapConnection::Open(
-    const DirectorySettings& settings, const std::string& server, ConnectionUse use) {
+    const DirectorySettings& settings, const std::string& server, ConnectionUse use,
+    ConnectionAttempt& attempt) {
+  const absl::Cleanup end = [&] { attempt.End(); };
   ASSIGN_OR_RETURN(LdapHandle handle, NewLdapHandle(server, settings));
   std::unique_ptr<LdapConnection> connection(new LdapConnection(std::move(handle), use));
-  RETURN_IF_ERROR(connection->Connect(settings));
+  RETURN_IF_ERROR(connection->Connect(settings, attempt));
   if (use == ConnectionUse::kSearch) RETURN_IF_ERROR(connection->BindAsService(settings));
+  RETURN_IF_ERROR(connection->SetNonBlocking());
+  connection->connected_->lc_arg = nullptr;
   return connection;
 }
 
-absl::Status LdapConnection::Connect(const DirectorySettings& settings) {
+absl::Status LdapConnection::Connect(const DirectorySettings& settings,
+                                     ConnectionAttempt& attempt) {
   LDAP* handle = handle_.get();
+  *connected_ = {.lc_add = OnConnected, .lc_del = OnDisconnected, .lc_arg = &attempt};
+  if (ldap_set_option(handle, LDAP_OPT_CONNECT_CB, connected_.get()) != LDAP_OPT_SUCCESS) {
+    return absl::InternalError("libldap does not take LDAP_OPT_CONNECT_CB");
+  }
   if (const int result = ldap_connect(handle); result != LDAP_SUCCESS) {
     return Gone(handle, "connecting", result);
   }
-  RETURN_IF_ERROR(SetNonBlocking());
-  if (settings.start_tls) {
-    if (const int result = ldap_start_tls_s(handle, nullptr, nullptr); result != LDAP_SUCCESS) {
-      return Gone(handle, "StartTLS", result);
-    }
-    // The handshake made the socket blocking again.
-    RETURN_IF_ERROR(SetNonBlocking());
-  }
+  if (settings.start_tls) RETURN_IF_ERROR(StartTls());
   if (ldap_tls_inplace(handle) != 1) {
     return absl::UnavailableError("connecting: there is no TLS on the connection");
   }
   return absl::OkStatus();
 }
 
-// A server that sends an answer byte by byte must not hold a thread.
+absl::Status LdapConnection::StartTls() {
+  const int result = ldap_start_tls_s(handle_.get(), nullptr, nullptr);
+  return result == LDAP_SUCCESS ? absl::OkStatus() : Gone(handle_.get(), "StartTLS", result);
+}
+
+// From here on the loop thread reads: a server that sends an answer byte by byte must not hold it.
 absl::Status LdapConnection::SetNonBlocking() {
   if (ldap_get_option(handle_.get(), LDAP_OPT_DESC, &descriptor_) != LDAP_OPT_SUCCESS ||
       descriptor_ < 0) {

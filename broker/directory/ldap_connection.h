@@ -11,9 +11,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "broker/directory/bind_verdict.h"
 #include "broker/directory/directory_settings.h"
 #include "broker/directory/ldap_options.h"
+#include "common/base/mutex.h"
+
+struct ldap_conncb;
 
 namespace werkplek {
 
@@ -39,6 +43,36 @@ struct LdapMessage {
   BindReply reply;
 };
 
+// One try to connect, which another thread may end. libldap has no time limit of its own for the
+// TLS handshake (2.5 on GnuTLS spins in it when LDAP_OPT_NETWORK_TIMEOUT is set, and waits for ever
+// when it is not). Thread-safe.
+class ConnectionAttempt {
+ public:
+  ConnectionAttempt() = default;
+  ~ConnectionAttempt();
+  ConnectionAttempt(const ConnectionAttempt&) = delete;
+  ConnectionAttempt& operator=(const ConnectionAttempt&) = delete;
+
+  // The attempt began; from now on its time counts (`now` from any clock that never jumps).
+  void Begin(absl::Duration now);
+  // The socket to shut down. It is duplicated, so that its number cannot become another's.
+  void Watch(int descriptor);
+  void End();
+  bool ended() const;
+
+  // Ends the attempt with an error when it began longer than `limit` ago.
+  void GiveUpAfter(absl::Duration limit, absl::Duration now);
+  // Ends it now, or as soon as it has a socket.
+  void GiveUp();
+
+ private:
+  mutable Mutex mutex_;
+  absl::Duration began_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteDuration();
+  int descriptor_ ABSL_GUARDED_BY(mutex_) = -1;
+  bool given_up_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
 struct LdapSearch {
   std::string base;
   std::string filter;
@@ -48,11 +82,14 @@ struct LdapSearch {
 
 class LdapConnection {
  public:
+  ~LdapConnection();
   // Connects, demands TLS with a certificate of the configured authority that names the host, and
-  // on a kSearch connection binds as the service account. UNAVAILABLE with the reason.
+  // on a kSearch connection binds as the service account. UNAVAILABLE with the reason. Blocks until
+  // somebody else ends the attempt, when the server is silent.
   static absl::StatusOr<std::unique_ptr<LdapConnection>> Open(const DirectorySettings& settings,
                                                               const std::string& server,
-                                                              ConnectionUse use);
+                                                              ConnectionUse use,
+                                                              ConnectionAttempt& attempt);
 
   int descriptor() const { return descriptor_; }
   ConnectionUse use() const { return use_; }
@@ -72,12 +109,15 @@ class LdapConnection {
   void Abandon(int id);
 
  private:
-  LdapConnection(LdapHandle handle, ConnectionUse use) : handle_(std::move(handle)), use_(use) {}
-  absl::Status Connect(const DirectorySettings& settings);
+  LdapConnection(LdapHandle handle, ConnectionUse use);
+  absl::Status Connect(const DirectorySettings& settings, ConnectionAttempt& attempt);
+  absl::Status StartTls();
   absl::Status BindAsService(const DirectorySettings& settings);
   absl::Status SetNonBlocking();
   absl::Status CheckAlive() const;
 
+  // Outlives the handle, which calls it.
+  std::unique_ptr<ldap_conncb> connected_;
   LdapHandle handle_;
   const ConnectionUse use_;
   int descriptor_ = -1;

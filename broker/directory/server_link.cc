@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -21,6 +22,16 @@ constexpr absl::Duration kCloseIdleAfter = absl::Minutes(2);
 constexpr size_t kMaxAnswerBytes = 8 << 20;
 // Messages taken from one connection before the others get their turn.
 constexpr int kMessagesPerTurn = 64;
+
+}  // namespace
+
+absl::Duration SteadyNow() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return absl::DurationFromTimespec(now);
+}
+
+namespace {
 
 size_t SizeOf(const LdapEntry& entry) {
   size_t bytes = entry.dn.size();
@@ -45,7 +56,10 @@ ServerLink::ServerLink(std::shared_ptr<const DirectorySettings> settings, size_t
   ConnectWhereNeeded(ConnectionUse::kSearch);
 }
 
-ServerLink::~ServerLink() { stopping_->store(true); }
+ServerLink::~ServerLink() {
+  stopping_->store(true);
+  for (const std::shared_ptr<ConnectionAttempt>& attempt : attempts_) attempt->GiveUp();
+}
 
 bool ServerLink::HasConnection(ConnectionUse use) const {
   return !(use == ConnectionUse::kSearch ? search_ : bind_).connections.empty();
@@ -164,7 +178,8 @@ void ServerLink::ConnectWhereNeeded(ConnectionUse use) {
 }
 
 void ServerLink::StartConnecting(ConnectionUse use) {
-  auto connect = [settings = settings_, index = index_, use, opened = opened_,
+  auto attempt = std::make_shared<ConnectionAttempt>();
+  auto connect = [settings = settings_, index = index_, use, opened = opened_, attempt,
                   stopping = stopping_] {
     if (stopping->load()) return;
     // A server that closes while libldap writes must not end the process.
@@ -172,9 +187,12 @@ void ServerLink::StartConnecting(ConnectionUse use) {
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-    opened({index, use, LdapConnection::Open(*settings, settings->servers[index], use)});
+    attempt->Begin(SteadyNow());
+    opened({index, use, LdapConnection::Open(*settings, settings->servers[index], use, *attempt)});
   };
-  if (connecting_.Submit(std::move(connect)).ok()) ++KindOf(use).connecting;
+  if (!connecting_.Submit(std::move(connect)).ok()) return;
+  ++KindOf(use).connecting;
+  attempts_.push_back(std::move(attempt));
 }
 
 void ServerLink::OnOpened(Opened opened, absl::Duration now) {
@@ -287,6 +305,12 @@ void ServerLink::NoteTimeOut(absl::Duration now) {
 }
 
 void ServerLink::Tick(absl::Duration now) {
+  attempts_.erase(std::remove_if(attempts_.begin(), attempts_.end(),
+                                 [](const auto& attempt) { return attempt->ended(); }),
+                  attempts_.end());
+  for (const std::shared_ptr<ConnectionAttempt>& attempt : attempts_) {
+    attempt->GiveUpAfter(settings_->network_timeout, now);
+  }
   TickKind(search_, now);
   TickKind(bind_, now);
   if (circuit_.TakeProbe(now)) {

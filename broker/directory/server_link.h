@@ -22,6 +22,9 @@
 
 namespace werkplek {
 
+// The clock of everything here: one that never jumps.
+absl::Duration SteadyNow();
+
 // One search or bind, from waiting for a connection to its end.
 struct DirectoryRequest {
   // Who waits for it; 0: nobody any more.
@@ -73,6 +76,7 @@ class ServerLink {
   // called on a connecting thread.
   ServerLink(std::shared_ptr<const DirectorySettings> settings, size_t index, int epoll,
              std::function<void(Opened)> opened);
+  // Gives up what is connecting; `opened` is not called any more after this.
   ~ServerLink();
 
   const std::string& name() const { return settings_->servers[index_]; }
@@ -135,6 +139,7 @@ class ServerLink {
   Kind bind_;
   uint64_t next_connection_ = 1;
   std::vector<RequestEnded> ended_;
+  std::vector<std::shared_ptr<ConnectionAttempt>> attempts_;
   std::shared_ptr<std::atomic<bool>> stopping_;
   // Last: its threads use what is above.
   WorkerPool connecting_;

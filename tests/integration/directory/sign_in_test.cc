@@ -105,7 +105,8 @@ TEST_F(SignInTest, PasswordsAreBytes) {
 
 TEST_F(SignInTest, PasswordsThatWouldBindAnonymouslyNeverReachTheServer) {
   ASSERT_EQ(harness_.Authenticate("jan", "right").outcome, DirectoryOutcome::kOk);
-  const std::string before = slapd_.Log();
+  const int searches = slapd_.CountInLog(" SRCH ");
+  const int binds = slapd_.CountInLog(" BIND dn=\"uid=");
   for (const std::string& password :
        {std::string(), std::string(1, '\0'), std::string("\0right", 6), std::string("right\0", 6),
         std::string("   "), std::string(1025, 'x')}) {
@@ -115,7 +116,9 @@ TEST_F(SignInTest, PasswordsThatWouldBindAnonymouslyNeverReachTheServer) {
       EXPECT_THAT(answer.detail, HasSubstr("password"));
     }
   }
-  EXPECT_EQ(slapd_.Log(), before);
+  EXPECT_EQ(slapd_.CountInLog(" SRCH "), searches);
+  EXPECT_EQ(slapd_.CountInLog(" BIND dn=\"uid="), binds);
+  EXPECT_EQ(slapd_.CountInLog(" BIND dn=\"\""), 0);
   // The trap is real on this server: the same bind by another client succeeds.
   const absl::StatusOr<std::string> trap =
       RunProgram({"ldapwhoami", "-x", "-H", slapd_.local_url(), "-D", PersonDn("jan"), "-w", ""});
