@@ -19,11 +19,20 @@ void Go(Turn& turn, const v1::Desktop& desktop, v1::AgentCommand command) {
   turn.Emit(SendCommand{desktop.host(), std::move(command)});
 }
 
+// What agents take: 256 bytes, cut between characters (UTF-8).
+std::string CutName(const std::string& name) {
+  constexpr size_t kMax = 256;
+  if (name.size() <= kMax) return name;
+  size_t end = kMax;
+  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;
+  return name.substr(0, end);
+}
+
 void FillSession(Turn& turn, const v1::Session& session, v1::AgentCommand& command) {
   command.set_session(session.id());
   command.set_user(session.user());
   const v1::SignIn* sign_in = turn.fleet().sign_ins.Find(session.sign_in());
-  command.set_display_name(sign_in == nullptr ? session.user() : sign_in->display_name());
+  command.set_display_name(CutName(sign_in == nullptr ? session.user() : sign_in->display_name()));
 }
 
 }  // namespace

@@ -92,7 +92,6 @@ bool TakeOverPlace(Turn& turn, PoolState& pool, ConnectCall& call) {
     call.queued = true;
     turn.state().calls[call.call] = {call.pool, ""};
     waiting = std::move(call);
-    pool.queue_moved = true;
     return true;
   }
   return false;
@@ -211,7 +210,6 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
   turn.state().calls[call.call] = {call.pool, ""};
   turn.Touch(call.pool);
   own.queue.push_back(std::move(call));
-  own.queue_moved = true;
 }
 
 void QueueAgain(Turn& turn, ConnectCall call) {
@@ -231,7 +229,6 @@ void QueueAgain(Turn& turn, ConnectCall call) {
   turn.Touch(call.pool);
   PoolState& own = turn.state().pools[call.pool];
   own.queue.push_front(std::move(call));
-  own.queue_moved = true;
 }
 
 void AssignWaiting(Turn& turn, const std::string& pool_name) {
@@ -247,7 +244,6 @@ void AssignWaiting(Turn& turn, const std::string& pool_name) {
     ConnectCall call = std::move(*at);
     const size_t waited = pool.queue.size();
     at = pool.queue.erase(at);
-    pool.queue_moved = true;
     if (!StillMay(turn, call)) continue;
     const auto desktop = turn.fleet().desktops.FindShared(spare);
     turn.Count("connects", "assigned");
@@ -259,7 +255,6 @@ void AssignWaiting(Turn& turn, const std::string& pool_name) {
 void TellQueue(Turn& turn, const std::string& pool_name) {
   PoolState& pool = turn.state().pools[pool_name];
   const auto record = turn.fleet().pools.FindShared(pool_name);
-  pool.queue_moved = false;
   if (record == nullptr || pool.queue.empty()) return;
   const std::vector<std::string> starting = Starting(pool);
   std::optional<v1::Explanation> explanation;
@@ -299,7 +294,6 @@ void ExpireQueue(Turn& turn, const std::string& pool_name) {
     }
     const ConnectCall call = std::move(*at);
     at = pool.queue.erase(at);
-    pool.queue_moved = true;
     turn.Touch(pool_name);
     std::vector<std::string> reasons = {absl::StrCat(
         "no desktop came free within ", absl::FormatDuration(turn.now() - call.arrived))};
@@ -330,7 +324,6 @@ void CancelCall(Turn& turn, CallId call) {
   }
   PoolState& pool = turn.state().pools[place.pool];
   pool.queue.remove_if([&](const ConnectCall& waiting) { return waiting.call == call; });
-  pool.queue_moved = true;
   turn.Touch(place.pool);
 }
 
@@ -345,7 +338,6 @@ void DropCallsOf(Turn& turn, const v1::SignIn& sign_in) {
       turn.state().calls.erase(at->call);
       turn.Emit(ConnectFailed{at->call, why});
       at = pool.queue.erase(at);
-      pool.queue_moved = true;
       turn.Touch(name);
     }
   }

@@ -182,7 +182,6 @@ void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
   if (breaker.Failed(Or(pool.breaker_failures(), turn.settings().default_breaker_failures), why,
                      turn.settings().breaker_probe, turn.now())) {
     turn.Audit("broker", "breaker-open", absl::StrCat("pool:", pool_name), breaker.reason(), "");
-    turn.state().pools[pool_name].queue_moved = true;
   }
   ShowPool(turn, pool_name);
 }
@@ -242,7 +241,6 @@ void CloseBreaker(Turn& turn, const std::string& pool, const std::string& why) {
   PoolState& own = turn.state().pools[pool];
   if (own.breaker.Close()) {
     turn.Audit("broker", "breaker-closed", absl::StrCat("pool:", pool), "ok", "", {{"why", why}});
-    own.queue_moved = true;
   }
   ShowPool(turn, pool);
 }

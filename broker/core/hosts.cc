@@ -329,25 +329,28 @@ void CheckImages(Turn& turn, const std::string& host, const v1::AgentReport& rep
       wanted.insert(entry.record->pool().image());
     }
   }
-  const auto send = [&](v1::CommandVerb verb, const std::string& name, const v1::Image* image) {
+  const auto send = [&](v1::CommandVerb verb, const std::string& name, const v1::Image& image) {
     v1::AgentCommand command;
     command.set_epoch(turn.state().epoch);
     command.set_verb(verb);
     command.set_image_name(name);
-    if (image != nullptr) *command.mutable_image() = *image;
+    *command.mutable_image() = image;
     turn.Emit(SendCommand{host, std::move(command)});
   };
   for (const v1::ImageReport& there : report.images()) {
     const v1::Resource* image = turn.fleet().images.Find(there.image());
     if (image == nullptr) {
-      send(v1::COMMAND_DROP_IMAGE, there.image(), nullptr);
+      // Which file it is, the digest tells.
+      v1::Image gone;
+      gone.set_sha256(there.sha256());
+      send(v1::COMMAND_DROP_IMAGE, there.image(), gone);
     } else if (there.verified() && there.sha256() == image->image().sha256()) {
       wanted.erase(there.image());
     }
   }
   for (const std::string& name : wanted) {
     const v1::Resource* image = turn.fleet().images.Find(name);
-    if (image != nullptr) send(v1::COMMAND_FETCH_IMAGE, name, &image->image());
+    if (image != nullptr) send(v1::COMMAND_FETCH_IMAGE, name, image->image());
   }
 }
 

@@ -162,7 +162,6 @@ void CreateWanted(Turn& turn, const std::string& name, const v1::Pool& pool, uin
     }
     if (!BreakerAllows(turn, own)) return;
     CreateDesktop(turn, name, pool, placement.host);
-    own.queue_moved = true;
   }
 }
 

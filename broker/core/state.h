@@ -69,8 +69,6 @@ struct PoolState {
   // BrokerState::capacity_version when placement last found nothing; nothing new can fit before it
   // changes.
   uint64_t blocked_at = 0;
-  // Positions in the queue are to be told anew.
-  bool queue_moved = false;
 
   const std::set<std::string>& In(v1::DesktopState state) const {
     return by_state[static_cast<size_t>(state)];

@@ -16,6 +16,8 @@ namespace {
 constexpr uint32_t kMaxDesktops = 100'000;
 constexpr uint64_t kMaxMemoryMib = 4ull << 20;  // 4 TiB.
 constexpr size_t kMaxText = 1024;
+// A desktop's name is its pool's, a dash and eight digits, and has at most 63 bytes itself.
+constexpr size_t kMaxPoolName = 54;
 
 absl::Status Bad(absl::string_view field, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
@@ -218,6 +220,11 @@ absl::Status ValidateResource(const v1::Resource& resource) {
     case v1::Resource::kImage:
       return ValidateImage(resource.image());
     case v1::Resource::kPool:
+      if (resource.name().size() > kMaxPoolName) {
+        return Bad("name",
+                   absl::StrCat("is ", resource.name().size(), " bytes long; a pool's has at most ",
+                                kMaxPoolName, ", so that its desktops' names fit"));
+      }
       return ValidatePool(resource.pool());
     case v1::Resource::kEntitlement:
       return ValidateEntitlement(resource.entitlement());

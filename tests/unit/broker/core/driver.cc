@@ -116,6 +116,7 @@ void Driver::Apply(decltype(Event::what) what) {
     }
   }
   latest = decision.effects;
+  if (check) check(event, decision);
   for (const Effect& effect : decision.effects) Take(effect);
   // Commands go out, and what they change is reported at once.
   std::map<std::string, bool> changed;
@@ -123,7 +124,8 @@ void Driver::Apply(decltype(Event::what) what) {
     auto [host, command] = std::move(commands_.front());
     commands_.pop_front();
     const auto at = hosts.find(host);
-    if (at == hosts.end()) continue;
+    if (at == hosts.end() || at->second.silent) continue;
+    if (lose_command && lose_command()) continue;
     at->second.Obey(command);
     if (command.verb() != v1::COMMAND_HEARD && !at->second.stuck) changed[host] = true;
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -109,6 +110,11 @@ class Driver {
   uint64_t Counted(const std::string& what, const std::string& label) const;
   void Forget() { effects_.clear(); }
   bool Logged(const std::string& event, const std::string& field, const std::string& value) const;
+
+  // Called after each Apply, before its commands go out.
+  std::function<void(const Event& event, const Decision& decision)> check;
+  // Whether a command is lost on its way.
+  std::function<bool()> lose_command;
 
   absl::Time now = absl::FromUnixSeconds(1'700'000'000);
   absl::Time last_report = absl::InfinitePast();
