@@ -20,8 +20,11 @@ target_compile_options(
             -fcf-protection
             $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
             $<$<CXX_COMPILER_ID:Clang>:-Wimplicit-fallthrough>
-            $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>
-            $<$<AND:$<NOT:$<CONFIG:Debug>>,$<STREQUAL:${WERKPLEK_SANITIZER},>>:-D_FORTIFY_SOURCE=2>)
+            $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>)
+# Not a generator expression: the comma of "address,undefined" would split it.
+if(NOT WERKPLEK_SANITIZER)
+  target_compile_options(werkplek_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()
 target_link_options(werkplek_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 if(WERKPLEK_SANITIZER)
   add_compile_options(-fsanitize=${WERKPLEK_SANITIZER} -fno-omit-frame-pointer
