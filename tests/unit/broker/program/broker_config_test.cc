@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -196,6 +197,17 @@ TEST_F(BrokerConfigTest, AllMistakesAreToldAtOnce) {
   EXPECT_THAT(complaints, HasSubstr(":2: name"));
   EXPECT_THAT(complaints, HasSubstr(":28: roles.administrator"));
   EXPECT_THAT(complaints, HasSubstr(":36: times.heartbeat"));
+}
+
+TEST_F(BrokerConfigTest, TheManualsExampleIsGood) {
+  const std::string manual =
+      ReadWholeFile(absl::StrCat(std::getenv("WERKPLEK_SOURCE_DIR"), "/docs/operating/broker.md"));
+  const size_t begin = manual.find("```yaml\n");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string example = manual.substr(begin + 8, manual.find("```", begin + 8) - begin - 8);
+  const std::string path = files_.folder().Write("broker.yaml", example);
+  const auto config = LoadBrokerConfig(path, ConfigCheck::kForm);
+  EXPECT_TRUE(config.ok()) << config.status().message();
 }
 
 TEST_F(BrokerConfigTest, AFileOfTenMegabytesIsRefused) {
