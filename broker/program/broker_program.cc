@@ -10,8 +10,6 @@
 #include "broker/node/broker_node.h"
 #include "broker/program/broker_metrics.h"
 #include "broker/program/own_certificate.h"
-#include "broker/program/self_probe.h"
-#include "broker/program/watchdog.h"
 #include "broker/rpc/grpc_server.h"
 #include "broker/store/sqlite_store.h"
 #include "broker/token/token_authority.h"
@@ -21,6 +19,8 @@
 #include "common/http/join_endpoint.h"
 #include "common/metrics/metrics.h"
 #include "common/pki/certificate_office.h"
+#include "common/program/self_probe.h"
+#include "common/program/watchdog.h"
 #include "common/tls/grpc_credentials.h"
 
 namespace werkplek {

@@ -9,9 +9,9 @@
 #include "broker/program/broker_config.h"
 #include "broker/program/broker_program.h"
 #include "broker/program/commands.h"
-#include "broker/program/hardening.h"
-#include "broker/program/watchdog.h"
 #include "common/config/units.h"
+#include "common/program/hardening.h"
+#include "common/program/watchdog.h"
 
 namespace werkplek {
 namespace {

@@ -173,7 +173,7 @@ brokers: ["127.0.0.1:{self.ports['agents']}"]
 data_dir: {self.path(host, 'data')}
 hypervisor: "qemu:///embed?root={hypervisor}"
 relay:
-  listen: 127.0.0.1:{self.ports[host]}
+  listen: ["127.0.0.1:{self.ports[host]}"]
 tls:
   certificate: {self.path(host, 'certificate.pem')}
   key: {self.path(host, 'key.pem')}

@@ -1,4 +1,4 @@
-#include "broker/program/hardening.h"
+#include "common/program/hardening.h"
 
 #include <sys/prctl.h>
 #include <sys/resource.h>

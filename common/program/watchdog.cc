@@ -1,4 +1,4 @@
-#include "broker/program/watchdog.h"
+#include "common/program/watchdog.h"
 
 #include <pthread.h>
 #include <systemd/sd-daemon.h>

@@ -1,4 +1,4 @@
-// Asks the broker itself whether it still works, and tells systemd.
+// Asks the program itself whether it still works, and tells systemd.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,8 @@ namespace werkplek {
 void TellSystemd(const std::string& state);
 
 // Runs `probe` every `interval` on a thread of its own. A good probe feeds systemd's watchdog
-// (WATCHDOG=1); a bad one is logged and does not, so that systemd restarts a broker that stays bad.
+// (WATCHDOG=1); a bad one is logged and does not, so that systemd restarts a program that stays
+// bad.
 class Watchdog {
  public:
   using Probe = std::function<absl::Status()>;

@@ -1,4 +1,4 @@
-// What every broker process does before it touches a secret.
+// What every long-running program of ours does before it touches a secret.
 #pragma once
 
 #include "absl/status/status.h"

@@ -1,0 +1,116 @@
+// werkplek-agent: runs a host's desktops for the broker, and lets viewers in by ticket.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+#include <string>
+
+#include "agent/program/agent_config.h"
+#include "agent/program/agent_program.h"
+#include "common/http/join_client.h"
+#include "common/program/hardening.h"
+#include "common/program/watchdog.h"
+
+namespace werkplek {
+namespace {
+
+// sysexits.h: 64 usage, 70 internal, 78 configuration.
+constexpr int kUsage = 64;
+constexpr int kFailed = 70;
+constexpr int kBadConfig = 78;
+
+int Tell(const absl::Status& status) {
+  if (status.ok()) return 0;
+  std::cerr << "werkplek-agent: " << status.message() << "\n";
+  return kFailed;
+}
+
+// Until SIGTERM or SIGINT. They are blocked first, so that every thread inherits that.
+int Serve(AgentConfig config) {
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const auto program = AgentProgram::Start(std::move(config));
+  if (!program.ok()) return Tell(program.status());
+  TellSystemd("READY=1");
+  int signal = 0;
+  sigwait(&ends, &signal);
+  TellSystemd("STOPPING=1");
+  Log(Severity::kInfo, "agent-stopping", {{"signal", std::to_string(signal)}});
+  return 0;
+}
+
+struct Arguments {
+  std::string config;
+  std::string url;
+  std::string ca_sha256;
+  std::string out;
+};
+
+// The code is a secret for fifteen minutes, so it comes on standard input.
+int Join(const Arguments& arguments) {
+  std::string code;
+  std::cerr << "Join code: " << std::flush;
+  std::getline(std::cin, code);
+  JoinTerms terms;
+  terms.url = arguments.url;
+  terms.code = Secret(std::move(code));
+  terms.ca_sha256 = arguments.ca_sha256;
+  terms.identity = v1::IDENTITY_HOST;
+  terms.folder = arguments.out;
+  const absl::StatusOr<TlsFiles> files = JoinOverHttps(terms);
+  if (!files.ok()) return Tell(files.status());
+  std::cout << "joined; certificate " << files->certificate << ", key " << files->key
+            << ", authority " << files->ca << "\n";
+  return 0;
+}
+
+int Run(const CLI::App& app, const Arguments& arguments) {
+  if (app.got_subcommand("join")) return Join(arguments);
+  if (arguments.config.empty()) {
+    std::cerr << "werkplek-agent: --config FILE is missing\n";
+    return kUsage;
+  }
+  absl::StatusOr<AgentConfig> config = LoadAgentConfig(arguments.config, AgentConfigCheck::kWhole);
+  if (!config.ok()) {
+    std::cerr << config.status().message() << "\n";
+    return kBadConfig;
+  }
+  SetLogSeverity(config->log_severity);
+  if (app.got_subcommand("check-config")) {
+    std::cout << arguments.config << ": good\n";
+    return 0;
+  }
+  return Serve(*std::move(config));
+}
+
+int Main(int argc, char** argv) {
+  if (const absl::Status status = HardenProcess(); !status.ok()) return Tell(status);
+  Arguments arguments;
+  CLI::App app("Werkplek's agent: runs a host's desktops for the broker.");
+  app.set_version_flag("--version", "werkplek-agent " WERKPLEK_VERSION);
+  app.add_option("--config", arguments.config, "The configuration file (YAML)");
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  app.footer("Without a command, it serves until SIGTERM; desktops run on afterwards.");
+  app.add_subcommand("check-config", "Judge the configuration and everything it names, then end");
+  CLI::App* join = app.add_subcommand(
+      "join",
+      "Get this host's first certificate; asks for the code that `werkplekctl host add` gave");
+  join->add_option("--url", arguments.url, "https://BROKER:PORT/v1/join")->required();
+  join->add_option("--ca-sha256", arguments.ca_sha256, "The authority's SHA-256")->required();
+  join->add_option("--out", arguments.out, "The folder for the files")->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, std::cout, std::cerr);
+    return code == 0 ? 0 : kUsage;
+  }
+  return Run(app, arguments);
+}
+
+}  // namespace
+}  // namespace werkplek
+
+int main(int argc, char** argv) { return werkplek::Main(argc, argv); }
