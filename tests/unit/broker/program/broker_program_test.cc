@@ -12,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
-#include "broker/program/self_probe.h"
+#include "common/program/self_probe.h"
 #include "tests/support/process/child_process.h"
 #include "tests/unit/broker/program/broker_files.h"
 #include "tests/unit/broker/program/scrape.h"
-#include "tests/unit/broker/program/systemd_socket.h"
+#include "tests/unit/common/program/systemd_socket.h"
 
 namespace werkplek {
 namespace {

@@ -1,4 +1,4 @@
-#include "broker/program/self_probe.h"
+#include "common/program/self_probe.h"
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>

@@ -1,4 +1,4 @@
-#include "broker/program/watchdog.h"
+#include "common/program/watchdog.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "common/base/log.h"
 #include "tests/support/process/child_process.h"
-#include "tests/unit/broker/program/systemd_socket.h"
+#include "tests/unit/common/program/systemd_socket.h"
 
 namespace werkplek {
 namespace {

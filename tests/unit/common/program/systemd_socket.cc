@@ -1,4 +1,4 @@
-#include "tests/unit/broker/program/systemd_socket.h"
+#include "tests/unit/common/program/systemd_socket.h"
 
 #include <poll.h>
 #include <sys/socket.h>
