@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -113,6 +114,29 @@ TEST_F(ListenerTest, TellsItsLimitOfStreams) {
   const absl::string_view payload = absl::string_view(got).substr(9, size);
   EXPECT_EQ(Http2Setting(payload, kMaxConcurrentStreams), 100);
   EXPECT_EQ(Http2Setting(payload, kMaxHeaderListSize), 8 << 10);
+}
+
+// Whether a frame of this type is among the bytes.
+bool HasFrame(absl::string_view bytes, uint8_t type) {
+  while (bytes.size() >= 9) {
+    const auto byte = [&bytes](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+    if (byte(3) == type) return true;
+    const size_t size = 9 + ((byte(0) << 16) | (byte(1) << 8) | byte(2));
+    bytes.remove_prefix(std::min(size, bytes.size()));
+  }
+  return false;
+}
+
+TEST_F(ListenerTest, EndsAFloodOfPings) {
+  const TlsFiles client = Client();
+  absl::StatusOr<RawTls> tls =
+      RawTls::Connect(server_->port(), {.certificate = client.certificate, .key = client.key});
+  ASSERT_TRUE(tls.ok());
+  ASSERT_TRUE(tls->Send(Http2Preface()));
+  for (int i = 0; i < 200; ++i) (void)tls->Send(Http2Frame(6, 0, 0, "01234567"));
+  constexpr uint8_t kGoAway = 7;
+  // Reads until the server has closed.
+  EXPECT_TRUE(HasFrame(tls->Read(1 << 20, kPatience), kGoAway));
 }
 
 TEST_F(ListenerTest, RefusesASecondServerOnItsPort) {

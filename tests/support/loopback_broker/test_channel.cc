@@ -19,7 +19,6 @@ std::shared_ptr<grpc::Channel> Connect(
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   // Windows stay at 64 KiB, so that what is not read stays with the server.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
