@@ -262,6 +262,9 @@ void HandleDetached(Turn& turn, const AgentDetached& event) {
 }
 
 void HandleReported(Turn& turn, const AgentReported& event) {
+  const HostSoft* known = turn.fleet().host_soft.Find(event.host);
+  // The host was declared after its stream began.
+  if (known != nullptr && known->link == 0) HandleAttached(turn, {event.host, event.link});
   const auto before = turn.fleet().host_soft.FindShared(event.host);
   if (before == nullptr || event.report == nullptr || !Accepts(turn, event, *before)) return;
   HostSoft soft = *before;
