@@ -56,21 +56,26 @@ class FakeElection : public Election {
     bool wins = true;
     uint64_t last_epoch = 0;
     absl::Duration news_delay;
+    absl::Duration last_news;
   };
 
   void Lose() {
     if (!state_->leads) return;
     state_->leads = false;
-    state_->executor->PostAfter(state_->news_delay, [state = state_] {
-      if (state->running) state->lost();
+    Tell(state_, [state = state_] { state->lost(); });
+  }
+  // News comes late, but in order.
+  static void Tell(const std::shared_ptr<State>& state, Executor::Task news) {
+    const absl::Duration now = state->executor->Monotonic();
+    state->last_news = std::max(state->last_news, now + state->news_delay);
+    state->executor->PostAfter(state->last_news - now, [state, news = std::move(news)]() mutable {
+      if (state->running) news();
     });
   }
   static void Win(const std::shared_ptr<State>& state) {
     if (!state->running || state->leads) return;
     state->leads = true;
-    state->executor->PostAfter(state->news_delay, [state, epoch = ++state->last_epoch] {
-      if (state->running) state->elected(epoch);
-    });
+    Tell(state, [state, epoch = ++state->last_epoch] { state->elected(epoch); });
   }
 
   std::shared_ptr<State> state_;

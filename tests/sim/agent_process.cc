@@ -1,0 +1,307 @@
+#include "tests/sim/agent_process.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/crypto.h"
+#include "tests/sim/world.h"
+
+namespace werkplek::sim {
+
+AgentProcess::AgentProcess(World& world, Machine& machine) : world_(world), machine_(machine) {}
+
+void AgentProcess::After(absl::Duration delay, std::function<void()> task) {
+  world_.After(delay, [this, run = run_, task = std::move(task)] {
+    if (run == run_ && core_ != nullptr) task();
+  });
+}
+
+void AgentProcess::Start() {
+  if (up()) return;
+  ++run_;
+  ++machine_.agent_runs;
+  world_.Say("agent ", machine_.name(), " starts");
+  AgentSettings settings;
+  settings.relays = {machine_.name() + ":4443"};
+  settings.agent_version = "sim";
+  settings.accelerator = "tcg";
+  core_ = std::make_unique<AgentCore>(
+      settings, machine_.name(), absl::StrCat("run-", machine_.agent_runs),
+      absl::StrCat("boot-", machine_.boots), machine_.epoch_on_disk);
+  machine_.hypervisor().Listen([this, run = run_](const HypervisorEvent& event) {
+    world_.After(absl::Milliseconds(1), [this, run, event] {
+      if (run == run_ && core_ != nullptr) Apply(agent::DomainChanged{event});
+    });
+  });
+  Apply(agent::ImagesKnown{machine_.images().report()});
+  Apply(agent::Tick{});
+  DialSoon(absl::ZeroDuration(), absl::Milliseconds(500));
+}
+
+void AgentProcess::Kill() {
+  if (!up()) return;
+  world_.Say("agent ", machine_.name(), " is killed");
+  ++run_;
+  core_.reset();
+  asking_.clear();
+  for (const auto& [channel, viewer] : std::exchange(open_, {})) viewer.gone();
+  if (link_ != 0) {
+    // The broker sees the connection end, sooner or later.
+    world_.After(
+        world_.chance().Between(absl::Milliseconds(1), absl::Seconds(4)),
+        [this, link = std::exchange(link_, 0)] { world_.broker().Detach(machine_.name(), link); });
+  }
+}
+
+void AgentProcess::Apply(const AgentEvent& event) {
+  if (core_ == nullptr) return;
+  AgentDecision decision = core_->Apply(event, world_.now());
+  const uint64_t run = run_;
+  for (const AgentEffect& effect : decision.effects) {
+    Run(effect);
+    if (run != run_ || core_ == nullptr) return;
+  }
+  if (decision.wake_at == absl::InfiniteDuration()) return;
+  const uint64_t wake = ++wake_;
+  After(std::max(decision.wake_at - world_.now(), absl::Milliseconds(1)), [this, wake] {
+    if (wake == wake_) Apply(agent::Tick{});
+  });
+}
+
+void AgentProcess::Run(const AgentEffect& effect) {
+  Chance& chance = world_.chance();
+  if (const auto* start = std::get_if<agent::StartOperation>(&effect)) {
+    RunOperationSoon(start->operation);
+  } else if (const auto* list = std::get_if<agent::ListDomains>(&effect)) {
+    After(chance.Between(absl::Milliseconds(1), absl::Milliseconds(20)), [this, id = list->id] {
+      const auto domains = machine_.hypervisor().List();
+      agent::DomainsObserved observed{id, domains.status(), {}};
+      if (domains.ok()) observed.domains = *domains;
+      Apply(observed);
+    });
+  } else if (const auto* persist = std::get_if<agent::PersistEpoch>(&effect)) {
+    After(chance.Between(absl::Milliseconds(1), absl::Milliseconds(10)),
+          [this, epoch = persist->epoch] {
+            machine_.epoch_on_disk = std::max(machine_.epoch_on_disk, epoch);
+            Apply(agent::EpochPersisted{epoch, absl::OkStatus()});
+          });
+  } else if (std::holds_alternative<agent::ReadStats>(effect)) {
+    After(absl::Milliseconds(2), [this] {
+      v1::HostLoad load = machine_.Load();
+      if (world_.scenario().sabotage == Sabotage::kForgetHostLimits) {
+        load.set_memory_total_mib(load.memory_total_mib() * 3);
+        load.set_memory_free_mib(load.memory_total_mib());
+      }
+      Apply(agent::StatsRead{absl::OkStatus(), load});
+    });
+  } else if (const auto* report = std::get_if<agent::SendReport>(&effect)) {
+    Report(report->report);
+  } else if (const auto* answer = std::get_if<agent::AnswerTicket>(&effect)) {
+    AnswerTicket(*answer);
+  } else if (const auto* close = std::get_if<agent::CloseDisplay>(&effect)) {
+    for (const uint64_t channel : close->channels) EndChannel(channel, true);
+  } else if (const auto* counted = std::get_if<agent::Counted>(&effect)) {
+    world_.Say("agent ", machine_.name(), " counts ", counted->what, " ", counted->label);
+  }
+}
+
+void AgentProcess::RunOperationSoon(const Operation& operation) {
+  Chance& chance = world_.chance();
+  absl::Duration takes = chance.Between(absl::Milliseconds(2), absl::Milliseconds(300));
+  if (operation.kind == OperationKind::kCreate) {
+    takes = chance.Between(absl::Milliseconds(300), absl::Seconds(3));
+  }
+  After(takes, [this, operation] { OperationActs(operation); });
+}
+
+void AgentProcess::OperationActs(const Operation& operation) {
+  FakeHypervisor& hypervisor = machine_.hypervisor();
+  const bool makes = operation.kind == OperationKind::kCreate;
+  const OperationResult result = RunOperation(operation, hypervisor, machine_.images());
+  world_.Say("host ", machine_.name(), " operation ", static_cast<int>(operation.kind), " ",
+             operation.desktop, " ", operation.tag.generation, " ",
+             absl::StatusCodeToString(result.status.code()));
+  if (makes && result.status.ok()) {
+    // The guest takes its time to boot.
+    hypervisor.SetGuestAgent(operation.desktop, false);
+    world_.After(world_.chance().Between(absl::Milliseconds(500), absl::Seconds(4)),
+                 [this, desktop = operation.desktop] {
+                   machine_.hypervisor().SetGuestAgent(desktop, true);
+                 });
+  }
+  world_.NoteLoad(machine_);
+  After(absl::Milliseconds(1), [this, result] { Apply(agent::OperationDone{result}); });
+}
+
+// --- The link ---
+
+absl::Duration AgentProcess::LinkDelay() {
+  const absl::Duration arrives =
+      world_.now() + world_.chance().Between(absl::Microseconds(200), absl::Milliseconds(5));
+  return std::max(arrives, stalled_until_) - world_.now();
+}
+
+void AgentProcess::DialSoon(absl::Duration least, absl::Duration most) {
+  After(world_.chance().Between(least, most), [this] { Dial(); });
+}
+
+void AgentProcess::Dial() {
+  if (link_ != 0) return;
+  link_ = link_cut_ ? 0 : world_.broker().Attach(machine_.name());
+  if (link_ == 0) return DialSoon(absl::Milliseconds(300), absl::Seconds(2));
+  world_.Say("agent ", machine_.name(), " has link ", link_);
+  last_up_ = last_down_ = world_.now();
+  Apply(agent::LinkUp{});
+}
+
+void AgentProcess::Report(const v1::AgentReport& report) {
+  if (link_ == 0) return;
+  if (world_.scenario().sabotage == Sabotage::kLoseReports && link_ % 2 == 0) return;
+  last_up_ = std::max(last_up_, world_.now() + LinkDelay());
+  world_.After(last_up_ - world_.now(), [this, link = link_, report] {
+    // What was under way when the link broke is lost.
+    if (link == link_) world_.broker().Report(machine_.name(), link, report);
+  });
+}
+
+void AgentProcess::Deliver(uint64_t link, const v1::AgentCommand& command) {
+  if (link != link_ || core_ == nullptr) return;
+  last_down_ = std::max(last_down_, world_.now() + LinkDelay());
+  After(last_down_ - world_.now(), [this, link, command] {
+    if (link == link_) Receive(command);
+  });
+  // Now and then a command also arrives after the next leader's, as from a leader that does not
+  // know yet that it is none.
+  if (world_.busy() && world_.chance().Percent(5)) {
+    After(world_.chance().Between(absl::Seconds(1), absl::Seconds(30)), [this, command] {
+      if (command.epoch() < highest_epoch_told_) Receive(command);
+    });
+  }
+}
+
+void AgentProcess::Receive(const v1::AgentCommand& received) {
+  v1::AgentCommand command = received;
+  world_.Say("host ", machine_.name(), " hears ", v1::CommandVerb_Name(command.verb()), " ",
+             command.desktop(), " ", command.generation(), " epoch ", command.epoch());
+  // What is due anyway is done first, so that what follows is the command's doing.
+  Apply(agent::Tick{});
+  if (core_ == nullptr) return;
+  const bool old = command.epoch() < highest_epoch_told_;
+  highest_epoch_told_ = std::max(highest_epoch_told_, command.epoch());
+  if (command.verb() == v1::COMMAND_GRANT_TICKET && !old) {
+    world_.history().tickets.push_back({world_.now(), machine_.name(), command.desktop(),
+                                        command.ticket().ticket_sha256(),
+                                        command.ticket().certificate_sha256(),
+                                        absl::Milliseconds(command.ticket().lifetime_ms())});
+  }
+  if (world_.scenario().sabotage == Sabotage::kIgnoreEpoch) {
+    command.set_epoch(highest_epoch_told_);
+  }
+  if (!old) return Apply(agent::CommandReceived{command});
+  const v1::AgentReport before = core_->Report();
+  AgentDecision decision = core_->Apply(agent::CommandReceived{command}, world_.now());
+  const bool obeyed =
+      std::any_of(decision.effects.begin(), decision.effects.end(), [](const AgentEffect& effect) {
+        return std::holds_alternative<agent::StartOperation>(effect) ||
+               std::holds_alternative<agent::PersistEpoch>(effect) ||
+               std::holds_alternative<agent::CloseDisplay>(effect);
+      });
+  world_.history().old_commands.push_back(
+      {world_.now(), machine_.name(), received.epoch(), highest_epoch_told_, obeyed});
+  for (const AgentEffect& effect : decision.effects) Run(effect);
+}
+
+void AgentProcess::CutLink() {
+  link_cut_ = true;
+  if (link_ == 0) return;
+  world_.Say("link ", link_, " of ", machine_.name(), " is cut");
+  const uint64_t link = std::exchange(link_, 0);
+  Chance& chance = world_.chance();
+  world_.After(chance.Between(absl::Milliseconds(1), absl::Seconds(5)),
+               [this, link] { world_.broker().Detach(machine_.name(), link); });
+  After(chance.Between(absl::Milliseconds(1), absl::Seconds(3)), [this] {
+    Apply(agent::LinkDown{});
+    DialSoon(absl::Milliseconds(100), absl::Seconds(2));
+  });
+}
+
+void AgentProcess::StallLink(absl::Duration how_long) {
+  stalled_until_ = std::max(stalled_until_, world_.now() + how_long);
+}
+
+void AgentProcess::BrokerGone() {
+  if (std::exchange(link_, 0) == 0) return;
+  After(world_.chance().Between(absl::Milliseconds(1), absl::Milliseconds(50)), [this] {
+    Apply(agent::LinkDown{});
+    DialSoon(absl::Milliseconds(100), absl::Seconds(2));
+  });
+}
+
+void AgentProcess::Closed(uint64_t link) {
+  if (link != link_) return;
+  BrokerGone();
+}
+
+// --- Displays ---
+
+void AgentProcess::Present(Viewer viewer) {
+  After(world_.chance().Between(absl::Milliseconds(1), absl::Milliseconds(10)),
+        [this, viewer = std::move(viewer)] {
+          const uint64_t channel = next_channel_++;
+          asking_[channel] = viewer;
+          const bool anyone = world_.scenario().sabotage == Sabotage::kIgnoreTicketOwner;
+          std::string certificate = viewer.certificate_sha256;
+          for (const TicketArrived& ticket : world_.history().tickets) {
+            if (anyone && ticket.ticket_sha256 == viewer.ticket_sha256) {
+              certificate = ticket.certificate_sha256;
+            }
+          }
+          Apply(agent::TicketPresented{channel, viewer.desktop, viewer.ticket_sha256, certificate,
+                                       viewer.viewer});
+        });
+}
+
+void AgentProcess::AnswerTicket(const agent::AnswerTicket& effect) {
+  const auto at = asking_.find(effect.channel);
+  if (at == asking_.end()) return;
+  const Viewer viewer = at->second;
+  asking_.erase(at);
+  agent::TicketAnswer answer = effect.answer;
+  const bool spent = answer == agent::TicketAnswer::kUsed || answer == agent::TicketAnswer::kLate;
+  if (world_.scenario().sabotage == Sabotage::kTicketOpensAgain && spent) {
+    answer = agent::TicketAnswer::kGranted;
+  }
+  world_.Say("host ", machine_.name(), " answers ", viewer.viewer, " ", static_cast<int>(answer));
+  if (answer == agent::TicketAnswer::kGranted) Granted(effect.channel, viewer);
+  viewer.answer(answer, effect.channel);
+}
+
+void AgentProcess::Granted(uint64_t channel, const Viewer& viewer) {
+  const Machine::Place place = machine_.PlaceOf(viewer.desktop);
+  open_[channel] = viewer;
+  world_.history().displays.push_back({world_.now(), machine_.name(), viewer.desktop,
+                                       place.generation, place.overlay,
+                                       machine_.UsedBy(place.overlay), viewer.ticket_sha256,
+                                       viewer.certificate_sha256, viewer.viewer, viewer.user});
+  machine_.Use(place.overlay, viewer.session);
+  After(absl::Milliseconds(5), [this, channel] {
+    if (open_.count(channel) != 0) Apply(agent::DisplayOpened{channel});
+  });
+}
+
+void AgentProcess::EndChannel(uint64_t channel, bool tell_viewer) {
+  const auto at = open_.find(channel);
+  if (at == open_.end()) return;
+  const Viewer viewer = at->second;
+  open_.erase(at);
+  After(absl::Milliseconds(1), [this, channel] { Apply(agent::DisplayClosed{channel}); });
+  if (tell_viewer) viewer.gone();
+}
+
+void AgentProcess::CloseChannel(uint64_t channel) {
+  After(absl::Milliseconds(1), [this, channel] { EndChannel(channel, false); });
+}
+
+}  // namespace werkplek::sim

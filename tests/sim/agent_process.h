@@ -1,0 +1,91 @@
+// An agent of a simulation: the real core and the real operations, on a machine, with a link to
+// the broker that stalls, breaks and heals. Killed and started again at will.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "agent/core/agent_core.h"
+#include "tests/sim/machine.h"
+
+namespace werkplek::sim {
+
+class World;
+
+class AgentProcess {
+ public:
+  AgentProcess(World& world, Machine& machine);
+
+  void Start();
+  // As by kill -9: what it was doing stops where it stands.
+  void Kill();
+  bool up() const { return core_ != nullptr; }
+  Machine& machine() { return machine_; }
+
+  // The link. While it is cut, nothing connects; a stall delays what is under way.
+  void CutLink();
+  void HealLink() { link_cut_ = false; }
+  void StallLink(absl::Duration how_long);
+  // The broker has gone; the agent hears soon.
+  void BrokerGone();
+  // A command that the broker sends on the link.
+  void Deliver(uint64_t link, const v1::AgentCommand& command);
+  // The broker ended the link.
+  void Closed(uint64_t link);
+
+  // A viewer asks for the display. `answer` comes once, with the channel if it was granted; `gone`
+  // when a granted channel ends from the host's side.
+  struct Viewer {
+    std::string desktop;
+    std::string user;
+    // The session that sits before it.
+    std::string session;
+    std::string ticket_sha256;
+    std::string certificate_sha256;
+    std::string viewer;
+    std::function<void(agent::TicketAnswer answer, uint64_t channel)> answer;
+    std::function<void()> gone;
+  };
+  void Present(Viewer viewer);
+  // The viewer closes a granted channel.
+  void CloseChannel(uint64_t channel);
+
+ private:
+  void Apply(const AgentEvent& event);
+  void Run(const AgentEffect& effect);
+  void RunOperationSoon(const Operation& operation);
+  void OperationActs(const Operation& operation);
+  void AnswerTicket(const agent::AnswerTicket& effect);
+  void Granted(uint64_t channel, const Viewer& viewer);
+  void EndChannel(uint64_t channel, bool tell_viewer);
+  void Receive(const v1::AgentCommand& command);
+  void Report(const v1::AgentReport& report);
+  void Dial();
+  void DialSoon(absl::Duration least, absl::Duration most);
+  // Posts for this run of the agent only.
+  void After(absl::Duration delay, std::function<void()> task);
+  absl::Duration LinkDelay();
+
+  World& world_;
+  Machine& machine_;
+  std::unique_ptr<AgentCore> core_;
+  uint64_t run_ = 0;
+  uint64_t wake_ = 0;
+
+  bool link_cut_ = false;
+  uint64_t link_ = 0;
+  absl::Duration stalled_until_;
+  // Messages arrive in order.
+  absl::Duration last_up_;
+  absl::Duration last_down_;
+  uint64_t highest_epoch_told_ = 0;
+
+  uint64_t next_channel_ = 1;
+  std::map<uint64_t, Viewer> asking_;
+  std::map<uint64_t, Viewer> open_;
+};
+
+}  // namespace werkplek::sim

@@ -1,0 +1,194 @@
+#include "tests/sim/faults.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/sim/world.h"
+
+namespace werkplek::sim {
+namespace {
+
+// Calls `act` again and again, with a random pause in between, while the busy time lasts.
+void Again(World& world, absl::Duration least, absl::Duration most, std::function<void()> act) {
+  world.After(world.chance().Between(least, most), [&world, least, most, act] {
+    if (!world.busy()) return;
+    act();
+    Again(world, least, most, act);
+  });
+}
+
+AgentProcess& SomeAgent(World& world) { return *world.chance().Pick(world.agents()); }
+
+std::string SomePool(World& world) {
+  return absl::StrCat("pool-", world.chance().Below(world.scenario().pools));
+}
+
+void HostLoss(World& world) {
+  AgentProcess& agent = SomeAgent(world);
+  Machine& machine = agent.machine();
+  world.Say("host ", machine.name(), " loses power");
+  agent.CutLink();
+  agent.Kill();
+  machine.PowerOff();
+  ++machine.boots;
+  world.After(world.chance().Between(absl::Seconds(2), absl::Seconds(50)), [&agent] {
+    agent.HealLink();
+    agent.Start();
+  });
+}
+
+void AgentRestart(World& world) {
+  AgentProcess& agent = SomeAgent(world);
+  agent.Kill();
+  world.After(world.chance().Between(absl::Milliseconds(50), absl::Seconds(15)),
+              [&agent] { agent.Start(); });
+}
+
+void BrokerRestart(World& world) {
+  world.broker().Kill();
+  world.After(world.chance().Between(absl::Milliseconds(20), absl::Seconds(8)),
+              [&world] { world.broker().Start(); });
+}
+
+void SlowDirectory(World& world) {
+  FakeDirectory& directory = world.broker().directory();
+  if (world.chance().Percent(40)) {
+    directory.SetOutage(world.chance().Percent(70) ? DirectoryOutcome::kUnavailable
+                                                   : DirectoryOutcome::kOverloaded);
+  }
+  directory.SetDelay(world.chance().Between(absl::Milliseconds(100), absl::Seconds(6)));
+  world.After(world.chance().Between(absl::Seconds(2), absl::Seconds(15)), [&directory] {
+    directory.SetOutage(DirectoryOutcome::kOk);
+    directory.SetDelay(absl::Milliseconds(2));
+  });
+}
+
+void BadStore(World& world) {
+  const int percent = world.chance().Between(5, 60);
+  world.store().commit_fault = [&world, percent] {
+    if (!world.busy() || !world.chance().Percent(percent)) return StoreFault::kNone;
+    return static_cast<StoreFault>(1 + world.chance().Below(3));
+  };
+  world.store().load_fault = [&world] {
+    return world.busy() && world.chance().Percent(20) ? absl::UnavailableError("the disk is away")
+                                                      : absl::OkStatus();
+  };
+  world.After(world.chance().Between(absl::Milliseconds(200), absl::Seconds(6)), [&world] {
+    world.store().commit_fault = [] { return StoreFault::kNone; };
+    world.store().load_fault = [] { return absl::OkStatus(); };
+  });
+}
+
+void BadLinks(World& world) {
+  AgentProcess& agent = SomeAgent(world);
+  const absl::Duration heals = world.chance().Between(absl::Milliseconds(100), absl::Seconds(25));
+  if (world.chance().Percent(50)) {
+    agent.StallLink(heals);
+  } else {
+    agent.CutLink();
+    world.After(heals, [&agent] { agent.HealLink(); });
+  }
+  world.broker().SetLoss(world.chance().Between(0, 25));
+  world.After(world.chance().Between(absl::Seconds(1), absl::Seconds(10)),
+              [&world] { world.broker().SetLoss(0); });
+}
+
+void Elections(World& world) {
+  Chance& chance = world.chance();
+  world.broker().SetNewsDelay(chance.Between(absl::ZeroDuration(), absl::Seconds(3)));
+  if (!world.broker().up()) return;
+  if (chance.Percent(50)) {
+    // Another one claims the lead, and this one is told late, or learns it at its next commit.
+    world.Say("another broker claims the lead");
+    world.memory_store().ClaimEpoch([&world](absl::StatusOr<uint64_t> epoch) {
+      world.NoteEpoch(*epoch);
+      if (world.broker().election() != nullptr) world.broker().election()->Surpass(*epoch);
+    });
+  } else {
+    world.Say("the broker may not lead");
+    world.broker().election()->SetWins(false);
+    world.After(chance.Between(absl::Milliseconds(100), absl::Seconds(8)), [&world] {
+      if (world.broker().up()) world.broker().election()->SetWins(true);
+    });
+  }
+}
+
+void Drain(World& world) {
+  Admin& admin = world.admin();
+  const auto how =
+      world.chance().Percent(60) ? v1::SCHEDULABILITY_DRAINING : v1::SCHEDULABILITY_MAINTENANCE;
+  const absl::Duration for_long = world.chance().Between(absl::Seconds(5), absl::Seconds(40));
+  if (world.chance().Percent(70)) {
+    const std::string host = SomeAgent(world).machine().name();
+    admin.SetHostOpen(host, how);
+    world.After(for_long, [&admin, host] { admin.SetHostOpen(host, v1::SCHEDULABILITY_OPEN); });
+  } else {
+    const std::string pool = SomePool(world);
+    admin.SetPoolOpen(pool, how);
+    world.After(for_long, [&admin, pool] { admin.SetPoolOpen(pool, v1::SCHEDULABILITY_OPEN); });
+  }
+}
+
+void PoolResize(World& world) {
+  Chance& chance = world.chance();
+  const uint32_t most = chance.Between(1, 14);
+  world.admin().ResizePool(SomePool(world), chance.Between(0, 3), most, chance.Between(0, 4));
+}
+
+void HelpDesk(World& world) {
+  Chance& chance = world.chance();
+  Admin& admin = world.admin();
+  const std::string entitlement = chance.Percent(50) ? "staff-pool-0" : "team-pool-1";
+  User* user = chance.Pick(world.users());
+  switch (chance.Below(6)) {
+    case 0:
+      return admin.EndSomeSession();
+    case 1:
+      return admin.ResetSomeDesktop(false);
+    case 2:
+      return admin.RevokeSignInsOf(user->name());
+    case 3:
+      admin.TakeEntitlement(entitlement);
+      return world.After(chance.Between(absl::Seconds(3), absl::Seconds(20)),
+                         [&admin, entitlement] { admin.GiveEntitlement(entitlement); });
+    case 4:
+      return admin.EnrolAnew(user->name(), [&world, user](const std::string& uri) {
+        const Picture fleet = world.broker().picture();
+        const v1::TokenEnrolment* token =
+            fleet == nullptr ? nullptr : fleet->tokens.Find(user->name());
+        user->NewToken(uri, token == nullptr ? "unknown" : token->seed_id());
+      });
+    default: {
+      AgentProcess& agent = SomeAgent(world);
+      world.Say("images of ", agent.machine().name(), " break");
+      agent.machine().SetImageBroken(true);
+      return world.After(chance.Between(absl::Seconds(3), absl::Seconds(20)),
+                         [&agent] { agent.machine().SetImageBroken(false); });
+    }
+  }
+}
+
+}  // namespace
+
+void PlanFaults(World& world) {
+  const Scenario& scenario = world.scenario();
+  const auto plan = [&world, &scenario](Workload workload, int least_s, int most_s,
+                                        void (*act)(World&)) {
+    if (!scenario.Has(workload)) return;
+    Again(world, absl::Seconds(least_s), absl::Seconds(most_s), [&world, act] { act(world); });
+  };
+  plan(Workload::kHostLoss, 10, 70, HostLoss);
+  plan(Workload::kAgentRestart, 3, 35, AgentRestart);
+  plan(Workload::kBrokerRestart, 3, 35, BrokerRestart);
+  plan(Workload::kSlowDirectory, 8, 40, SlowDirectory);
+  plan(Workload::kBadStore, 4, 30, BadStore);
+  plan(Workload::kBadLinks, 2, 25, BadLinks);
+  plan(Workload::kElections, 5, 35, Elections);
+  plan(Workload::kDrain, 10, 50, Drain);
+  plan(Workload::kPoolResize, 5, 30, PoolResize);
+  plan(Workload::kHelpDesk, 3, 15, HelpDesk);
+}
+
+}  // namespace werkplek::sim

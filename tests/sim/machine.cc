@@ -1,0 +1,105 @@
+#include "tests/sim/machine.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace werkplek::sim {
+
+Machine::Machine(std::string name, const Scenario& scenario)
+    : name_(std::move(name)), scenario_(scenario) {
+  images_.fetch = [this](const std::string& image, const v1::Image& facts) {
+    v1::ImageReport& report = at_hand_[image];
+    report.set_image(image);
+    report.set_sha256(facts.sha256());
+    report.set_verified(true);
+    return absl::OkStatus();
+  };
+  images_.report = [this] {
+    std::vector<v1::ImageReport> reports;
+    for (const auto& entry : at_hand_) reports.push_back(entry.second);
+    return reports;
+  };
+  images_.create_overlay = [this](const std::string& desktop, uint64_t generation,
+                                  const std::string& sha256) {
+    return CreateOverlay(desktop, generation, sha256);
+  };
+  images_.remove_overlays = [this](const std::string& desktop, const std::string& except) {
+    for (auto at = overlays_.begin(); at != overlays_.end();) {
+      at = at->second == desktop && at->first != except ? overlays_.erase(at) : std::next(at);
+    }
+    return absl::OkStatus();
+  };
+  images_.drop = [this](const std::string& image) {
+    at_hand_.erase(image);
+    return absl::OkStatus();
+  };
+}
+
+absl::StatusOr<Overlay> Machine::CreateOverlay(const std::string& desktop, uint64_t generation,
+                                               const std::string& sha256) {
+  if (image_broken_) return absl::InternalError("the image does not open");
+  Overlay overlay;
+  overlay.path = absl::StrCat("/overlays/", name_, "/", desktop, ".", generation, ".", next_inode_);
+  if (scenario_.sabotage == Sabotage::kReuseDirtyDesktop) {
+    for (const auto& [path, owner] : overlays_) {
+      if (owner == desktop) overlay.path = path;
+    }
+  }
+  overlay.identity = absl::StrCat("1:", next_inode_);
+  overlay.created_unix_ns = static_cast<int64_t>(next_inode_);
+  overlay.backing_sha256 = sha256;
+  ++next_inode_;
+  overlays_[overlay.path] = desktop;
+  return overlay;
+}
+
+Machine::Place Machine::PlaceOf(const std::string& desktop) {
+  const auto domains = hypervisor_.List();
+  if (!domains.ok()) return {};
+  for (const DomainInfo& domain : *domains) {
+    if (domain.tag.desktop == desktop) return {domain.disk, domain.tag.generation, domain.power};
+  }
+  return {};
+}
+
+std::vector<std::string> Machine::Desktops() {
+  std::vector<std::string> desktops;
+  const auto domains = hypervisor_.List();
+  if (!domains.ok()) return desktops;
+  for (const DomainInfo& domain : *domains) desktops.push_back(domain.tag.desktop);
+  return desktops;
+}
+
+void Machine::Use(const std::string& overlay, const std::string& session) {
+  used_by_[overlay].insert(session);
+}
+
+std::vector<std::string> Machine::UsedBy(const std::string& overlay) const {
+  const auto at = used_by_.find(overlay);
+  if (at == used_by_.end()) return {};
+  return {at->second.begin(), at->second.end()};
+}
+
+uint64_t Machine::RunningMib() {
+  uint64_t total = 0;
+  const auto domains = hypervisor_.List();
+  if (!domains.ok()) return 0;
+  for (const DomainInfo& domain : *domains) {
+    const bool in_memory =
+        domain.power == DomainPower::kRunning || domain.power == DomainPower::kSuspended;
+    if (in_memory) total += domain.memory_mib;
+  }
+  return total;
+}
+
+v1::HostLoad Machine::Load() {
+  v1::HostLoad load;
+  load.set_memory_total_mib(physical_mib());
+  load.set_memory_free_mib(physical_mib() - std::min(physical_mib(), RunningMib()));
+  load.set_cpus(8);
+  load.set_cpu_used(0.2);
+  return load;
+}
+
+}  // namespace werkplek::sim

@@ -1,0 +1,68 @@
+// One hypervisor host of a simulation: the fake hypervisor, overlays in memory, and the truth about
+// who used which overlay. It outlives agents, and loses power when it is told to.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/operation/run_operation.h"
+#include "tests/sim/scenario.h"
+#include "tests/support/fake_hypervisor/fake_hypervisor.h"
+
+namespace werkplek::sim {
+
+class Machine {
+ public:
+  Machine(std::string name, const Scenario& scenario);
+
+  const std::string& name() const { return name_; }
+  FakeHypervisor& hypervisor() { return hypervisor_; }
+  const ImageFunctions& images() const { return images_; }
+
+  // The overlay file that the desktop's domain stands on, its generation, and whether it runs.
+  struct Place {
+    std::string overlay;
+    uint64_t generation = 0;
+    DomainPower power = DomainPower::kOff;
+  };
+  Place PlaceOf(const std::string& desktop);
+  std::vector<std::string> Desktops();
+
+  // A session saw the display: its data is on the overlay from now on.
+  void Use(const std::string& overlay, const std::string& session);
+  std::vector<std::string> UsedBy(const std::string& overlay) const;
+
+  uint64_t RunningMib();
+  uint64_t physical_mib() const { return scenario_.host_memory_mib; }
+  v1::HostLoad Load();
+
+  // Starts of desktops fail while an image is broken.
+  void SetImageBroken(bool broken) { image_broken_ = broken; }
+  // The machine stops, and starts again: memory is lost, disks stay.
+  void PowerOff() { hypervisor_.RestartHost(); }
+
+  // On the host's disk.
+  uint64_t epoch_on_disk = 0;
+  uint64_t boots = 1;
+  uint64_t agent_runs = 0;
+
+ private:
+  absl::StatusOr<Overlay> CreateOverlay(const std::string& desktop, uint64_t generation,
+                                        const std::string& sha256);
+
+  const std::string name_;
+  const Scenario scenario_;
+  FakeHypervisor hypervisor_;
+  ImageFunctions images_;
+  std::map<std::string, v1::ImageReport> at_hand_;
+  bool image_broken_ = false;
+  uint64_t next_inode_ = 1;
+  // By path.
+  std::map<std::string, std::string> overlays_;
+  std::map<std::string, std::set<std::string>> used_by_;
+};
+
+}  // namespace werkplek::sim

@@ -1,0 +1,71 @@
+#include "tests/sim/scenario.h"
+
+#include <algorithm>
+
+namespace werkplek::sim {
+
+const char* WorkloadName(Workload workload) {
+  static constexpr const char* kNames[kWorkloads] = {
+      "login-storm", "workday",       "reconnects",     "pool-resize",    "drain",
+      "host-loss",   "agent-restart", "broker-restart", "slow-directory", "bad-store",
+      "bad-links",   "elections",     "help-desk"};
+  return kNames[static_cast<int>(workload)];
+}
+
+const char* SabotageName(Sabotage sabotage) {
+  static constexpr const char* kNames[kSabotages] = {"none",
+                                                     "acknowledge-before-commit",
+                                                     "forget-last-step",
+                                                     "forget-sign-out",
+                                                     "reuse-dirty-desktop",
+                                                     "skip-entitlement",
+                                                     "skip-token",
+                                                     "ticket-opens-again",
+                                                     "ignore-ticket-owner",
+                                                     "ignore-epoch",
+                                                     "forget-host-limits",
+                                                     "lose-desktop-changes",
+                                                     "lose-reports"};
+  return kNames[static_cast<int>(sabotage)];
+}
+
+bool Scenario::Has(Workload workload) const {
+  return std::find(workloads.begin(), workloads.end(), workload) != workloads.end();
+}
+
+Scenario MakeScenario(uint64_t seed, Sabotage sabotage) {
+  Chance chance(seed ^ 0x5ce0a110);
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.sabotage = sabotage;
+  scenario.hosts = chance.Between(1, 4);
+  scenario.users = chance.Between(3, 14);
+  scenario.pools = chance.Between(1, 2);
+  scenario.host_memory_mib = 1024 * chance.Between(2, 5);
+  scenario.max_desktops = chance.Between(3, 12);
+  scenario.spares = chance.Between(0, 3);
+  scenario.suspend_after_s = chance.Percent(70) ? chance.Between(5, 30) : 0;
+  scenario.end_after_s = chance.Percent(70) ? scenario.suspend_after_s + chance.Between(15, 60) : 0;
+  scenario.guest_agent = chance.Percent(75);
+  scenario.busy = absl::Seconds(chance.Between(120, 260));
+  // People do one thing, two or three things go wrong.
+  scenario.workloads.push_back(static_cast<Workload>(chance.Below(3)));
+  const int wrong = chance.Between(1, 4);
+  for (int i = 0; i < wrong; ++i) {
+    const auto workload = static_cast<Workload>(3 + chance.Below(kWorkloads - 3));
+    if (!scenario.Has(workload)) scenario.workloads.push_back(workload);
+  }
+  // What only shows itself after a restart needs restarts.
+  if (sabotage == Sabotage::kAcknowledgeBeforeCommit || sabotage == Sabotage::kForgetLastStep ||
+      sabotage == Sabotage::kForgetSignOut || sabotage == Sabotage::kLoseDesktopChanges) {
+    if (!scenario.Has(Workload::kBrokerRestart)) {
+      scenario.workloads.push_back(Workload::kBrokerRestart);
+    }
+  }
+  if (sabotage == Sabotage::kIgnoreEpoch && !scenario.Has(Workload::kElections)) {
+    scenario.workloads.push_back(Workload::kElections);
+  }
+  return scenario;
+}
+
+}  // namespace werkplek::sim

@@ -1,0 +1,86 @@
+// What one seed means: the size of the world, what people do in it, and what goes wrong.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "tests/sim/chance.h"
+
+namespace werkplek::sim {
+
+enum class Workload {
+  kLoginStorm,
+  kWorkday,
+  kReconnects,
+  kPoolResize,
+  kDrain,
+  kHostLoss,
+  kAgentRestart,
+  kBrokerRestart,
+  kSlowDirectory,
+  kBadStore,
+  kBadLinks,
+  kElections,
+  kHelpDesk,
+};
+inline constexpr int kWorkloads = static_cast<int>(Workload::kHelpDesk) + 1;
+
+const char* WorkloadName(Workload workload);
+
+// Deliberately wrong brokers and agents; each must be caught.
+enum class Sabotage {
+  kNone,
+  // The store says OK before it has written; a crash loses it.
+  kAcknowledgeBeforeCommit,
+  // The store forgets which code was used last.
+  kForgetLastStep,
+  // The store keeps sign-ins that were signed out.
+  kForgetSignOut,
+  // A reset gives the old overlay under a new identity.
+  kReuseDirtyDesktop,
+  // The broker is told that everybody is in every group.
+  kSkipEntitlement,
+  // The broker waives the token everywhere.
+  kSkipToken,
+  // The agent opens a display for a ticket that was used or is late.
+  kTicketOpensAgain,
+  // The agent opens a display for whoever knows a ticket.
+  kIgnoreTicketOwner,
+  // The agent takes every epoch for the newest.
+  kIgnoreEpoch,
+  // Hosts claim more memory than they have.
+  kForgetHostLimits,
+  // The store loses one in some changes of desktops.
+  kLoseDesktopChanges,
+  // The broker never hears that a viewer or a host is well again after a link broke.
+  kLoseReports,
+};
+inline constexpr int kSabotages = static_cast<int>(Sabotage::kLoseReports) + 1;
+
+const char* SabotageName(Sabotage sabotage);
+
+struct Scenario {
+  uint64_t seed = 1;
+  Sabotage sabotage = Sabotage::kNone;
+  int hosts = 2;
+  int users = 8;
+  int pools = 1;
+  uint64_t host_memory_mib = 4096;
+  uint64_t desktop_memory_mib = 512;
+  uint32_t max_desktops = 8;
+  uint32_t spares = 2;
+  uint32_t suspend_after_s = 20;
+  uint32_t end_after_s = 60;
+  bool guest_agent = true;
+  // How long things happen and go wrong.
+  absl::Duration busy = absl::Minutes(4);
+  std::vector<Workload> workloads;
+
+  bool Has(Workload workload) const;
+};
+
+Scenario MakeScenario(uint64_t seed, Sabotage sabotage);
+
+}  // namespace werkplek::sim

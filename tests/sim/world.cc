@@ -1,0 +1,245 @@
+#include "tests/sim/world.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "broker/model/desktop_machine.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/otpauth.h"
+
+namespace werkplek::sim {
+namespace {
+
+constexpr absl::Duration kSetUpBound = absl::Seconds(60);
+constexpr absl::Duration kAfterHeal = absl::Seconds(30);
+// All is well this long after the last fault healed and the last person went home.
+constexpr absl::Duration kBound = absl::Seconds(150);
+constexpr absl::Duration kProbeBound = absl::Seconds(60);
+
+}  // namespace
+
+World::World(const Scenario& scenario, bool print)
+    : scenario_(scenario),
+      executor_(scenario.seed),
+      chance_(scenario.seed),
+      trace_(print),
+      busy_until_(kSetUpBound + scenario.busy) {
+  tokens_ = *TokenAuthority::Create(Secret(std::string(32, 'k')), "Werkplek");
+  memory_store_ = std::make_unique<MemoryStore>(&executor_);
+  faulty_store_ = std::make_unique<FaultyStore>(memory_store_.get(), &executor_);
+  faulty_store_->delay = [this] {
+    return chance_.Between(absl::Microseconds(200), absl::Milliseconds(8));
+  };
+  faulty_store_->committed = [this](const ChangeSet& changes) {
+    history_.commits.push_back({now(), changes});
+    for (const v1::Change& change : changes) {
+      Say("store ", change.table(), "/", change.key(), change.has_value() ? " put" : " erased");
+    }
+  };
+  broker_ = std::make_unique<BrokerProcess>(*this, faulty_store_.get(), tokens_.get());
+  for (int i = 0; i < scenario.hosts; ++i) {
+    machines_.push_back(std::make_unique<Machine>(absl::StrCat("hv-", i), scenario));
+    Machine& machine = *machines_.back();
+    agents_[machine.name()] = std::make_unique<AgentProcess>(*this, machine);
+  }
+  MakePeople();
+}
+
+World::~World() {
+  for (auto& [name, agent] : agents_) agent->Kill();
+  broker_->Kill();
+}
+
+BrokerSettings World::broker_settings() const {
+  BrokerSettings settings;
+  settings.breaker_probe = absl::Seconds(10);
+  settings.ended_session_kept = absl::Minutes(2);
+  settings.token_failures_pause = 50;
+  settings.token_failures_stop = 200;
+  return settings;
+}
+
+void World::After(absl::Duration delay, std::function<void()> task) {
+  executor_.PostAfter(delay, std::move(task));
+}
+
+std::vector<AgentProcess*> World::agents() {
+  std::vector<AgentProcess*> all;
+  for (const auto& [name, agent] : agents_) all.push_back(agent.get());
+  return all;
+}
+
+std::vector<User*> World::users() {
+  std::vector<User*> all;
+  for (const auto& user : users_) all.push_back(user.get());
+  return all;
+}
+
+void World::Enrol(const std::string& user, uint64_t index, v1::Change& change, std::string& seed) {
+  ManualExecutor entropy(scenario_.seed * 1000 + index);
+  const SealedSeed sealed = tokens_->NewSeed(user, entropy.RandomBytes(64));
+  v1::TokenEnrolment token;
+  token.set_user(user);
+  token.set_seed_id(sealed.seed_id);
+  token.set_sealed_seed(sealed.sealed);
+  token.set_state(v1::TOKEN_STATE_ACTIVE);
+  seed = SeedOfUri(tokens_->OtpauthUri(token)->Reveal());
+  change.set_table(std::string(kTokenTable));
+  change.set_key(user);
+  change.set_value(token.SerializeAsString());
+}
+
+void World::MakePeople() {
+  ChangeSet enrolments;
+  std::string seed;
+  Enrol(Admin::kUser, 0, enrolments.emplace_back(), seed);
+  admin_ = std::make_unique<Admin>(*this, seed);
+  broker_->directory().AddPerson(Admin::kUser, Admin::kPassword, {"admins"});
+  const bool everybody = scenario_.sabotage == Sabotage::kSkipEntitlement;
+  for (int i = 1; i <= scenario_.users; ++i) {
+    // Some work in a team, and one works nowhere yet.
+    std::vector<std::string> groups = {"staff"};
+    if (i % 2 == 0) groups.push_back("team");
+    if (i % 5 == 3) groups = {"visitors"};
+    v1::Change& change = enrolments.emplace_back();
+    const std::string name = absl::StrCat("user", i);
+    Enrol(name, i, change, seed);
+    v1::TokenEnrolment token;
+    token.ParseFromString(change.value());
+    users_.push_back(std::make_unique<User>(*this, i, seed, token.seed_id(), groups));
+    const std::vector<std::string> all = {"staff", "team", "visitors"};
+    broker_->directory().AddPerson(name, users_.back()->password(), everybody ? all : groups);
+    std::vector<std::string> dns;
+    for (const std::string& group : groups) {
+      dns.push_back("cn=" + group + ",ou=groups,dc=example,dc=nl");
+    }
+    truth_.groups.emplace_back(name, dns);
+  }
+  history_.commits.push_back({now(), enrolments});
+  memory_store_->Commit(0, enrolments, [](const absl::Status&) {});
+}
+
+void World::NoteLoad(Machine& machine) {
+  history_.loads.push_back({now(), machine.name(), machine.RunningMib(), machine.physical_mib()});
+}
+
+void World::BrokerGone() {
+  for (const auto& [name, agent] : agents_) agent->BrokerGone();
+}
+
+void World::Complain(const std::string& what) {
+  Say("complaint: ", what);
+  history_.end.complaints.push_back(what);
+}
+
+void World::Run() {
+  broker_->Start();
+  for (const auto& [name, agent] : agents_) agent->Start();
+  bool ready = false;
+  admin_->SetUp([&ready] { ready = true; });
+  executor_.Advance(kSetUpBound);
+  if (!ready) return Complain("the world was not set up in time");
+  PlanFaults(*this);
+  const bool storm = scenario_.Has(Workload::kLoginStorm);
+  for (const auto& user : users_) {
+    user->Begin(chance_.Between(absl::ZeroDuration(), absl::Seconds(storm ? 2 : 60)));
+  }
+  executor_.Advance(scenario_.busy);
+  HealAll();
+  executor_.Advance(kAfterHeal);
+  for (const auto& user : users_) user->GoHome();
+  executor_.Advance(kBound);
+  Judge();
+  Probe();
+}
+
+void World::HealAll() {
+  Say("everything heals");
+  faulty_store_->commit_fault = [] { return StoreFault::kNone; };
+  faulty_store_->load_fault = [] { return absl::OkStatus(); };
+  broker_->SetLoss(0);
+  broker_->SetNewsDelay(absl::ZeroDuration());
+  broker_->directory().SetOutage(DirectoryOutcome::kOk);
+  broker_->directory().SetDelay(absl::Milliseconds(2));
+  broker_->Start();
+  broker_->election()->SetWins(true);
+  for (const auto& machine : machines_) machine->SetImageBroken(false);
+  for (const auto& [name, agent] : agents_) {
+    agent->HealLink();
+    agent->Start();
+  }
+  admin_->PutRight();
+  // What failed too often waits for the help desk, not for a restart.
+  for (int i = 1; i <= 8; ++i) {
+    After(absl::Seconds(10 * i), [this] { admin_->ResetSomeDesktop(true); });
+  }
+}
+
+void World::Judge() {
+  for (const auto& user : users_) {
+    if (!user->home()) Complain("not home: " + user->Doing());
+  }
+  const Picture fleet = broker_->picture();
+  if (fleet == nullptr) return Complain("the broker does not lead");
+  JudgeHosts(*fleet);
+  JudgeDesktops(*fleet);
+  for (const auto& entry : fleet->sessions) {
+    if (entry.record->state() == v1::SESSION_STATE_ENDED) continue;
+    Complain(absl::StrCat("session ", entry.key, " of ", entry.record->user(), " still is ",
+                          v1::SessionState_Name(entry.record->state())));
+  }
+}
+
+void World::JudgeHosts(const Fleet& fleet) {
+  for (const auto& machine : machines_) {
+    const HostSoft* soft = fleet.host_soft.Find(machine->name());
+    if (soft == nullptr || soft->liveness != v1::LIVENESS_UP) {
+      Complain(machine->name() + " is not up");
+    }
+    for (const std::string& desktop : machine->Desktops()) {
+      const v1::Desktop* known = fleet.desktops.Find(desktop);
+      if (known == nullptr || known->host() != machine->name()) {
+        Complain(absl::StrCat(machine->name(), " has ", desktop, ", which belongs elsewhere"));
+      }
+    }
+  }
+}
+
+void World::JudgeDesktops(const Fleet& fleet) {
+  std::map<std::string, uint32_t> ready;
+  std::map<std::string, uint32_t> made;
+  std::map<std::string, uint64_t> used_mib;
+  for (const auto& entry : fleet.desktops) {
+    const v1::Desktop& desktop = *entry.record;
+    ++made[desktop.pool()];
+    used_mib[desktop.host()] += desktop.memory_mib();
+    if (desktop.state() == v1::DESKTOP_STATE_READY) {
+      ++ready[desktop.pool()];
+    } else {
+      Complain(absl::StrCat("desktop ", entry.key, " on ", desktop.host(), " still is ",
+                            StateName(desktop.state()), " (", desktop.last_error(), ")"));
+    }
+  }
+  for (const auto& entry : fleet.pools) {
+    const v1::Pool& pool = entry.record->pool();
+    const bool room = std::any_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
+      // A tenth is the host's own when no limit is declared.
+      return used_mib[machine->name()] + pool.memory_mib() <= machine->physical_mib() * 9 / 10;
+    });
+    if (ready[entry.key] < pool.running_spares() && made[entry.key] < pool.max_desktops() && room) {
+      Complain(absl::StrCat(entry.key, " has ", ready[entry.key], " of ", pool.running_spares(),
+                            " spares"));
+    }
+  }
+}
+
+void World::Probe() {
+  bool seen = false;
+  users_.front()->Probe([&seen](bool ok) { seen = ok; });
+  const absl::Duration until = now() + kProbeBound;
+  while (!seen && now() < until) executor_.Advance(absl::Seconds(1));
+  if (!seen) Complain("the probe saw no desktop: " + users_.front()->Doing());
+}
+
+}  // namespace werkplek::sim

@@ -1,0 +1,97 @@
+// One simulated world: brokers, agents, hosts and people in one thread on virtual time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/sim/admin.h"
+#include "tests/sim/agent_process.h"
+#include "tests/sim/broker_process.h"
+#include "tests/sim/chance.h"
+#include "tests/sim/checkers.h"
+#include "tests/sim/history.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/scenario.h"
+#include "tests/sim/trace.h"
+#include "tests/sim/user.h"
+#include "tests/support/manual_executor.h"
+
+namespace werkplek::sim {
+
+class World {
+ public:
+  // `print`: show the trace while it runs.
+  World(const Scenario& scenario, bool print);
+  ~World();
+
+  // From the first start to the quiet end.
+  void Run();
+
+  const Scenario& scenario() const { return scenario_; }
+  ManualExecutor& executor() { return executor_; }
+  Chance& chance() { return chance_; }
+  Trace& trace() { return trace_; }
+  History& history() { return history_; }
+  const Truth& truth() const { return truth_; }
+  BrokerSettings broker_settings() const;
+  BrokerProcess& broker() { return *broker_; }
+  FaultyStore& store() { return *faulty_store_; }
+  MemoryStore& memory_store() { return *memory_store_; }
+  Admin& admin() { return *admin_; }
+  AgentProcess& agent(const std::string& host) { return *agents_.at(host); }
+  std::vector<AgentProcess*> agents();
+  std::vector<User*> users();
+  const TokenAuthority& tokens() const { return *tokens_; }
+
+  absl::Duration now() const { return executor_.Monotonic(); }
+  int64_t wall_step() const { return absl::ToUnixSeconds(executor_.Now()) / 30; }
+  // Things go wrong and people begin new things until then.
+  bool busy() const { return now() < busy_until_; }
+  void After(absl::Duration delay, std::function<void()> task);
+  template <typename... Parts>
+  void Say(const Parts&... parts) {
+    trace_.Add(now(), absl::StrCat(parts...));
+  }
+
+  // Something is not as it should be.
+  void Complain(const std::string& what);
+
+  // All connections to the broker broke.
+  void BrokerGone();
+  uint64_t highest_epoch() const { return highest_epoch_; }
+  void NoteEpoch(uint64_t epoch) { highest_epoch_ = std::max(highest_epoch_, epoch); }
+  // What a host carries after a change there.
+  void NoteLoad(Machine& machine);
+
+ private:
+  void MakePeople();
+  void Enrol(const std::string& user, uint64_t index, v1::Change& change, std::string& seed);
+  void HealAll();
+  void Judge();
+  void JudgeDesktops(const Fleet& fleet);
+  void JudgeHosts(const Fleet& fleet);
+  void Probe();
+
+  const Scenario scenario_;
+  ManualExecutor executor_;
+  Chance chance_;
+  Trace trace_;
+  History history_;
+  Truth truth_;
+  absl::Duration busy_until_;
+  uint64_t highest_epoch_ = 0;
+  std::unique_ptr<TokenAuthority> tokens_;
+  std::unique_ptr<MemoryStore> memory_store_;
+  std::unique_ptr<FaultyStore> faulty_store_;
+  std::unique_ptr<BrokerProcess> broker_;
+  std::vector<std::unique_ptr<Machine>> machines_;
+  std::map<std::string, std::unique_ptr<AgentProcess>> agents_;
+  std::unique_ptr<Admin> admin_;
+  std::vector<std::unique_ptr<User>> users_;
+};
+
+}  // namespace werkplek::sim
