@@ -29,7 +29,10 @@ std::optional<Bytes> ParseAddress(absl::string_view text) {
 
 // Without port and brackets.
 absl::string_view HostPart(absl::string_view address) {
-  if (absl::ConsumePrefix(&address, "[")) return address.substr(0, address.find(']'));
+  if (absl::ConsumePrefix(&address, "[")) {
+    const size_t end = address.find(']');
+    return end == absl::string_view::npos ? absl::string_view() : address.substr(0, end);
+  }
   const size_t colon = address.find(':');
   const bool one_colon =
       colon != absl::string_view::npos && address.find(':', colon + 1) == absl::string_view::npos;
