@@ -182,8 +182,6 @@ class AgentCore {
   void ContinueShutdown(const std::string& id, Desktop& desktop);
   void MarkUsedWhenNeeded(Desktop& desktop);
   void ReadGuestWhenDue(const std::string& id, Desktop& desktop);
-  // Whether it takes a place among the few that load the host.
-  static bool IsHeavy(OperationKind kind, bool to_disk);
   bool HasRoom(OperationKind kind, bool to_disk) const;
   Operation NewOperation(OperationKind kind, const std::string& id) const;
   void Launch(Desktop& desktop, Operation operation, const v1::AgentCommand& command);

@@ -72,6 +72,10 @@ struct Operation {
   bool tell_guest = false;
 };
 
+// Whether it takes one of the few places for what loads the host: making, starting, saving and
+// removing machines.
+bool IsHeavy(OperationKind kind, bool to_disk);
+
 struct OperationResult {
   uint64_t id = 0;
   absl::Status status;

@@ -7,6 +7,19 @@
 
 namespace werkplek {
 
+bool IsHeavy(OperationKind kind, bool to_disk) {
+  switch (kind) {
+    case OperationKind::kCreate:
+    case OperationKind::kStart:
+    case OperationKind::kRemove:
+      return true;
+    case OperationKind::kSuspend:
+      return to_disk;
+    default:
+      return false;
+  }
+}
+
 void AgentCore::RunAll() {
   // First come, first served, over the whole host.
   std::vector<std::pair<uint64_t, Desktops::iterator>> in_line;
@@ -84,19 +97,6 @@ void AgentCore::ReadGuestWhenDue(const std::string& id, Desktop& desktop) {
   if (!domain.guest_agent || domain.power != DomainPower::kRunning) return;
   if (now_ < desktop.read_guest_at || !HasRoom(OperationKind::kReadGuest, false)) return;
   Launch(desktop, NewOperation(OperationKind::kReadGuest, id), {});
-}
-
-bool AgentCore::IsHeavy(OperationKind kind, bool to_disk) {
-  switch (kind) {
-    case OperationKind::kCreate:
-    case OperationKind::kStart:
-    case OperationKind::kRemove:
-      return true;
-    case OperationKind::kSuspend:
-      return to_disk;
-    default:
-      return false;
-  }
 }
 
 bool AgentCore::HasRoom(OperationKind kind, bool to_disk) const {

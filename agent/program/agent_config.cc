@@ -24,6 +24,13 @@ absl::Status CheckNumericAddress(const std::string& text) {
   return absl::InvalidArgumentError("must begin with an IP address, not a name");
 }
 
+absl::Status CheckLoopback(const std::string& text) {
+  RETURN_IF_ERROR(CheckNumericAddress(text));
+  if (absl::StartsWith(text, "127.") || absl::StartsWith(text, "[::1]:")) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "metrics are served without TLS, so on loopback only; use 127.0.0.1:PORT");
+}
+
 absl::Status CheckHostName(const std::string& text) {
   if (IsPeerName(text)) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -40,8 +47,8 @@ absl::Status CheckHypervisor(const std::string& text) {
 }
 
 absl::Status CheckAbsoluteFolder(const std::string& text) {
-  if (absl::StartsWith(text, "/")) return absl::OkStatus();
-  return absl::InvalidArgumentError("must be an absolute path");
+  if (absl::StartsWith(text, "/") && !absl::StrContains(text, "..")) return absl::OkStatus();
+  return absl::InvalidArgumentError("must be an absolute path without '..'");
 }
 
 void ReadRelay(ConfigSection section, AgentConfig& config) {
@@ -115,6 +122,7 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path, AgentConfig
                {"info", Severity::kInfo},
                {"warning", Severity::kWarning},
                {"error", Severity::kError}});
+  root.Text("metrics", &config.metrics_address, {.max_bytes = 64, .check = CheckLoopback});
   root.TextList("image_folders", &config.core.image_folders,
                 {.max_items = 32, .item = {.check = CheckAbsoluteFolder}});
   root.Choice("suspend", &config.core.suspend_to_disk, {{"memory", false}, {"disk", true}});

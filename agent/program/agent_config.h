@@ -26,6 +26,8 @@ struct AgentConfig {
   // Origins of browsers that may open websockets (gateways).
   std::vector<std::string> relay_origins;
   TlsFiles tls;
+  // Loopback; empty: no metrics.
+  std::string metrics_address;
   AgentSettings core;
   Severity log_severity = Severity::kInfo;
 };

@@ -12,26 +12,6 @@
 namespace werkplek {
 namespace {
 
-bool IsHeavy(OperationKind kind) {
-  switch (kind) {
-    case OperationKind::kCreate:
-    case OperationKind::kStart:
-    case OperationKind::kResume:
-    case OperationKind::kRemove:
-      return true;
-    case OperationKind::kSuspend:
-    case OperationKind::kShutdown:
-    case OperationKind::kMarkUsed:
-    case OperationKind::kBeginSession:
-    case OperationKind::kEndSession:
-    case OperationKind::kReadGuest:
-    case OperationKind::kFetchImage:
-    case OperationKind::kDropImage:
-      return false;
-  }
-  return false;
-}
-
 bool IsImage(OperationKind kind) {
   return kind == OperationKind::kFetchImage || kind == OperationKind::kDropImage;
 }
@@ -120,7 +100,9 @@ class AgentLoop::State {
 
   void Do(agent::StartOperation& effect) {
     const OperationKind kind = effect.operation.kind;
-    WorkerPool& pool = IsImage(kind) ? images_ : IsHeavy(kind) ? heavy_ : light_;
+    WorkerPool& pool = IsImage(kind)                             ? images_
+                       : IsHeavy(kind, effect.operation.to_disk) ? heavy_
+                                                                 : light_;
     Run(pool, [this, operation = std::move(effect.operation)] {
       return AgentEvent(
           agent::OperationDone{RunOperation(operation, *parts_.hypervisor, parts_.images)});
@@ -157,9 +139,7 @@ class AgentLoop::State {
     std::vector<LogField> fields(effect.fields.begin(), effect.fields.end());
     Log(effect.severity, effect.event, fields);
   }
-  void Do(agent::Counted& effect) {
-    Log(Severity::kDebug, "counted", {{"what", effect.what}, {"label", effect.label}});
-  }
+  void Do(agent::Counted& effect) { parts_.count(effect); }
 
   // On the executor only.
   AgentCore core_;

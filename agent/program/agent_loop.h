@@ -26,6 +26,7 @@ struct AgentLoopParts {
   std::function<void(v1::AgentReport report)> send_report;
   std::function<void(const agent::AnswerTicket& answer)> answer_ticket;
   std::function<void(const agent::CloseDisplay& close)> close_display;
+  std::function<void(const agent::Counted& counted)> count;
 };
 
 class AgentLoop {

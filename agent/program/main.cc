@@ -44,15 +44,18 @@ int Serve(AgentConfig config) {
 struct Arguments {
   std::string config;
   std::string url;
+  std::string code;
   std::string ca_sha256;
-  std::string out;
+  std::string out = "/etc/werkplek/host";
 };
 
-// The code is a secret for fifteen minutes, so it comes on standard input.
 int Join(const Arguments& arguments) {
-  std::string code;
-  std::cerr << "Join code: " << std::flush;
-  std::getline(std::cin, code);
+  std::string code = arguments.code;
+  if (code == "-") {
+    // For those who share this machine with others, who see each other's arguments.
+    std::cerr << "Join code: " << std::flush;
+    std::getline(std::cin, code);
+  }
   JoinTerms terms;
   terms.url = arguments.url;
   terms.code = Secret(std::move(code));
@@ -96,11 +99,11 @@ int Main(int argc, char** argv) {
   app.footer("Without a command, it serves until SIGTERM; desktops run on afterwards.");
   app.add_subcommand("check-config", "Judge the configuration and everything it names, then end");
   CLI::App* join = app.add_subcommand(
-      "join",
-      "Get this host's first certificate; asks for the code that `werkplekctl host add` gave");
-  join->add_option("--url", arguments.url, "https://BROKER:PORT/v1/join")->required();
-  join->add_option("--ca-sha256", arguments.ca_sha256, "The authority's SHA-256")->required();
-  join->add_option("--out", arguments.out, "The folder for the files")->required();
+      "join", "Get this host's first certificate, with what `werkplekctl host add` printed");
+  join->add_option("URL", arguments.url, "https://BROKER:PORT/v1/join")->required();
+  join->add_option("CODE", arguments.code, "The code, which works once; - asks for it")->required();
+  join->add_option("CA-SHA256", arguments.ca_sha256, "The authority's SHA-256")->required();
+  join->add_option("--out", arguments.out, "The folder for the files")->capture_default_str();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -69,7 +69,10 @@ void RelayConnection::Start() {
 void RelayConnection::ReadHead() {
   stream_->Read(asio::buffer(buffer_), [self = shared_from_this()](error_code error, size_t size) {
     if (self->over_) return;
-    if (error) {
+    if (error == asio::error::eof && self->unparsed_.empty()) {
+      // It only wanted to know whether we are here.
+      self->Over();
+    } else if (error) {
       self->Fail("relay-head-failed", error.message());
     } else {
       self->ParseHead(size);
