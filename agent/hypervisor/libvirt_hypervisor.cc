@@ -24,6 +24,7 @@ constexpr absl::Duration kFirstPause = absl::Seconds(1);
 constexpr absl::Duration kLongestPause = absl::Seconds(30);
 constexpr absl::Duration kFirstPoll = absl::Milliseconds(10);
 constexpr absl::Duration kLongestPoll = absl::Milliseconds(250);
+constexpr absl::Duration kAgentSettles = absl::Seconds(3);
 
 absl::Status WithDesktop(const absl::Status& status, const std::string& desktop) {
   return status.ok() ? status
@@ -215,13 +216,36 @@ absl::StatusOr<std::string> LibvirtHypervisor::AskGuest(const std::string& deskt
   return std::move(*answer);
 }
 
+absl::StatusOr<std::string> LibvirtHypervisor::AskConnectedGuest(const std::string& desktop,
+                                                                 const std::string& request,
+                                                                 absl::Time deadline) {
+  const absl::Time give_up = std::min(deadline, absl::Now() + kAgentSettles);
+  for (;;) {
+    absl::StatusOr<std::string> answer = AskGuest(desktop, request, deadline - absl::Now());
+    if (!absl::IsUnavailable(answer.status()) || absl::Now() + kLongestPoll > give_up) {
+      return answer;
+    }
+    // A domain that was just restored says that its agent is connected a moment before libvirt has
+    // connected to it.
+    auto connected = std::make_shared<bool>(false);
+    RETURN_IF_ERROR(OnDomain(desktop, "look", [connected](virDomainPtr domain) -> absl::Status {
+      ASSIGN_OR_RETURN(const DomainXmlFacts facts, ReadFacts(domain));
+      ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
+      *connected = facts.guest_agent_connected && power == DomainPower::kRunning;
+      return absl::OkStatus();
+    }));
+    if (!*connected) return answer;
+    absl::SleepFor(kLongestPoll);
+  }
+}
+
 absl::StatusOr<GuestExecResult> LibvirtHypervisor::GuestExec(
     const std::string& desktop, const std::vector<std::string>& command, const std::string& input,
     absl::Duration timeout) {
   if (command.empty()) return absl::InvalidArgumentError("no command given");
   const absl::Time deadline = absl::Now() + std::min(timeout, options_.call_bound);
   ASSIGN_OR_RETURN(const std::string started,
-                   AskGuest(desktop, GuestExecRequest(command, input), deadline - absl::Now()));
+                   AskConnectedGuest(desktop, GuestExecRequest(command, input), deadline));
   ASSIGN_OR_RETURN(const int64_t pid, ParseGuestExecAnswer(started));
   absl::Duration pause = kFirstPoll;
   for (;;) {

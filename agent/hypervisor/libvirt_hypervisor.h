@@ -69,6 +69,9 @@ class LibvirtHypervisor : public Hypervisor {
   // One message to the guest's agent and its answer.
   absl::StatusOr<std::string> AskGuest(const std::string& desktop, const std::string& request,
                                        absl::Duration bound);
+  // As AskGuest, with patience for an agent that libvirt is connecting to.
+  absl::StatusOr<std::string> AskConnectedGuest(const std::string& desktop,
+                                                const std::string& request, absl::Time deadline);
 
   const LibvirtOptions options_;
   const std::shared_ptr<EventInbox> inbox_ = std::make_shared<EventInbox>();

@@ -71,7 +71,11 @@ function strip(text, row,   i, c, n, sum, cells) {
 BEGIN {
   for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i
   FULL = "\342\226\210"; UPPER = "\342\226\200"; LOWER = "\342\226\204"
-  for (i = 0; i < 16; i++) cell[i] = sprintf("\033[%dm%s", i < 8 ? 30 + i : 82 + i, FULL)
+  # A bright colour sets the intensity, and it stays until 22.
+  for (i = 0; i < 8; i++) {
+    cell[i] = sprintf("\033[22;%dm%s", 30 + i, FULL)
+    cell[i + 8] = sprintf("\033[%dm%s", 90 + i, FULL)
+  }
   font()
   split("8 4 2 1", weight, " ")
   weight[0] = 16
@@ -80,7 +84,7 @@ BEGIN {
   printf "\033[36m"
   half(substr(big, 1, 13), 3)
   half(substr(big, 14, 13), 7)
-  printf state == "session" ? "\033[92m" : "\033[90m"
+  printf "\033[0m%s", state == "session" ? "\033[92m" : "\033[90m"
   whole(substr(user == "" ? "FREE" : toupper(user), 1, 13), 11)
   printf "\033[0m"
   at(19)
