@@ -143,7 +143,7 @@ void AddDisplays(pugi::xml_node devices) {
   Add(spice, "listen", {{"type", "none"}});
   Add(spice, "clipboard", {{"copypaste", "no"}});
   Add(spice, "filetransfer", {{"enable", "no"}});
-  pugi::xml_node vnc = Add(devices, "graphics", {{"type", "vnc"}, {"sharePolicy", "force-shared"}});
+  pugi::xml_node vnc = Add(devices, "graphics", {{"type", "vnc"}, {"sharePolicy", "ignore"}});
   Add(vnc, "listen", {{"type", "none"}});
   Add(Add(devices, "video"), "model", {{"type", "vga"}, {"vram", "16384"}});
   Add(devices, "input", {{"type", "tablet"}, {"bus", "virtio"}});

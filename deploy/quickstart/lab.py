@@ -182,11 +182,23 @@ tls:
 
     def start_agent(self, host):
         self.ports.setdefault(host, free_port())
+        self.share_accelerator(host)
         config = self.write(f"{host}.yaml", self.agent_config(host))
         self.agents[host] = Part(f"werkplek-agent {host}",
                                  [self.program("werkplek-agent"), "--config", config],
                                  self.path(f"{host}.log")).start()
         self.agents[host].wait_ready(lambda: accepts(self.ports[host]), timeout_s=60)
+
+    def share_accelerator(self, host):
+        """The hosts of a lab are one machine: what one agent found out about KVM goes for all."""
+        own, known = self.path(host, "data", "accelerator"), os.path.join(self.images, "accelerator")
+        for other in self.agents:
+            found = self.path(other, "data", "accelerator")
+            if os.path.exists(found):
+                shutil.copy(found, known)
+        if os.path.exists(known) and not os.path.exists(own):
+            os.makedirs(os.path.dirname(own), mode=0o700, exist_ok=True)
+            shutil.copy(known, own)
 
     # -- commands ---------------------------------------------------------------------------------
 

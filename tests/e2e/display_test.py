@@ -67,6 +67,7 @@ class DisplayTest(EndToEndTest):
                     with VncClient(second.address()) as taken:
                         screen = taken.screen(until=lambda screen: screen.user == person.user)
                         viewer.wait_closed()
+                        viewer.close()
                         first.wait_ended()
                         now = self.session_of(person)
         self.assertEqual((now["id"], now["desktop"]), (session["id"], session["desktop"]))

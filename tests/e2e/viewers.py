@@ -1,6 +1,5 @@
 """Ways to look at a desktop: real viewers of Debian's packages, and a small VNC client that can also type."""
 
-import os
 import re
 import socket
 import struct
@@ -32,7 +31,7 @@ class OpenDisplay:
 
     def address(self, timeout_s=90):
         """The port (VNC) or the socket's path (SPICE), once the desktop is ready."""
-        pattern = r"127\.0\.0\.1:+(\d+)" if self.kind == "vnc" else r"(/[^\s'\"]+\.sock\w*|/\S+/spice\S*)"
+        pattern = r"vnc://127\.0\.0\.1:(\d+)" if self.kind == "vnc" else r"spice\+unix://(\S+)"
 
         def look():
             if self.process.poll() is not None:
@@ -155,13 +154,17 @@ class VncClient:
         self.close()
 
 
+def run_viewer(command):
+    done = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PartFailed(f"{' '.join(command)}: status {done.returncode}: {done.stdout}{done.stderr}")
+
+
 def capture_with_gvnc(port, picture):
     """gtk-vnc's own capture program."""
-    subprocess.run(["gvnccapture", "-q", f"127.0.0.1:{int(port) - 5900}", picture], check=True, timeout=60,
-                   capture_output=True)
+    run_viewer(["gvnccapture", f"127.0.0.1:{int(port) - 5900}", picture])
 
 
 def capture_with_spice(path, picture):
     """spice-gtk's own capture program; it writes a PPM."""
-    subprocess.run(["spicy-screenshot", f"--uri=spice+unix://{path}", f"--out-file={picture}"], check=True,
-                   timeout=60, capture_output=True, env={**os.environ, "SPICE_NOAUDIO": "1"})
+    run_viewer(["spicy-screenshot", f"--uri=spice+unix://{path}", f"--out-file={picture}"])

@@ -75,7 +75,7 @@ constexpr char kBody[] = R"(  <sysinfo type="smbios">
       <clipboard copypaste="no" />
       <filetransfer enable="no" />
     </graphics>
-    <graphics type="vnc" sharePolicy="force-shared">
+    <graphics type="vnc" sharePolicy="ignore">
       <listen type="none" />
     </graphics>
     <video>
