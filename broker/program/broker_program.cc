@@ -14,6 +14,7 @@
 #include "broker/store/sqlite_store.h"
 #include "broker/token/token_authority.h"
 #include "common/base/loop_executor.h"
+#include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/http/http_server.h"
 #include "common/http/join_endpoint.h"
@@ -41,6 +42,7 @@ absl::StatusOr<PeerName> PeerOfCaller(const Caller& caller) {
 struct BrokerProgram::Parts {
   explicit Parts(BrokerConfig given) : config(std::move(given)) {}
 
+  void Leading();
   absl::Status BuildState();
   absl::Status BuildTrust();
   absl::Status Serve();
@@ -57,6 +59,9 @@ struct BrokerProgram::Parts {
   std::unique_ptr<TokenAuthority> tokens;
   GrpcAgentLinks links;
   std::unique_ptr<BrokerNode> node;
+  Mutex mutex;
+  CondVar changed;
+  bool leading ABSL_GUARDED_BY(mutex) = false;
 
   std::unique_ptr<CertificateAuthority> authority;
   std::unique_ptr<JoinCodes> codes;
@@ -122,6 +127,9 @@ absl::Status BrokerProgram::Parts::Serve() {
   parts.observe = [this](absl::string_view what, absl::string_view label) {
     broker_metrics.Count(what, label);
   };
+  node->Watch([this](const Committed& committed) {
+    if (committed.reloaded) Leading();
+  });
   node->Start();
   ASSIGN_OR_RETURN(server, GrpcServer::Start(config.rpc, std::move(parts)));
   HttpServerSettings http;
@@ -145,6 +153,12 @@ absl::Status BrokerProgram::Parts::Serve() {
        {"join", std::to_string(join->port())},
        {"metrics", std::to_string(metrics.port())}});
   return absl::OkStatus();
+}
+
+void BrokerProgram::Parts::Leading() {
+  MutexLock lock(mutex);
+  leading = true;
+  changed.SignalAll();
 }
 
 void BrokerProgram::Parts::RenewAgainLater() {
@@ -177,6 +191,17 @@ absl::StatusOr<std::unique_ptr<BrokerProgram>> BrokerProgram::Start(BrokerConfig
 }
 
 BrokerProgram::BrokerProgram(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+bool BrokerProgram::WaitUntilLeading(absl::Duration limit) {
+  const absl::Duration deadline = parts_->loop.Monotonic() + limit;
+  MutexLock lock(parts_->mutex);
+  while (!parts_->leading) {
+    const absl::Duration rest = deadline - parts_->loop.Monotonic();
+    if (rest <= absl::ZeroDuration()) return false;
+    parts_->changed.WaitFor(parts_->mutex, rest);
+  }
+  return true;
+}
 
 BrokerProgram::~BrokerProgram() {
   Parts& parts = *parts_;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "broker/program/broker_config.h"
 
 namespace werkplek {
@@ -15,6 +16,10 @@ class BrokerProgram {
   static absl::StatusOr<std::unique_ptr<BrokerProgram>> Start(BrokerConfig config);
   // Takes no more calls, answers those that wait, and takes the parts down in reverse.
   ~BrokerProgram();
+
+  // Until this broker leads and has loaded, at most `limit`. False: it does not lead by then.
+  bool WaitUntilLeading(absl::Duration limit);
+
   BrokerProgram(const BrokerProgram&) = delete;
   BrokerProgram& operator=(const BrokerProgram&) = delete;
 

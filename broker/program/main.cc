@@ -21,6 +21,9 @@ constexpr int kUsage = 64;
 constexpr int kFailed = 70;
 constexpr int kBadConfig = 78;
 
+// Longer than an election and a load take; the ports are open meanwhile.
+constexpr absl::Duration kLeads = absl::Seconds(30);
+
 int Tell(const absl::Status& status) {
   if (status.ok()) return 0;
   std::cerr << "werkplek-broker: " << status.message() << "\n";
@@ -36,6 +39,10 @@ int Serve(BrokerConfig config) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   const auto program = BrokerProgram::Start(std::move(config));
   if (!program.ok()) return Tell(program.status());
+  // Whoever starts after this broker may call it at once.
+  if (!(*program)->WaitUntilLeading(kLeads)) {
+    Log(Severity::kWarning, "not-leading-yet", {{"after", DurationText(kLeads)}});
+  }
   TellSystemd("READY=1");
   int signal = 0;
   sigwait(&ends, &signal);
