@@ -22,7 +22,7 @@ constexpr int kFailed = 70;
 constexpr int kBadConfig = 78;
 
 // Longer than an election and a load take; the ports are open meanwhile.
-constexpr absl::Duration kLeads = absl::Seconds(30);
+constexpr absl::Duration kLeads = absl::Seconds(15);
 
 int Tell(const absl::Status& status) {
   if (status.ok()) return 0;

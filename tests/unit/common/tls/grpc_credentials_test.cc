@@ -110,5 +110,24 @@ TEST_F(GrpcCredentialsTest, Tls12IsRefusedThoughGrpcAloneWouldTakeIt) {
   EXPECT_EQ(Negotiated(TLS1_2_VERSION, files), "");
 }
 
+// The server's certificate changes under load: nobody notices but those who look at it.
+TEST_F(GrpcCredentialsTest, ARenewedCertificateIsTakenWithoutAFailedCall) {
+  const TlsFiles client = pki_.Issue(v1::IDENTITY_CLIENT, "tc-1");
+  std::string seen;
+  const PeerCheck look = [&seen](const PeerCertificate& peer) {
+    seen = peer.sha256;
+    return absl::OkStatus();
+  };
+  ASSERT_EQ(Call(client, look), "client/tc-1");
+  const std::string first = seen;
+  const TlsFiles renewed = pki_.Issue(v1::IDENTITY_BROKER, "b1");
+  const std::string second = LoadTlsFiles(renewed, absl::Now())->own.sha256;
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  while (seen == first && absl::Now() < deadline) {
+    ASSERT_EQ(Call(client, look), "client/tc-1");
+  }
+  EXPECT_EQ(seen, second);
+}
+
 }  // namespace
 }  // namespace werkplek
