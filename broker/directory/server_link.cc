@@ -239,7 +239,7 @@ bool ServerLink::OnReadable(uint64_t id, absl::Duration now) {
         drained = connection.in_flight.empty();
         continue;
       }
-      message = absl::UnavailableError("the server sent more than was asked for");
+      message = absl::UnavailableError("the server sent what was not asked for");
     }
     drained = true;
     if (!message.ok()) {
@@ -260,12 +260,16 @@ bool ServerLink::Take(Connection& connection, LdapMessage message, absl::Duratio
   if (found == connection.in_flight.end()) return true;
   DirectoryRequest& request = *found->second;
   if (message.kind == LdapMessage::Kind::kEntry) {
+    if (request.use != ConnectionUse::kSearch) return false;
     request.bytes += SizeOf(message.entry);
     request.entries.push_back(std::move(message.entry));
     return request.entries.size() <= static_cast<size_t>(request.search.size_limit) &&
            request.bytes <= kMaxAnswerBytes;
   }
   if (message.kind == LdapMessage::Kind::kOther) return true;
+  // "Success" of another kind of operation is no success of this one.
+  const bool is_bind = message.kind == LdapMessage::Kind::kBindDone;
+  if (is_bind != (request.use == ConnectionUse::kBind)) return false;
   request.reply = std::move(message.reply);
   connection.last_used = now;
   End(std::move(found->second), RequestEnd::kDone, absl::OkStatus());

@@ -120,7 +120,7 @@ class ServerLink {
   bool SendOn(Connections::iterator place, const RequestPointer& request, absl::Duration now);
   void ConnectWhereNeeded(ConnectionUse use);
   void StartConnecting(ConnectionUse use);
-  // False: the connection was dropped.
+  // False: no answer to what was asked; the connection is not to be trusted any further.
   bool Take(Connection& connection, LdapMessage message, absl::Duration now);
   void Drop(Kind& kind, Connections::iterator place, const absl::Status& why);
   void DropAll(const absl::Status& why);
