@@ -8,6 +8,7 @@
 #include "broker/directory/ldap_options.h"
 #include "broker/directory/ldap_text.h"
 #include "broker/model/names.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "common/tls/certificate.h"
 #include "common/tls/tls_files.h"
@@ -27,6 +28,12 @@ absl::StatusOr<std::unique_ptr<LdapDirectory>> LdapDirectory::Create(DirectorySe
   IgnoreLdapConfigurationFiles();
   for (const std::string& server : settings.servers) {
     RETURN_IF_ERROR(NewLdapHandle(server, settings).status());
+  }
+  if (settings.decoy_dn.empty()) {
+    Log(Severity::kWarning, "directory-without-decoy",
+        {{"consequence",
+          "when the directory hashes passwords slowly, the time of an answer tells "
+          "which names exist; set decoy_dn"}});
   }
   return std::unique_ptr<LdapDirectory>(new LdapDirectory(std::make_unique<DirectoryLoop>(
       std::make_shared<const DirectorySettings>(settings), executor)));
