@@ -1,0 +1,262 @@
+// Each kind of operation on the fake hypervisor, and what a failure in its middle leaves.
+#include "agent/operation/run_operation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/fake_hypervisor/fake_hypervisor.h"
+
+namespace werkplek {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Call = FakeHypervisor::Call;
+
+class RunOperationTest : public testing::Test {
+ protected:
+  RunOperationTest() {
+    images_.fetch = [this](const std::string& name, const v1::Image&) {
+      calls_.push_back("fetch " + name);
+      return image_status_;
+    };
+    images_.report = [] {
+      v1::ImageReport report;
+      report.set_image("tiny");
+      return std::vector<v1::ImageReport>{report};
+    };
+    images_.create_overlay = [this](const std::string& desktop, uint64_t generation,
+                                    const std::string& sha256) -> absl::StatusOr<Overlay> {
+      calls_.push_back(absl::StrCat("overlay ", desktop, " ", generation));
+      if (!image_status_.ok()) return image_status_;
+      return Overlay{absl::StrCat("/o/", desktop, ".", generation), absl::StrCat("8:", generation),
+                     static_cast<int64_t>(generation) * 10, sha256};
+    };
+    images_.remove_overlays = [this](const std::string& desktop, const std::string& except) {
+      calls_.push_back(absl::StrCat("clear ", desktop, " but ", except));
+      return image_status_;
+    };
+    images_.drop = [this](const std::string& name) {
+      calls_.push_back("drop " + name);
+      return image_status_;
+    };
+  }
+
+  Operation New(OperationKind kind) {
+    Operation operation;
+    operation.id = ++last_id_;
+    operation.kind = kind;
+    operation.desktop = "d1";
+    operation.tag.desktop = "d1";
+    operation.tag.generation = 1;
+    operation.uuid = "00000000-0000-8000-8000-000000000001";
+    operation.spec.set_memory_mib(192);
+    operation.spec.set_vcpus(1);
+    operation.image_name = "tiny";
+    operation.image.set_sha256("digest");
+    operation.image.set_guest_agent(true);
+    operation.session = "s1";
+    operation.user = "jan";
+    operation.display_name = "Jan de Vries";
+    operation.tell_guest = true;
+    return operation;
+  }
+
+  OperationResult Run(const Operation& operation) {
+    OperationResult result = RunOperation(operation, hypervisor_, images_);
+    EXPECT_EQ(result.id, operation.id);
+    return result;
+  }
+  OperationResult Run(OperationKind kind) { return Run(New(kind)); }
+
+  DomainInfo Domain() {
+    const auto domains = hypervisor_.List();
+    EXPECT_TRUE(domains.ok() && domains->size() == 1);
+    return domains.ok() && domains->size() == 1 ? (*domains)[0] : DomainInfo();
+  }
+
+  FakeHypervisor hypervisor_;
+  ImageFunctions images_;
+  absl::Status image_status_;
+  std::vector<std::string> calls_;
+  uint64_t last_id_ = 0;
+};
+
+TEST_F(RunOperationTest, CreateMakesTheNewOverlayBeforeTheOldGoes) {
+  const OperationResult result = Run(OperationKind::kCreate);
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_THAT(calls_, ElementsAre("overlay d1 1", "clear d1 but /o/d1.1"));
+  const DomainInfo domain = Domain();
+  EXPECT_EQ(domain.power, DomainPower::kRunning);
+  EXPECT_EQ(domain.disk, "/o/d1.1");
+  EXPECT_EQ(domain.tag.overlay_identity, "8:1");
+  EXPECT_EQ(domain.tag.overlay_created_unix_ns, 10);
+  EXPECT_EQ(domain.tag.backing_sha256, "digest");
+  EXPECT_EQ(result.tag.overlay_identity, "8:1");
+  EXPECT_EQ(domain.memory_mib, 192u);
+  EXPECT_TRUE(domain.guest_agent);
+}
+
+TEST_F(RunOperationTest, CreateReplacesWhateverIsThere) {
+  for (const bool off : {false, true}) {
+    ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+    ASSERT_TRUE(Run(OperationKind::kBeginSession).status.ok());
+    if (off) hypervisor_.PowerOffInside("d1");
+    Operation again = New(OperationKind::kCreate);
+    again.tag.generation = 2;
+    // What the tag says of the session before is not carried over.
+    again.tag.used = true;
+    again.tag.session = "s1";
+    ASSERT_TRUE(Run(again).status.ok());
+    EXPECT_EQ(Domain().tag.generation, 2u);
+    EXPECT_FALSE(Domain().tag.used);
+    EXPECT_EQ(Domain().tag.session, "");
+  }
+}
+
+TEST_F(RunOperationTest, CreateWithoutAnImageLeavesNoDomain) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  image_status_ = absl::NotFoundError("not fetched");
+  EXPECT_EQ(Run(OperationKind::kCreate).status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(*hypervisor_.List(), IsEmpty());
+}
+
+TEST_F(RunOperationTest, ADomainThatCannotBeRemovedKeepsItsOverlay) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  calls_.clear();
+  hypervisor_.FailNext(Call::kRemove, "d1", absl::InternalError("busy"));
+  EXPECT_EQ(Run(OperationKind::kRemove).status.message(), "busy");
+  EXPECT_THAT(calls_, IsEmpty());
+  // That one was powered off already.
+  ASSERT_TRUE(hypervisor_.Start("d1").ok());
+  hypervisor_.FailNext(Call::kShutdown, "d1", absl::UnavailableError("no answer"));
+  EXPECT_FALSE(Run(OperationKind::kCreate).status.ok()) << "it still runs";
+}
+
+TEST_F(RunOperationTest, RemoveLeavesNothingAndMayBeRepeated) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  calls_.clear();
+  EXPECT_TRUE(Run(OperationKind::kRemove).status.ok());
+  EXPECT_THAT(*hypervisor_.List(), IsEmpty());
+  EXPECT_THAT(calls_, ElementsAre("clear d1 but "));
+  EXPECT_TRUE(Run(OperationKind::kRemove).status.ok());
+}
+
+TEST_F(RunOperationTest, BeginMarksThenTellsThenNames) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  Operation begin = New(OperationKind::kBeginSession);
+  begin.display_name = "Jan\nuser=root\r";
+  ASSERT_TRUE(Run(begin).status.ok());
+  EXPECT_TRUE(Domain().tag.used);
+  EXPECT_EQ(Domain().tag.session, "s1");
+  EXPECT_EQ(hypervisor_.ReadGuestFile("d1", "/run/werkplek/user"), "jan\n");
+  EXPECT_EQ(hypervisor_.ReadGuestFile("d1", "/run/werkplek/display_name"), "Jan user=root \n");
+}
+
+TEST_F(RunOperationTest, ABeginThatTheGuestRefusesLeavesAUsedDesktopWithoutSession) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  hypervisor_.SetGuestProgram(
+      kSessionHook, [](const std::string&, const std::vector<std::string>&, const std::string&) {
+        return GuestExecResult{3, "no such user"};
+      });
+  const OperationResult result = Run(OperationKind::kBeginSession);
+  EXPECT_THAT(result.status.message(), HasSubstr("ended with 3: no such user"));
+  EXPECT_TRUE(Domain().tag.used);
+  EXPECT_EQ(Domain().tag.session, "");
+}
+
+TEST_F(RunOperationTest, AGuestWithoutAgentIsNotTold) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  Operation begin = New(OperationKind::kBeginSession);
+  begin.tell_guest = false;
+  EXPECT_TRUE(Run(begin).status.ok());
+  EXPECT_EQ(hypervisor_.Count(Call::kGuestExec), 0);
+  EXPECT_EQ(Domain().tag.session, "s1");
+}
+
+TEST_F(RunOperationTest, AnEndIsAnEndEvenWhenTheGuestDoesNotAnswer) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  ASSERT_TRUE(Run(OperationKind::kBeginSession).status.ok());
+  hypervisor_.SetGuestAgent("d1", false);
+  Operation end = New(OperationKind::kEndSession);
+  end.tag = Domain().tag;
+  EXPECT_TRUE(Run(end).status.ok());
+  EXPECT_EQ(Domain().tag.session, "");
+  EXPECT_TRUE(Domain().tag.used) << "used is for ever";
+}
+
+TEST_F(RunOperationTest, MarkUsedIsOnDisk) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  Operation mark = New(OperationKind::kMarkUsed);
+  mark.tag = Domain().tag;
+  ASSERT_TRUE(Run(mark).status.ok());
+  EXPECT_TRUE(Domain().tag.used);
+  EXPECT_EQ(Domain().tag.overlay_identity, "8:1");
+}
+
+TEST_F(RunOperationTest, TheGuestIsRead) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  GuestReading guest = Run(OperationKind::kReadGuest).guest;
+  EXPECT_EQ(guest.boot_id.size(), 36u);
+  EXPECT_EQ(guest.state, v1::GUEST_STATE_UP);
+  ASSERT_TRUE(Run(OperationKind::kBeginSession).status.ok());
+  guest = Run(OperationKind::kReadGuest).guest;
+  EXPECT_EQ(guest.state, v1::GUEST_STATE_SESSION);
+  EXPECT_EQ(guest.session, "s1");
+  hypervisor_.LogOutInside("d1");
+  EXPECT_EQ(Run(OperationKind::kReadGuest).guest.state, v1::GUEST_STATE_LOGGED_OUT);
+  hypervisor_.SetGuestAgent("d1", false);
+  EXPECT_EQ(Run(OperationKind::kReadGuest).status.code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(RunOperationTest, AGuestWithoutOurHookStillTellsItsBootId) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  hypervisor_.SetGuestProgram(
+      kSessionHook, [](const std::string&, const std::vector<std::string>&, const std::string&) {
+        return GuestExecResult{127, "not found"};
+      });
+  const OperationResult result = Run(OperationKind::kReadGuest);
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(result.guest.boot_id.size(), 36u);
+  EXPECT_EQ(result.guest.state, v1::GUEST_STATE_UP);
+}
+
+TEST_F(RunOperationTest, PowerAndImagesGoStraightThrough) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  EXPECT_TRUE(Run(OperationKind::kSuspend).status.ok());
+  EXPECT_EQ(Domain().power, DomainPower::kSuspended);
+  EXPECT_TRUE(Run(OperationKind::kResume).status.ok());
+  Operation save = New(OperationKind::kSuspend);
+  save.to_disk = true;
+  EXPECT_TRUE(Run(save).status.ok());
+  EXPECT_EQ(Domain().power, DomainPower::kSaved);
+  EXPECT_TRUE(Run(OperationKind::kStart).status.ok());
+  EXPECT_EQ(Domain().power, DomainPower::kRunning);
+  Operation shutdown = New(OperationKind::kShutdown);
+  shutdown.mode = ShutdownMode::kAcpi;
+  EXPECT_TRUE(Run(shutdown).status.ok());
+  EXPECT_EQ(Domain().power, DomainPower::kOff);
+  calls_.clear();
+  EXPECT_EQ(Run(OperationKind::kFetchImage).images.size(), 1u);
+  image_status_ = absl::FailedPreconditionError("d1 stands on it");
+  const OperationResult dropped = Run(OperationKind::kDropImage);
+  EXPECT_EQ(dropped.status, image_status_);
+  EXPECT_EQ(dropped.images.size(), 1u);
+  EXPECT_THAT(calls_, ElementsAre("fetch tiny", "drop tiny"));
+}
+
+TEST(ParseGuestReadingTest, TakesWhatItKnows) {
+  const GuestReading reading =
+      ParseGuestReading("noise\nboot_id= abc \r\nsession=s=1\nstate=session\nother=x\n");
+  EXPECT_EQ(reading.boot_id, "abc");
+  EXPECT_EQ(reading.session, "s=1");
+  EXPECT_EQ(reading.state, v1::GUEST_STATE_SESSION);
+  EXPECT_EQ(ParseGuestReading("").boot_id, "");
+  EXPECT_EQ(ParseGuestReading("state=nonsense").state, v1::GUEST_STATE_UP);
+  EXPECT_EQ(ParseGuestReading("boot_id=" + std::string(10'000, 'x')).boot_id.size(), 64u);
+}
+
+}  // namespace
+}  // namespace werkplek
