@@ -80,6 +80,12 @@ BrokerClient::BrokerClient(std::vector<BrokerEndpoint> endpoints, RetryPolicy po
       ports_(std::move(ports)),
       unreachable_(endpoints_.size()) {}
 
+std::vector<std::string> BrokerClient::addresses() const {
+  std::vector<std::string> addresses;
+  for (const BrokerEndpoint& endpoint : endpoints_) addresses.push_back(endpoint.address);
+  return addresses;
+}
+
 absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
   RetryPlan plan(policy_, endpoints_.size());
   absl::Duration start = ports_.monotonic();

@@ -58,6 +58,9 @@ class BrokerClient {
   // The broker that answered last.
   const std::string& address() const { return endpoints_[current_].address; }
 
+  // All brokers, in the order of the configuration.
+  std::vector<std::string> addresses() const;
+
   // One unary call: `client.Call(&SessionService::Stub::ListPools, request)`.
   template <typename Stub, typename Request, typename Response>
   absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,

@@ -116,7 +116,7 @@ std::string BashCompletion(const CLI::App& app, absl::string_view program) {
   done
   [[ $current == '=' ]] && current=''
   case "$value" in
-    @file) compopt -o filenames 2>/dev/null
+    @file) compopt -o filenames 2>/dev/null || true
            mapfile -t COMPREPLY < <(compgen -f -- "$current")
            return ;;
     @any) return ;;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "client/api/terminal.h"
 
 namespace werkplek {
@@ -16,17 +17,21 @@ constexpr size_t kLeastWidth = 4;
 
 bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
+// A whole number, one with a point, or a share: what people compare by its length.
 bool IsNumber(absl::string_view cell) {
-  if (cell == "-") return true;
-  bool digit = false;
+  absl::ConsumeSuffix(&cell, "%");
+  int digits = 0;
+  int points = 0;
   for (const char c : cell) {
     if (c >= '0' && c <= '9') {
-      digit = true;
-    } else if (c != '.' && c != '%') {
+      ++digits;
+    } else if (c == '.') {
+      ++points;
+    } else {
       return false;
     }
   }
-  return digit;
+  return digits > 0 && points <= 1;
 }
 
 }  // namespace
@@ -60,13 +65,18 @@ void Table::AddRow(std::vector<std::string> cells) {
 std::string Table::Render(int width) const {
   const size_t columns = headers_.size();
   std::vector<size_t> widths(columns);
-  std::vector<bool> right(columns, !rows_.empty());
+  std::vector<bool> right(columns);
   for (size_t i = 0; i < columns; ++i) {
     widths[i] = DisplayWidth(headers_[i]);
+    bool numbers = false;
+    bool words = false;
     for (const std::vector<std::string>& row : rows_) {
       widths[i] = std::max(widths[i], DisplayWidth(row[i]));
-      if (!IsNumber(row[i])) right[i] = false;
+      const bool number = IsNumber(row[i]);
+      numbers = numbers || number;
+      words = words || (!number && row[i] != "-");
     }
+    right[i] = numbers && !words;
   }
   if (width > 0 && columns > 0) {
     size_t total = std::accumulate(widths.begin(), widths.end(), kGap * (columns - 1));

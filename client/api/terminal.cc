@@ -110,6 +110,24 @@ absl::StatusOr<Secret> Terminal::ReadHiddenLine() {
   }
 }
 
+absl::StatusOr<std::string> Terminal::ReadRest(size_t max_bytes) {
+  std::string text;
+  char buffer[16 * 1024];
+  while (true) {
+    const ssize_t got = read(input_, buffer, sizeof(buffer));
+    if (got == 0) return text;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return LocalProblem(absl::ErrnoToStatus(errno, "cannot read standard input"));
+    }
+    text.append(buffer, static_cast<size_t>(got));
+    if (text.size() > max_bytes) {
+      return LocalProblem(absl::InvalidArgumentError(
+          absl::StrCat("standard input holds more than ", max_bytes, " bytes")));
+    }
+  }
+}
+
 absl::StatusOr<bool> Terminal::Confirm(absl::string_view question) {
   if (!CanAsk()) {
     return UsageProblem(absl::FailedPreconditionError(

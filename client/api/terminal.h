@@ -29,6 +29,8 @@ class Terminal {
   // As Ask, but nothing that is typed is shown. When the input is no terminal, reads its next line
   // without asking. At most 1024 bytes.
   absl::StatusOr<Secret> AskHidden(absl::string_view question);
+  // Everything that is left of the input. INVALID_ARGUMENT (LocalProblem): more than `max_bytes`.
+  absl::StatusOr<std::string> ReadRest(size_t max_bytes);
   // True only for an answer that begins with y or j. FAILED_PRECONDITION: there is nobody to ask.
   absl::StatusOr<bool> Confirm(absl::string_view question);
 

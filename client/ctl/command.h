@@ -26,6 +26,8 @@ namespace werkplek {
 
 // Everything a command may use. Made once per run of the program.
 struct CommandContext {
+  // As given with --config; empty: the usual places.
+  std::string config_path;
   // The connection to the brokers, made on first use: a command that needs none works without
   // configuration.
   std::function<absl::StatusOr<BrokerClient*>()> broker;

@@ -56,6 +56,7 @@ std::vector<CommandEntry> AllCommands() {
   list.Add<ListSignInsCommand>("sign-in", "list", "Show who is signed in");
   list.Add<RevokeSignInsCommand>("sign-in", "revoke", "Sign people out");
   list.Add<SignOutCommand>("", "sign-out", "Sign out yourself");
+  list.Add<JoinAdminCommand>("", "join", "Make this an admin machine, with a code of `admin add`");
   list.Add<ApplyCommand>("", "apply", "Create or update everything in YAML files");
   AddKind(list, v1::RESOURCE_KIND_SITE);
   list.Add<AddHostCommand>("host", "add", "Declare a host and print the code with which it joins");

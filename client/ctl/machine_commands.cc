@@ -4,18 +4,28 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/api/client_config.h"
+#include "client/api/exit_code.h"
+#include "client/api/join.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
 namespace {
 
 // What a person types on the new machine.
-std::string JoinCommand(v1::Identity identity, const v1::AddJoinCodeResponse& join) {
+std::string JoinLine(v1::Identity identity, const v1::AddJoinCodeResponse& join,
+                     const std::vector<std::string>& brokers) {
   absl::string_view program = "werkplek join";
   if (identity == v1::IDENTITY_HOST) program = "werkplek-agent join";
   if (identity == v1::IDENTITY_GATEWAY) program = "werkplek-gateway join";
   if (identity == v1::IDENTITY_ADMIN) program = "werkplekctl join";
-  return absl::StrCat(program, " ", join.url(), " ", join.code(), " ", join.ca_sha256());
+  std::string line =
+      absl::StrCat(program, " ", join.url(), " ", join.code(), " ", join.ca_sha256());
+  // The brokers that this machine knows serve the newcomer as well; hosts have a port of their own.
+  if (identity == v1::IDENTITY_CLIENT || identity == v1::IDENTITY_ADMIN) {
+    for (const std::string& broker : brokers) absl::StrAppend(&line, " --broker ", broker);
+  }
+  return line;
 }
 
 absl::Status ShowJoinCode(CommandContext& context, v1::Identity identity, const std::string& name) {
@@ -25,10 +35,12 @@ absl::Status ShowJoinCode(CommandContext& context, v1::Identity identity, const 
   request.set_name(name);
   ASSIGN_OR_RETURN(const v1::AddJoinCodeResponse join,
                    CallAdmin(context, &v1::AdminService::Stub::AddJoinCode, request));
+  ASSIGN_OR_RETURN(const BrokerClient* broker, context.broker());
+  const std::vector<std::string> brokers = broker->addresses();
   Show(context, join, [&](std::ostream& out, int) {
     out << "Run this on " << Printable(name) << " within "
         << FormatSpan(absl::Seconds(join.lifetime_s())) << " (the code works once):\n\n  "
-        << Printable(JoinCommand(identity, join)) << "\n";
+        << Printable(JoinLine(identity, join, brokers)) << "\n";
   });
   return absl::OkStatus();
 }
@@ -108,6 +120,48 @@ absl::Status ListHostsCommand::Run(CommandContext& context) {
     }
     out << table.Render(width);
   });
+  return absl::OkStatus();
+}
+
+void JoinAdminCommand::Define(CLI::App& app) {
+  app.add_option("URL", url_, "Where to join: https://ADDRESS:PORT/v1/join")
+      ->required()
+      ->type_name("");
+  app.add_option("CODE", code_, "The one-time code; '-' asks for it")->required()->type_name("");
+  app.add_option("CA-SHA256", ca_sha256_, "SHA-256 of the authority's certificate, hexadecimal")
+      ->required()
+      ->type_name("");
+  app.add_option("--broker", brokers_, "A broker to call; repeat it for more")
+      ->required()
+      ->type_name("ADDRESS:PORT")
+      ->expected(1)
+      ->take_all();
+}
+
+absl::Status JoinAdminCommand::Run(CommandContext& context) {
+  JoinRequest request;
+  request.url = url_;
+  request.code = Secret(code_);
+  if (code_ == "-") {
+    ASSIGN_OR_RETURN(request.code, context.terminal.AskHidden("One-time code: "));
+  }
+  request.ca_sha256 = ca_sha256_;
+  request.identity = v1::IDENTITY_ADMIN;
+  request.config_path = context.config_path;
+  request.brokers = brokers_;
+  if (request.config_path.empty()) {
+    const std::string directory = OwnConfigDirectory();
+    if (directory.empty()) {
+      return UsageProblem(
+          absl::InvalidArgumentError("say with --config where the configuration is to be written"));
+    }
+    request.config_path = directory + "/admin.yaml";
+  }
+  ASSIGN_OR_RETURN(const JoinResult result, JoinMachine(request));
+  Tell(context, absl::StrCat("This machine is ", PeerLabel(result.own.name),
+                             " now; its certificate is good until ",
+                             FormatTime(absl::ToUnixMillis(result.own.not_after)), ".\nWrote ",
+                             request.config_path, ". Sign in with: werkplekctl sign-in"));
   return absl::OkStatus();
 }
 

@@ -43,4 +43,18 @@ class ListHostsCommand : public Command {
   absl::Status Run(CommandContext& context) override;
 };
 
+// `join URL CODE CA-SHA256 --broker ADDRESS:PORT`: this machine becomes an admin machine.
+class JoinAdminCommand : public Command {
+ public:
+  void Define(CLI::App& app) override;
+  absl::Status Run(CommandContext& context) override;
+  bool NeedsSignIn() const override { return false; }
+
+ private:
+  std::string url_;
+  std::string code_;
+  std::string ca_sha256_;
+  std::vector<std::string> brokers_;
+};
+
 }  // namespace werkplek

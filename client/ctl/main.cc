@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "client/api/client_config.h"
+#include "client/api/renewal.h"
 #include "client/ctl/program.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -12,11 +13,20 @@
 
 namespace {
 
-absl::StatusOr<std::vector<werkplek::BrokerEndpoint>> Connect(const std::string& given) {
+absl::StatusOr<werkplek::ClientConfig> ReadConfig(const std::string& given) {
   ASSIGN_OR_RETURN(const std::string path,
                    werkplek::FindClientConfig(given, "admin.yaml", "admin.yaml"));
-  ASSIGN_OR_RETURN(const werkplek::ClientConfig config, werkplek::LoadClientConfig(path));
+  return werkplek::LoadClientConfig(path);
+}
+
+absl::StatusOr<std::vector<werkplek::BrokerEndpoint>> Connect(const std::string& given) {
+  ASSIGN_OR_RETURN(const werkplek::ClientConfig config, ReadConfig(given));
   return werkplek::OpenBrokers(config);
+}
+
+absl::Status Renew(const std::string& given) {
+  ASSIGN_OR_RETURN(const werkplek::ClientConfig config, ReadConfig(given));
+  return werkplek::RenewIfDue(config, absl::Now());
 }
 
 }  // namespace
@@ -34,6 +44,7 @@ int main(int argc, char** argv) {
       .err = std::cerr,
       .connect = Connect,
       .token_file = [] { return werkplek::TokenFile::For("werkplekctl"); },
+      .renew = Renew,
       .now = [] { return absl::Now(); },
       .retries = {},
   };

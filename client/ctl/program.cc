@@ -197,6 +197,7 @@ OutputFormat ParseOutput(const std::string& word) {
 ExitCode RunEntry(CommandEntry& entry, const CommonFlags& flags, const CtlPorts& ports) {
   LazyBroker broker(ports, flags.config, entry.command->NeedsSignIn());
   CommandContext context{
+      .config_path = flags.config,
       .broker = [&] { return broker.Get(); },
       .token_file = ports.token_file,
       .terminal = ports.terminal,
@@ -206,6 +207,15 @@ ExitCode RunEntry(CommandEntry& entry, const CommonFlags& flags, const CtlPorts&
       .yes = flags.yes,
       .now = ports.now,
   };
+  if (entry.noun == "sign-in" && entry.verb.empty() && ports.renew) {
+    const absl::Status renewed = ports.renew(flags.config);
+    // Where no broker answers, and where the files are bad, the sign-in says so itself.
+    if (!renewed.ok() && !absl::IsUnavailable(renewed) &&
+        ExitCodeFor(renewed) != ExitCode::kLocal) {
+      ports.err << "werkplekctl: this machine's certificate could not be renewed: "
+                << Printable(renewed.message()) << "\n";
+    }
+  }
   const absl::Status status = entry.command->Run(context);
   ports.out << std::flush;
   if (status.ok()) return ExitCode::kOk;

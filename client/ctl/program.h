@@ -20,6 +20,8 @@ struct CtlPorts {
   // Opens the brokers of the configuration ("" for the usual places).
   std::function<absl::StatusOr<std::vector<BrokerEndpoint>>(const std::string& config)> connect;
   std::function<absl::StatusOr<TokenFile>()> token_file;
+  // Renews the machine's certificate when that is due; asked before a sign-in. May be empty.
+  std::function<absl::Status(const std::string& config)> renew;
   std::function<absl::Time()> now;
   RetryPolicy retries;
 };

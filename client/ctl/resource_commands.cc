@@ -167,7 +167,7 @@ absl::Status CreateResourceCommand::Run(CommandContext& context) {
   }
   std::vector<v1::Resource> resources = {NewResource(kind_, name_)};
   if (!file_.empty()) {
-    ASSIGN_OR_RETURN(resources, ReadResourceFile(file_));
+    ASSIGN_OR_RETURN(resources, ReadResourceFile(file_, context.terminal));
     for (const v1::Resource& resource : resources) {
       if (KindOf(resource) != kind_) {
         return UsageProblem(absl::InvalidArgumentError(
@@ -291,7 +291,7 @@ void ApplyCommand::Define(CLI::App& app) {
 absl::Status ApplyCommand::Run(CommandContext& context) {
   std::vector<v1::Resource> resources;
   for (const std::string& file : files_) {
-    ASSIGN_OR_RETURN(std::vector<v1::Resource> some, ReadResourceFile(file));
+    ASSIGN_OR_RETURN(std::vector<v1::Resource> some, ReadResourceFile(file, context.terminal));
     resources.insert(resources.end(), some.begin(), some.end());
   }
   // What is referred to comes first, whatever the order in the files.

@@ -3,10 +3,6 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -14,6 +10,7 @@
 #include "client/api/message_text.h"
 #include "client/ctl/resource_schema.h"
 #include "common/base/status_macros.h"
+#include "common/tls/tls_files.h"
 
 namespace werkplek {
 namespace {
@@ -78,7 +75,11 @@ class Reader {
     if (field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
       return SetScalar(value, path, field, message);
     }
-    if (value.IsNull()) return absl::OkStatus();
+    // `site:` alone is a site without fields.
+    if (value.IsNull()) {
+      message.GetReflection()->MutableMessage(&message, &field);
+      return absl::OkStatus();
+    }
     return Fill(value, path, depth + 1, *message.GetReflection()->MutableMessage(&message, &field));
   }
 
@@ -141,26 +142,16 @@ absl::StatusOr<std::vector<v1::Resource>> ParseResources(const std::string& text
   return resources;
 }
 
-absl::StatusOr<std::vector<v1::Resource>> ReadResourceFile(const std::string& path) {
-  std::string text;
-  const bool standard = path == "-";
-  std::ifstream file;
-  if (!standard) {
-    file.open(path, std::ios::binary);
-    if (!file) {
-      return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path)));
-    }
+absl::StatusOr<std::vector<v1::Resource>> ReadResourceFile(const std::string& path,
+                                                           Terminal& terminal) {
+  if (path == "-") {
+    const absl::StatusOr<std::string> text = terminal.ReadRest(kMaxBytes);
+    if (!text.ok()) return text.status();
+    return ParseResources(*text, "standard input");
   }
-  std::istream& in = standard ? std::cin : file;
-  char buffer[16 * 1024];
-  while (in.read(buffer, sizeof(buffer)) || in.gcount() > 0) {
-    text.append(buffer, in.gcount());
-    if (text.size() > kMaxBytes) {
-      return LocalProblem(absl::InvalidArgumentError(absl::StrCat(path, " is larger than 4 MiB")));
-    }
-  }
-  if (in.bad()) return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path)));
-  return ParseResources(text, standard ? "standard input" : path);
+  const absl::StatusOr<std::string> text = ReadWholeFile(path, kMaxBytes);
+  if (!text.ok()) return LocalProblem(text.status());
+  return ParseResources(*text, path);
 }
 
 }  // namespace werkplek

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/api/terminal.h"
 #include "werkplek/v1/resources.pb.h"
 
 namespace werkplek {
@@ -15,7 +16,8 @@ namespace werkplek {
 absl::StatusOr<std::vector<v1::Resource>> ParseResources(const std::string& text,
                                                          absl::string_view file);
 
-// Reads `path` ("-": standard input), at most 4 MiB.
-absl::StatusOr<std::vector<v1::Resource>> ReadResourceFile(const std::string& path);
+// Reads `path` ("-": the rest of the terminal's input), at most 4 MiB.
+absl::StatusOr<std::vector<v1::Resource>> ReadResourceFile(const std::string& path,
+                                                           Terminal& terminal);
 
 }  // namespace werkplek

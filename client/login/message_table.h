@@ -32,6 +32,10 @@ inline constexpr auto kMessageTable = std::to_array<MessageRow>({
     {Message::kHelpUsage, "Usage", "Gebruik"},
     {Message::kHelpOptions, "Options", "Opties"},
     {Message::kHelpSubcommands, "Commands", "Opdrachten"},
+    {Message::kHelpArguments, "Arguments", "Argumenten"},
+    {Message::kHelpOptionsWord, "OPTIONS", "OPTIES"},
+    {Message::kHelpCommandWord, "COMMAND", "OPDRACHT"},
+    {Message::kHelpRequiredWord, "(required)", "(verplicht)"},
     {Message::kHelpHelp, "Show this help", "Toon deze hulp"},
     {Message::kHelpVersion, "Show the version", "Toon de versie"},
     {Message::kHelpConfig,
@@ -79,6 +83,8 @@ inline constexpr auto kMessageTable = std::to_array<MessageRow>({
      "De eenmalige code; '-' leest hem van standaardinvoer"},
     {Message::kHelpJoinCa, "SHA-256 of the authority's certificate, hexadecimal",
      "SHA-256 van het certificaat van de autoriteit, hexadecimaal"},
+    {Message::kHelpJoinBroker, "A broker to sign in at; repeat it for more",
+     "Een broker om je bij aan te melden; herhaal voor meer"},
     {Message::kHelpCompletion, "Print a completion script for bash",
      "Geef een aanvulscript voor bash"},
 
@@ -100,6 +106,10 @@ inline constexpr auto kMessageTable = std::to_array<MessageRow>({
      "code werkt één keer: wacht op de volgende)."},
     {Message::kSignInFirst, "You are not signed in (any more). Run: werkplek sign-in",
      "Je bent niet (meer) aangemeld. Geef: werkplek sign-in"},
+    {Message::kNotRenewed,
+     "This machine's certificate could not be renewed ({reason}); tell the help desk soon.",
+     "Het certificaat van dit apparaat kon niet worden vernieuwd ({reason}); meld het bij de "
+     "helpdesk."},
 
     {Message::kNoPools,
      "There is no pool that you may use. Ask the help desk for access if you expected one.",
@@ -171,6 +181,8 @@ inline constexpr auto kMessageTable = std::to_array<MessageRow>({
      "{pool}."},
     {Message::kStreamEnded, "The broker stopped without giving a desktop.",
      "De broker stopte zonder een bureaublad te geven."},
+    {Message::kOneDisplay, "give only one of --spice, --vnc and --screenshot",
+     "geef maar één van --spice, --vnc en --screenshot"},
 
     {Message::kDisconnected, "The screen of {pool} is closed; your work stays open.",
      "Het scherm van {pool} is gesloten; je werk blijft openstaan."},
@@ -187,6 +199,8 @@ inline constexpr auto kMessageTable = std::to_array<MessageRow>({
     {Message::kJoined, "This machine is {name} now; its certificate is good until {until}.",
      "Dit apparaat is nu {name}; het certificaat geldt tot {until}."},
     {Message::kJoinWrote, "Wrote {file}.", "{file} geschreven."},
+    {Message::kNeedsConfig, "say with --config where the configuration is to be written",
+     "zeg met --config waar de configuratie moet komen"},
     {Message::kStatusBrokers, "Brokers:", "Brokers:"},
     {Message::kStatusAnswers, "answers", "antwoordt"},
     {Message::kStatusSilent, "does not answer ({reason})", "antwoordt niet ({reason})"},

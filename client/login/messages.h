@@ -24,6 +24,10 @@ enum class Message {
   kHelpUsage,
   kHelpOptions,
   kHelpSubcommands,
+  kHelpArguments,
+  kHelpOptionsWord,
+  kHelpCommandWord,
+  kHelpRequiredWord,
   kHelpHelp,
   kHelpVersion,
   kHelpConfig,
@@ -48,6 +52,7 @@ enum class Message {
   kHelpJoinUrl,
   kHelpJoinCode,
   kHelpJoinCa,
+  kHelpJoinBroker,
   kHelpCompletion,
   // Sign-in.
   kAskUser,
@@ -60,6 +65,7 @@ enum class Message {
   kSignedOut,
   kSignInFailed,
   kSignInFirst,
+  kNotRenewed,
   // Lists.
   kNoPools,
   kColumnPool,
@@ -102,6 +108,7 @@ enum class Message {
   kScreenshotSaved,
   kStillYours,
   kStreamEnded,
+  kOneDisplay,
   // Disconnect and end.
   kDisconnected,
   kNoSession,
@@ -113,6 +120,7 @@ enum class Message {
   // Join and status.
   kJoined,
   kJoinWrote,
+  kNeedsConfig,
   kStatusBrokers,
   kStatusAnswers,
   kStatusSilent,

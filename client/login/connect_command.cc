@@ -1,0 +1,86 @@
+#include "client/login/connect_command.h"
+
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "client/api/exit_code.h"
+#include "client/api/sign_in.h"
+#include "client/login/progress.h"
+#include "common/base/status_macros.h"
+
+namespace werkplek {
+namespace {
+
+// Longer than any queue; the broker's own deadline comes first.
+constexpr absl::Duration kConnectTimeout = absl::Hours(1);
+
+}  // namespace
+
+void ConnectCommand::Define(CLI::App& app, Language language) {
+  app.add_option("POOL", pool_, Say(language, Message::kHelpPool))->required()->type_name("");
+  app.add_flag("--spice", spice_, Say(language, Message::kHelpSpice));
+  app.add_flag("--vnc", choice_.vnc, Say(language, Message::kHelpVnc));
+  app.add_option("--screenshot", choice_.screenshot, Say(language, Message::kHelpScreenshot))
+      ->type_name("FILE");
+  app.add_flag("--no-viewer", choice_.no_viewer, Say(language, Message::kHelpNoViewer));
+}
+
+absl::StatusOr<v1::Ready> ConnectCommand::WaitForDesktop(LoginContext& context) {
+  ASSIGN_OR_RETURN(BrokerClient * broker, context.broker());
+  v1::ConnectRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_pool(pool_);
+  *request.mutable_client() = FactsOfThisMachine("werkplek", LanguageCode(context.language));
+  ProgressLine progress(context.err, context.live, context.terminal.Width());
+  progress.Show(context.Text(Message::kConnecting, {{"pool", Printable(pool_)}}));
+  broker->SetRetryListener([&](const std::string& address, const absl::Status&, absl::Duration) {
+    progress.Show(context.Text(Message::kRetrying, {{"broker", address}}));
+  });
+  std::optional<v1::Ready> ready;
+  std::optional<v1::Refused> refused;
+  const absl::Status status =
+      broker->Stream(&v1::SessionService::Stub::Connect, request, kConnectTimeout,
+                     [&](const v1::ConnectUpdate& update) {
+                       progress.Show(DescribeStage(update, context.now(), context.language));
+                       if (update.has_ready()) ready = update.ready();
+                       if (update.has_refused()) refused = update.refused();
+                       return true;
+                     });
+  broker->SetRetryListener(nullptr);
+  // What was given counts, even when the stream's end was lost.
+  if (ready.has_value()) return *std::move(ready);
+  if (refused.has_value()) {
+    return absl::FailedPreconditionError(DescribeRefusal(*refused, pool_, context.language));
+  }
+  if (!status.ok()) return status;
+  return absl::UnavailableError(context.Text(Message::kStreamEnded));
+}
+
+void ConnectCommand::TellWhatIsLeft(LoginContext& context) {
+  context.err << context.Text(Message::kDisplayClosed) << "\n";
+  // A log-out inside the desktop has ended the session; then there is nothing to come back to.
+  const absl::StatusOr<v1::ListPoolsResponse> pools = AskPools(context);
+  if (!pools.ok()) return;
+  for (const v1::PoolView& view : pools->pools()) {
+    if (view.pool() == pool_ && view.has_session() &&
+        view.session().state() < v1::SESSION_STATE_ENDING) {
+      context.err << context.Text(Message::kStillYours, {{"pool", Printable(pool_)}}) << "\n";
+    }
+  }
+}
+
+absl::Status ConnectCommand::Run(LoginContext& context) {
+  if ((spice_ ? 1 : 0) + (choice_.vnc ? 1 : 0) + (choice_.screenshot.empty() ? 0 : 1) > 1) {
+    return UsageProblem(absl::InvalidArgumentError(context.Text(Message::kOneDisplay)));
+  }
+  // `--spice` is for those who bring a SPICE viewer of their own.
+  choice_.no_viewer = choice_.no_viewer || spice_;
+  ASSIGN_OR_RETURN(v1::Ready ready, WaitForDesktop(context));
+  const absl::Status shown = context.show_display(ready, choice_);
+  Wipe(*ready.mutable_ticket());
+  RETURN_IF_ERROR(shown);
+  if (choice_.screenshot.empty()) TellWhatIsLeft(context);
+  return absl::OkStatus();
+}
+
+}  // namespace werkplek

@@ -1,0 +1,25 @@
+// `connect POOL`: waits for a desktop and shows its screen.
+#pragma once
+
+#include <string>
+
+#include "client/login/command.h"
+
+namespace werkplek {
+
+class ConnectCommand : public LoginCommand {
+ public:
+  void Define(CLI::App& app, Language language) override;
+  absl::Status Run(LoginContext& context) override;
+
+ private:
+  absl::StatusOr<v1::Ready> WaitForDesktop(LoginContext& context);
+
+  void TellWhatIsLeft(LoginContext& context);
+
+  std::string pool_;
+  bool spice_ = false;
+  DisplayChoice choice_;
+};
+
+}  // namespace werkplek

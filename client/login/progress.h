@@ -1,0 +1,40 @@
+// What `connect` tells while it waits.
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "client/login/messages.h"
+#include "werkplek/v1/session.pb.h"
+
+namespace werkplek {
+
+// One stage in the person's language; empty for `refused`, which is no progress. Pure.
+std::string DescribeStage(const v1::ConnectUpdate& update, absl::Time now, Language language);
+
+// Why nothing was given, with all that helps. Pure.
+std::string DescribeRefusal(const v1::Refused& refused, absl::string_view pool, Language language);
+
+// On a terminal one line that is written over, elsewhere a line for each new text.
+class ProgressLine {
+ public:
+  // `live`: `out` is a terminal of `width` columns.
+  ProgressLine(std::ostream& out, bool live, int width) : out_(out), live_(live), width_(width) {}
+  ~ProgressLine() { Clear(); }
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  void Show(const std::string& text);
+  // Takes the live line away.
+  void Clear();
+
+ private:
+  std::ostream& out_;
+  const bool live_;
+  const int width_;
+  std::string shown_;
+};
+
+}  // namespace werkplek

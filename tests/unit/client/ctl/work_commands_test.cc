@@ -1,0 +1,141 @@
+#include "client/ctl/work_commands.h"
+
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/client/ctl/ctl_test.h"
+
+namespace werkplek {
+namespace {
+
+using testing::HasSubstr;
+
+class WorkCommandsTest : public CtlTest {
+ protected:
+  static v1::DesktopStatus Desktop() {
+    v1::DesktopStatus status;
+    v1::Desktop* desktop = status.mutable_desktop();
+    desktop->set_id("kantoor-7f3a");
+    desktop->set_pool("kantoor");
+    desktop->set_host("hv-a1");
+    desktop->set_state(v1::DESKTOP_STATE_ASSIGNED);
+    desktop->set_generation(4);
+    desktop->set_wanted_power(v1::POWER_RUNNING);
+    desktop->set_state_since_unix_ms(absl::ToUnixMillis(kNow - absl::Minutes(90)));
+    desktop->set_last_error("agent: \x1b[31mtimed out");
+    status.set_host_liveness(v1::LIVENESS_SUSPECT);
+    status.set_viewer_connected(true);
+    status.set_user("jan");
+    return status;
+  }
+  static v1::Session Session(v1::SessionState state) {
+    v1::Session session;
+    session.set_id("s-1");
+    session.set_user("jan");
+    session.set_pool("kantoor");
+    session.set_desktop("kantoor-7f3a");
+    session.set_generation(4);
+    session.set_state(state);
+    session.set_client("client/tc-017");
+    session.set_created_unix_ms(absl::ToUnixMillis(kNow - absl::Hours(2)));
+    session.set_state_since_unix_ms(absl::ToUnixMillis(kNow - absl::Seconds(30)));
+    session.mutable_explanation()->set_decision("running spare");
+    session.mutable_explanation()->add_steps("no session of jan");
+    return session;
+  }
+};
+
+TEST_F(WorkCommandsTest, ListsDesktopsWithFilters) {
+  v1::ListDesktopsResponse all;
+  *all.add_desktops() = Desktop();
+  broker_.Reply("ListDesktops", all);
+  EXPECT_EQ(Run({"desktop", "list", "--pool", "kantoor", "--host", "hv-a1"}).out,
+            "DESKTOP       POOL     HOST   STATE     POWER    USER  SCREEN  SINCE   ERROR\n"
+            "kantoor-7f3a  kantoor  hv-a1  assigned  unknown  jan   open    1h 30m  "
+            "agent: ?[31mtimed out\n");
+  const auto sent = broker_.Requests<v1::ListDesktopsRequest>("ListDesktops").at(0);
+  EXPECT_EQ(sent.pool(), "kantoor");
+  EXPECT_EQ(sent.host(), "hv-a1");
+  broker_.Reply("ListDesktops", v1::ListDesktopsResponse());
+  EXPECT_EQ(Run({"desktop", "list"}).out, "There is no such desktop.\n");
+}
+
+TEST_F(WorkCommandsTest, TablesFitTheTerminal) {
+  v1::ListDesktopsResponse all;
+  *all.add_desktops() = Desktop();
+  broker_.Reply("ListDesktops", all);
+  const std::string screen = RunAsked({"desktop", "list"}, {}, 72).out;
+  EXPECT_THAT(screen, HasSubstr("…"));
+  std::istringstream lines(screen);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    EXPECT_LE(DisplayWidth(line), 72) << line;
+  }
+}
+
+TEST_F(WorkCommandsTest, ShowsOneDesktop) {
+  broker_.Reply("GetDesktop", Desktop());
+  const std::string out = Run({"desktop", "get", "kantoor-7f3a"}).out;
+  EXPECT_THAT(out, HasSubstr("host:        hv-a1 (suspect)\n"));
+  EXPECT_THAT(out, HasSubstr("power:       unknown, wanted running\n"));
+  EXPECT_THAT(out, HasSubstr("clean:       no proof\n"));
+  EXPECT_THAT(out, HasSubstr("user:        jan\n"));
+}
+
+TEST_F(WorkCommandsTest, AResetSaysWhomItHurtsAndAsks) {
+  broker_.Reply("GetDesktop", Desktop());
+  v1::DesktopStatus after = Desktop();
+  after.mutable_desktop()->set_state(v1::DESKTOP_STATE_RESETTING);
+  broker_.Reply("ResetDesktop", after);
+  EXPECT_EQ(Run({"desktop", "reset", "kantoor-7f3a"}).code, ExitCode::kUsage);
+  EXPECT_TRUE(broker_.Requests<v1::ResetDesktopRequest>("ResetDesktop").empty());
+  const Result asked = RunAsked({"desktop", "reset", "kantoor-7f3a"}, {{"[y/N] ", "y\n"}}, 200);
+  EXPECT_EQ(asked.code, ExitCode::kOk);
+  EXPECT_THAT(asked.out, HasSubstr("This ends the session of jan, who loses open work."));
+  EXPECT_THAT(asked.out, HasSubstr("desktop kantoor-7f3a is resetting"));
+  EXPECT_EQ(Run({"desktop", "reset", "kantoor-7f3a", "-y"}).code, ExitCode::kOk);
+}
+
+TEST_F(WorkCommandsTest, ListsSessions) {
+  v1::ListSessionsResponse all;
+  *all.add_sessions() = Session(v1::SESSION_STATE_ACTIVE);
+  broker_.Reply("ListSessions", all);
+  EXPECT_EQ(Run({"session", "list", "--user", "jan", "--ended"}).out,
+            "SESSION  USER  POOL     DESKTOP       STATE   SINCE  AGE    CLIENT         ENDED BY\n"
+            "s-1      jan   kantoor  kantoor-7f3a  active  30s    2h 0m  client/tc-017  -\n");
+  const auto sent = broker_.Requests<v1::ListSessionsRequest>("ListSessions").at(0);
+  EXPECT_EQ(sent.user(), "jan");
+  EXPECT_TRUE(sent.ended());
+}
+
+TEST_F(WorkCommandsTest, ShowsASessionWithItsExplanation) {
+  broker_.Reply("GetSession", Session(v1::SESSION_STATE_ACTIVE));
+  const std::string out = Run({"session", "get", "s-1"}).out;
+  EXPECT_THAT(out, HasSubstr("desktop:  kantoor-7f3a, generation 4\n"));
+  EXPECT_THAT(out, HasSubstr("decision:  running spare\n"));
+  EXPECT_THAT(out, HasSubstr("  - no session of jan\n"));
+}
+
+TEST_F(WorkCommandsTest, EndsASessionWithAReason) {
+  broker_.Reply("GetSession", Session(v1::SESSION_STATE_ACTIVE));
+  broker_.Reply("EndAnySession", Session(v1::SESSION_STATE_ENDING));
+  EXPECT_EQ(RunAsked({"session", "end", "s-1"}, {{"[y/N] ", "\n"}}, 200).code,
+            ExitCode::kInterrupted);
+  const Result result = Run({"session", "end", "s-1", "--reason", "by telephone", "--yes"});
+  EXPECT_EQ(result.out, "session s-1 is ending\n");
+  const auto sent = broker_.Requests<v1::EndAnySessionRequest>("EndAnySession");
+  ASSERT_EQ(sent.size(), 1);
+  EXPECT_EQ(sent[0].session(), "s-1");
+  EXPECT_EQ(sent[0].reason(), "by telephone");
+  EXPECT_EQ(sent[0].request_id().size(), 32);
+}
+
+TEST_F(WorkCommandsTest, AnUnknownDesktopSaysWhereToLook) {
+  broker_.Always("GetDesktop", FakeBroker::Fails(grpc::StatusCode::NOT_FOUND, "no desktop x"));
+  const Result result = Run({"desktop", "get", "x"});
+  EXPECT_EQ(result.code, ExitCode::kRefused);
+  EXPECT_EQ(result.err,
+            "werkplekctl: no desktop x\nSee what there is with: werkplekctl desktop list\n");
+}
+
+}  // namespace
+}  // namespace werkplek
