@@ -114,14 +114,14 @@ std::string BashCompletion(const CLI::App& app, absl::string_view program) {
       path="${path:+$path }$word"
     fi
   done
-  [[ $current == '=' ]] && current=''
+  if [[ $current == '=' ]]; then current=''; fi
   case "$value" in
     @file) compopt -o filenames 2>/dev/null || true
            mapfile -t COMPREPLY < <(compgen -f -- "$current")
-           return ;;
-    @any) return ;;
+           return 0 ;;
+    @any) return 0 ;;
     ?*) mapfile -t COMPREPLY < <(compgen -W "$value" -- "$current")
-        return ;;
+        return 0 ;;
   esac
   if [[ $current == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$current")

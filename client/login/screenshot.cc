@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/api/exit_code.h"
+#include "common/base/status_macros.h"
 #include "common/tls/tls_files.h"
 
 namespace werkplek {
@@ -18,6 +19,11 @@ namespace {
 
 constexpr int kMaxSide = 16384;
 constexpr int kBytesPerPixel = 4;
+constexpr absl::Duration kAskAgain = absl::Milliseconds(500);
+// Two frames this far apart that are alike are the picture; after `kSettle` it is what is there: a
+// screen may move without end, or be truly black.
+constexpr absl::Duration kBetweenFrames = absl::Milliseconds(300);
+constexpr absl::Duration kSettle = absl::Seconds(5);
 
 // What has come of the screen so far. libvncclient calls back in C, on this thread.
 class Shot {
@@ -36,6 +42,11 @@ class Shot {
   Shot(const Shot&) = delete;
   Shot& operator=(const Shot&) = delete;
 
+  // Everything is to come anew.
+  void Forget() {
+    covered_.assign(pixels_, false);
+    covered_count_ = 0;
+  }
   bool complete() const { return pixels_ > 0 && covered_count_ == pixels_; }
 
   Picture Take() const {
@@ -100,6 +111,50 @@ struct ClientCleanup {
   }
 };
 
+// Handles what the server sends, waiting at most `wait` for it.
+absl::Status ServeOnce(rfbClient* client, absl::Duration wait) {
+  const int64_t wait_us = std::max<int64_t>(0, absl::ToInt64Microseconds(wait));
+  const int ready = WaitForMessage(client, static_cast<unsigned>(wait_us));
+  if (ready < 0 || (ready > 0 && !HandleRFBServerMessage(client))) {
+    return absl::UnavailableError("the display was closed");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServeFor(rfbClient* client, absl::Duration span) {
+  const absl::Time end = absl::Now() + span;
+  for (absl::Duration left = span; left > absl::ZeroDuration(); left = end - absl::Now()) {
+    RETURN_IF_ERROR(ServeOnce(client, left));
+  }
+  return absl::OkStatus();
+}
+
+// Asks for the whole screen and reads until every pixel has come anew.
+absl::Status ReadFrame(rfbClient* client, Shot& shot, absl::Time deadline) {
+  shot.Forget();
+  absl::Time asked = absl::InfinitePast();
+  while (!shot.complete()) {
+    const absl::Time now = absl::Now();
+    if (now >= deadline) {
+      return absl::UnavailableError("the display did not show its whole screen in time");
+    }
+    // Again when only a part came, and for a screen that has another size now.
+    if (now - asked >= kAskAgain) {
+      SendFramebufferUpdateRequest(client, 0, 0, client->width, client->height, FALSE);
+      asked = now;
+    }
+    RETURN_IF_ERROR(ServeOnce(client, std::min(kAskAgain, deadline - now)));
+  }
+  return absl::OkStatus();
+}
+
+bool IsOneColour(const Picture& picture) {
+  for (size_t i = 3; i < picture.rgb.size(); ++i) {
+    if (picture.rgb[i] != picture.rgb[i - 3]) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<Picture> TakePicture(const std::string& path, absl::Duration timeout) {
@@ -124,22 +179,20 @@ absl::StatusOr<Picture> TakePicture(const std::string& path, absl::Duration time
     return absl::UnavailableError("the display did not open");
   }
   const std::unique_ptr<rfbClient, ClientCleanup> owner(client);
-  while (!shot.complete()) {
-    const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) {
-      return absl::UnavailableError("the display did not show its whole screen in time");
-    }
-    const int64_t wait_us = std::min<int64_t>(absl::ToInt64Microseconds(left), 500 * 1000);
-    const int ready = WaitForMessage(client, static_cast<unsigned>(wait_us));
-    if (ready < 0 || (ready > 0 && !HandleRFBServerMessage(client))) {
-      return absl::UnavailableError("the display was closed");
-    }
-    // Asks again for everything when only a part came.
-    if (ready == 0 && !shot.complete()) {
-      SendFramebufferUpdateRequest(client, 0, 0, client->width, client->height, FALSE);
-    }
+  // The first frame of a display that nobody looked at may be an old or an empty one, drawn before
+  // the guest was asked. So frames are taken until two in a row are alike and show something.
+  RETURN_IF_ERROR(ReadFrame(client, shot, deadline));
+  Picture picture = shot.Take();
+  const absl::Time settled = std::min(deadline, absl::Now() + kSettle);
+  while (absl::Now() + kBetweenFrames < settled) {
+    RETURN_IF_ERROR(ServeFor(client, kBetweenFrames));
+    RETURN_IF_ERROR(ReadFrame(client, shot, deadline));
+    Picture next = shot.Take();
+    const bool steady = next.rgb == picture.rgb && !IsOneColour(next);
+    picture = std::move(next);
+    if (steady) break;
   }
-  return shot.Take();
+  return picture;
 }
 
 absl::Status SavePng(const Picture& picture, const std::string& file) {

@@ -18,8 +18,9 @@ struct Picture {
   std::vector<uint8_t> rgb;
 };
 
-// Connects to the VNC server at the local socket `path` and gives its whole screen.
-// UNAVAILABLE: no display, or not all of it within `timeout`.
+// Connects to the VNC server at the local socket `path` and gives its whole screen, once it stands
+// still for 300 ms and shows more than one colour, or after 5 s as it is then. UNAVAILABLE: no
+// display, or not all of it within `timeout`.
 absl::StatusOr<Picture> TakePicture(const std::string& path, absl::Duration timeout);
 
 // Writes a PNG file (mode 0600: screens are private).

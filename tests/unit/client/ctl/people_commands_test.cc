@@ -79,10 +79,9 @@ TEST_F(PeopleCommandsTest, ListsTokens) {
   all.mutable_tokens(0)->set_state("paused");
   all.mutable_tokens(0)->set_failures(5);
   broker_.Reply("ListTokens", all);
-  EXPECT_EQ(
-      Run({"token", "list"}).out,
-      "USER  STATE   WRONG CODES  PAUSED UNTIL  MADE\njan   paused            5             -  "
-      "   -\n");
+  EXPECT_EQ(Run({"token", "list"}).out,
+            "USER  STATE   WRONG CODES  PAUSED UNTIL  MADE\njan   paused            5  -           "
+            "  -\n");
 }
 
 TEST_F(PeopleCommandsTest, ListsAndRevokesSignIns) {

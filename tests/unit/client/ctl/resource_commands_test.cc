@@ -40,13 +40,9 @@ TEST_F(ResourceCommandsTest, CreatesManyFromAFile) {
   const std::string file = File("sites.yaml", "- {name: a, site: {}}\n- {name: b, site: {}}\n");
   EXPECT_EQ(Run({"site", "create", "-f", file}).code, ExitCode::kOk);
   EXPECT_EQ(broker_.Requests<v1::CreateResourceRequest>("CreateResource").size(), 2);
-  EXPECT_EQ(Run({"site", "create", "-f", "-"}, "name: c
-site: {}
-").code, ExitCode::kOk);
+  EXPECT_EQ(Run({"site", "create", "-f", "-"}, "name: c\nsite: {}\n").code, ExitCode::kOk);
   EXPECT_EQ(broker_.Requests<v1::CreateResourceRequest>("CreateResource").size(), 3);
-  EXPECT_THAT(Run({"site", "create", "-f", "-"}, "name: c
-sit: {}
-").err,
+  EXPECT_THAT(Run({"site", "create", "-f", "-"}, "name: c\nsit: {}\n").err,
               HasSubstr("standard input:2: "));
 }
 

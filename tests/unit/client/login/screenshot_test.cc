@@ -27,19 +27,18 @@ uint8_t Blue(int x, int y) { return static_cast<uint8_t>((x + y) % 256); }
 // A real VNC server (libvncserver) behind a local socket.
 class VncServer {
  public:
-  explicit VncServer(const std::string& path) {
+  // `black_frames`: frames that it sends before it draws anything, as QEMU's server does.
+  VncServer(const std::string& path, int black_frames) : black_frames_(black_frames) {
     rfbLogEnable(0);
     screen_ = rfbGetScreen(nullptr, nullptr, kWidth, kHeight, 8, 3, 4);
     pixels_.resize(static_cast<size_t>(kWidth) * kHeight * 4);
-    for (int y = 0; y < kHeight; ++y) {
-      for (int x = 0; x < kWidth; ++x) {
-        uint8_t* pixel = &pixels_[(static_cast<size_t>(y) * kWidth + x) * 4];
-        pixel[0] = Red(x, y);
-        pixel[1] = Green(x, y);
-        pixel[2] = Blue(x, y);
-      }
-    }
     screen_->frameBuffer = reinterpret_cast<char*>(pixels_.data());
+    if (black_frames_ == 0) Draw();
+    screen_->screenData = this;
+    screen_->displayFinishedHook = [](rfbClientPtr client, int) {
+      auto* server = static_cast<VncServer*>(client->screen->screenData);
+      if (++server->frames_ == server->black_frames_) server->Draw();
+    };
     // Its default cursor would be drawn into the picture; it serves no port of its own.
     screen_->cursor = nullptr;
     screen_->port = -1;
@@ -64,6 +63,16 @@ class VncServer {
   }
 
  private:
+  void Draw() {
+    for (int y = 0; y < kHeight; ++y) {
+      for (int x = 0; x < kWidth; ++x) {
+        uint8_t* pixel = &pixels_[(static_cast<size_t>(y) * kWidth + x) * 4];
+        pixel[0] = Red(x, y);
+        pixel[1] = Green(x, y);
+        pixel[2] = Blue(x, y);
+      }
+    }
+  }
   void Serve() {
     const int connection = accept(listener_, nullptr, nullptr);
     if (connection < 0) return;
@@ -71,12 +80,27 @@ class VncServer {
     while (!stop_) rfbProcessEvents(screen_, 10'000);
   }
 
+  const int black_frames_;
+  // On the serving thread alone.
+  int frames_ = 0;
   rfbScreenInfoPtr screen_;
   std::vector<uint8_t> pixels_;
   int listener_ = -1;
   std::atomic<bool> stop_ = false;
   std::thread thread_;
 };
+
+// Pixels that are not as drawn.
+size_t Wrong(const Picture& picture) {
+  size_t wrong = 0;
+  for (int y = 0; y < kHeight; ++y) {
+    for (int x = 0; x < kWidth; ++x) {
+      const uint8_t* pixel = &picture.rgb[(static_cast<size_t>(y) * kWidth + x) * 3];
+      if (pixel[0] != Red(x, y) || pixel[1] != Green(x, y) || pixel[2] != Blue(x, y)) ++wrong;
+    }
+  }
+  return wrong;
+}
 
 class ScreenshotTest : public testing::Test {
  protected:
@@ -91,20 +115,22 @@ class ScreenshotTest : public testing::Test {
 
 TEST_F(ScreenshotTest, ReadsEveryPixelOfARealServer) {
   const std::string path = directory_ + "/vnc";
-  const VncServer server(path);
+  const VncServer server(path, 0);
   const absl::StatusOr<Picture> picture = TakePicture(path, absl::Seconds(20));
   ASSERT_TRUE(picture.ok()) << picture.status();
   ASSERT_EQ(picture->width, kWidth);
   ASSERT_EQ(picture->height, kHeight);
   ASSERT_EQ(picture->rgb.size(), size_t{3} * kWidth * kHeight);
-  size_t wrong = 0;
-  for (int y = 0; y < kHeight; ++y) {
-    for (int x = 0; x < kWidth; ++x) {
-      const uint8_t* pixel = &picture->rgb[(static_cast<size_t>(y) * kWidth + x) * 3];
-      if (pixel[0] != Red(x, y) || pixel[1] != Green(x, y) || pixel[2] != Blue(x, y)) ++wrong;
-    }
-  }
-  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(Wrong(*picture), 0);
+}
+
+TEST_F(ScreenshotTest, ABlackBeginningIsNotThePicture) {
+  const std::string path = directory_ + "/vnc";
+  const VncServer server(path, 3);
+  const absl::StatusOr<Picture> picture = TakePicture(path, absl::Seconds(20));
+  ASSERT_TRUE(picture.ok()) << picture.status();
+  ASSERT_EQ(picture->rgb.size(), size_t{3} * kWidth * kHeight);
+  EXPECT_EQ(Wrong(*picture), 0);
 }
 
 TEST_F(ScreenshotTest, SaysWhenThereIsNoDisplay) {
