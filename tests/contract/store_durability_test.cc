@@ -101,6 +101,13 @@ class StoreDurability : public ::testing::Test {
 }
 
 TEST_F(StoreDurability, NothingAcknowledgedIsLostByKills) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "ThreadSanitizer cannot start threads after a fork";
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "ThreadSanitizer cannot start threads after a fork";
+#endif
+#endif
   std::mt19937 chance(1);
   uint64_t acknowledged = 0;
   for (int round = 0; round < 60; ++round) {

@@ -89,6 +89,7 @@ int main(int argc, char** argv) {
   app.add_flag("--keep-going", arguments.keep_going, "do not stop at the first broken seed");
   app.add_option("--sabotage", arguments.sabotage, "run a deliberately wrong variant");
   CLI11_PARSE(app, argc, argv);
+  setvbuf(stdout, nullptr, _IOLBF, 0);
   if (!arguments.trace) werkplek::SetLogSink([](const std::string&) {});
   return werkplek::sim::Run(arguments);
 }
