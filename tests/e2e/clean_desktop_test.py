@@ -57,7 +57,8 @@ class CleanDesktopTest(EndToEndTest):
             with VncClient(display.address(timeout_s=150)) as viewer:
                 viewer.screen(until=lambda screen: screen.user == person.user)
                 viewer.type("logout")
-                display.wait_ended(60)
+                viewer.wait_closed(60)
+            display.wait_ended(60)
         self.wait(lambda: not [s for s in self.sessions(user=person.user) if s["state"] != "SESSION_STATE_ENDED"], 30,
                   "the end of the session")
 

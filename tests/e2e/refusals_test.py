@@ -10,6 +10,7 @@ from end_to_end import EndToEndTest, main
 
 SIGN_IN_FAILED = 3
 REFUSED = 2
+EXPLAIN_ID = re.compile(r"\br-[0-9a-f]+")
 
 
 class RefusalsTest(EndToEndTest):
@@ -20,6 +21,12 @@ class RefusalsTest(EndToEndTest):
         pattern = re.compile(rf"event=sign-in\S*.*{re.escape(user)}.*{detail}")
         self.wait(lambda: any(pattern.search(line) for line in self.broker_log().split("\n")), 10,
                   f"a log line for {user} with {detail}")
+
+    def explain(self, said):
+        """What the help desk sees of a refusal."""
+        number = EXPLAIN_ID.search(said)
+        self.assertTrue(number, said)
+        return self.lab.ctl("explain", number.group(0))
 
     def test_sign_ins_have_one_common_answer(self):
         person, other, untokened = *self.take(2), self.unused.pop()
@@ -55,8 +62,8 @@ class RefusalsTest(EndToEndTest):
         self.sign_in(person)
         said = self.refused(self.werkplek, person, "connect", "directie", "--no-viewer", "--vnc", status=REFUSED)
         missing = self.refused(self.werkplek, person, "connect", "bestaatniet", "--no-viewer", "--vnc", status=REFUSED)
-        self.assertEqual(said.replace("directie", "POOL").split("explain")[0],
-                         missing.replace("bestaatniet", "POOL").split("explain")[0],
+        self.assertEqual(EXPLAIN_ID.sub("ID", said.replace("directie", "POOL")),
+                         EXPLAIN_ID.sub("ID", missing.replace("bestaatniet", "POOL")),
                          "a pool that may not be used and one that is not there must look alike")
 
     def test_full_pool_and_drained_host(self):
@@ -67,17 +74,16 @@ class RefusalsTest(EndToEndTest):
         self.werkplek(first, "connect", "kantoor", "--screenshot", f"{first.folder}/screen.png")
         said = self.refused(self.werkplek, second, "connect", "kantoor", "--screenshot", f"{second.folder}/x.png",
                             status=REFUSED)
-        explain = re.search(r"explain\s+(\S+?)[.)]?\s", said + " ")
-        self.assertTrue(explain, said)
-        self.assertIn("hv-", self.lab.ctl("explain", explain.group(1)) + said)
+        self.assertIn("at most 1", self.explain(said))
         self.werkplek(first, "end", "kantoor", "--yes")
         for host in ("hv-n1", "hv-z1"):
             self.lab.ctl("host", "drain", host)
         try:
             said = self.refused(self.werkplek, second, "connect", "kantoor", "--screenshot", f"{second.folder}/x.png",
                                 status=REFUSED)
-            explain = re.search(r"explain\s+(\S+?)[.)]?\s", said + " ")
-            self.assertRegex(self.lab.ctl("explain", explain.group(1)) + said, "drain")
+            explained = self.explain(said)
+            for host in ("hv-n1", "hv-z1"):
+                self.assertRegex(explained, rf"{host}.*drain")
         finally:
             for host in ("hv-n1", "hv-z1"):
                 self.lab.ctl("host", "open", host)
@@ -98,9 +104,12 @@ class RefusalsTest(EndToEndTest):
         self.assertRegex(self.relay_answer("x" * 43), r"^HTTP/1\.1 40[34]")
 
     def test_the_relay_takes_no_peer_without_a_certificate(self):
-        with self.assertRaises((ssl.SSLError, ConnectionResetError)):
-            self.assertNotEqual(self.relay_answer("x" * 43, certificate=None), "")
-            raise ConnectionResetError
+        # The same request gets an HTTP answer with a certificate (above), and none without.
+        try:
+            answer = self.relay_answer("x" * 43, certificate=None)
+        except (ssl.SSLError, ConnectionResetError):
+            answer = ""
+        self.assertEqual(answer, "")
 
     def test_certificates_of_others_are_refused(self):
         person, = self.take()
