@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <vector>
 
@@ -16,29 +17,40 @@
 namespace werkplek {
 namespace {
 
-// Available memory in KiB: free, and what the kernel would give back. -1: not known.
-int64_t AvailableKib(virConnectPtr connection) {
+struct Memory {
+  int64_t total_kib = 0;
+  // Free, and what the kernel would give back.
+  int64_t available_kib = 0;
+};
+
+// From the machine's own counters; nullopt: the driver has none. (virNodeGetInfo adds up memory
+// cells, and was seen to miss memory that was plugged in later.)
+std::optional<Memory> ReadMemory(virConnectPtr connection) {
   int count = 0;
   if (virNodeGetMemoryStats(connection, VIR_NODE_MEMORY_STATS_ALL_CELLS, nullptr, &count, 0) < 0 ||
       count <= 0) {
     virResetLastError();
-    return -1;
+    return std::nullopt;
   }
   std::vector<virNodeMemoryStats> stats(count);
   if (virNodeGetMemoryStats(connection, VIR_NODE_MEMORY_STATS_ALL_CELLS, stats.data(), &count, 0) <
       0) {
     virResetLastError();
-    return -1;
+    return std::nullopt;
   }
-  int64_t available = 0;
+  Memory memory;
   for (int i = 0; i < count; ++i) {
     const absl::string_view field = stats[i].field;
     if (field == VIR_NODE_MEMORY_STATS_FREE || field == VIR_NODE_MEMORY_STATS_BUFFERS ||
         field == VIR_NODE_MEMORY_STATS_CACHED) {
-      available += static_cast<int64_t>(stats[i].value);
+      memory.available_kib += static_cast<int64_t>(stats[i].value);
+    }
+    if (field == VIR_NODE_MEMORY_STATS_TOTAL) {
+      memory.total_kib = static_cast<int64_t>(stats[i].value);
     }
   }
-  return available;
+  if (memory.total_kib == 0) return std::nullopt;
+  return memory;
 }
 
 // KiB given to active domains.
@@ -82,13 +94,13 @@ absl::StatusOr<HostReading> ReadHost(virConnectPtr connection) {
   virNodeInfo info;
   if (virNodeGetInfo(connection, &info) < 0) return LastLibvirtStatus("cannot read the host");
   HostReading reading;
-  reading.stats.memory_total_mib = info.memory / 1024;
   reading.stats.cpus = info.cpus;
-  int64_t available = AvailableKib(connection);
-  if (available < 0) {
-    available = std::max<int64_t>(0, static_cast<int64_t>(info.memory) - GivenKib(connection));
-  }
-  reading.stats.memory_free_mib = static_cast<uint64_t>(available) / 1024;
+  std::optional<Memory> known = ReadMemory(connection);
+  const int64_t total = static_cast<int64_t>(info.memory);
+  const Memory memory = known ? *known : Memory{total, total - GivenKib(connection)};
+  reading.stats.memory_total_mib = static_cast<uint64_t>(memory.total_kib) / 1024;
+  reading.stats.memory_free_mib =
+      static_cast<uint64_t>(std::clamp<int64_t>(memory.available_kib, 0, memory.total_kib)) / 1024;
   ReadCpu(connection, reading);
   return reading;
 }

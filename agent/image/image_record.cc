@@ -21,7 +21,9 @@ absl::StatusOr<ImageRecord> ReadRecord(const std::string& path) {
                ? json[key].get<int64_t>()
                : 0;
   };
-  ImageRecord record{.sha256 = text("sha256"), .format = text("format")};
+  ImageRecord record;
+  record.sha256 = text("sha256");
+  record.format = text("format");
   record.facts.size_bytes = static_cast<uint64_t>(number("size_bytes"));
   record.facts.modified_unix_ns = number("modified_unix_ns");
   if (!IsSha256(record.sha256) || (record.format != "qcow2" && record.format != "raw")) {

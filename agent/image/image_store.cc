@@ -105,7 +105,8 @@ absl::Status ImageStore::Impl::Load() {
       unlink(path.c_str());
       continue;
     }
-    Entry entry{.record = *std::move(record)};
+    Entry entry;
+    entry.record = *std::move(record);
     const FileFacts known = entry.record.facts;
     absl::Status judged = Judge(entry.record);
     if (judged.ok() && !SameContent(known, entry.record.facts)) {
@@ -194,7 +195,9 @@ absl::Status ImageStore::Impl::FetchContent(const v1::Image& image, ImageRecord&
 
 absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& image) {
   RETURN_IF_ERROR(CheckDeclaration(name, image));
-  ImageRecord record{.sha256 = image.sha256(), .format = image.format()};
+  ImageRecord record;
+  record.sha256 = image.sha256();
+  record.format = image.format();
   {
     MutexLock lock(mutex_);
     while (busy_.count(record.sha256) > 0) changed_.Wait(mutex_);
@@ -221,7 +224,10 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
   }
   const bool replaces =
       !entries_[name].record.sha256.empty() && entries_[name].record.sha256 != record.sha256;
-  entries_[name] = {.record = record, .verified = true};
+  Entry fetched;
+  fetched.record = record;
+  fetched.verified = true;
+  entries_[name] = std::move(fetched);
   for (auto& [other, entry] : entries_) {
     if (ContentPath(entry.record) != ContentPath(record)) continue;
     entry.record = record;

@@ -38,7 +38,7 @@ inline std::ostream& operator<<(std::ostream& out, const KitParameter& kit) {
   return out << kit.name;
 }
 
-// Collects events; Wait blocks until one like `kind` of `desktop` came, or 10 s passed.
+// Collects events; Wait blocks until one like `kind` of `desktop` came, or a minute passed.
 class EventCollector {
  public:
   explicit EventCollector(Hypervisor& hypervisor) : hypervisor_(hypervisor) {
@@ -52,7 +52,7 @@ class EventCollector {
 
   bool Wait(HypervisorEvent::Kind kind, const std::string& desktop) {
     MutexLock lock(mutex_);
-    const absl::Time deadline = absl::Now() + absl::Seconds(10);
+    const absl::Time deadline = absl::Now() + absl::Minutes(1);
     while (events_.count({kind, desktop}) == 0) {
       const absl::Duration left = deadline - absl::Now();
       if (left <= absl::ZeroDuration()) return false;

@@ -380,6 +380,9 @@ TEST_F(RealDesktopTest, TheHostsLoad) {
   EXPECT_EQ(first->cpus, static_cast<uint32_t>(sysconf(_SC_NPROCESSORS_ONLN)));
   EXPECT_EQ(first->cpu_used, 0);
   EXPECT_GT(first->memory_free_mib, 0u);
+  EXPECT_EQ(first->memory_total_mib, static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                                             static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) >>
+                                         20);
   Make("d1", 1);
   ASSERT_TRUE(AwaitGuest("d1"));
   const auto second = hv().Stats();
