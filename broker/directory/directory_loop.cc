@@ -43,7 +43,8 @@ absl::StatusOr<DirectoryPerson> ToFound(DirectoryAnswer answer) {
 
 }  // namespace
 
-DirectoryLoop::DirectoryLoop(std::shared_ptr<const DirectorySettings> settings, Executor* executor)
+DirectoryLoop::DirectoryLoop(std::shared_ptr<const DirectorySettings> settings,
+                             const std::shared_ptr<const LdapTlsContext>& tls, Executor* executor)
     : settings_(std::move(settings)),
       executor_(executor),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
@@ -56,7 +57,7 @@ DirectoryLoop::DirectoryLoop(std::shared_ptr<const DirectorySettings> settings, 
   event.data.u64 = kWakeData;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
   for (size_t i = 0; i < settings_->servers.size(); ++i) {
-    links_.push_back(std::make_unique<ServerLink>(settings_, i, epoll_, [this](Opened opened) {
+    links_.push_back(std::make_unique<ServerLink>(settings_, tls, i, epoll_, [this](Opened opened) {
       MutexLock lock(mutex_);
       opened_.push_back(std::move(opened));
       Wake();
@@ -172,8 +173,10 @@ void DirectoryLoop::ReadSockets() {
   now_ = SteadyNow();
   std::vector<uint64_t> readable = std::exchange(read_again_, {});
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.u64 != kWakeData) {
-      readable.push_back(events[i].data.u64);
+    // A copy: epoll_event is packed, so its field may not be aligned.
+    const uint64_t data = events[i].data.u64;
+    if (data != kWakeData) {
+      readable.push_back(data);
       continue;
     }
     uint64_t times = 0;

@@ -58,7 +58,8 @@ struct DirectoryCall {
 // Thread-safe: Start and Answer may be called from any thread.
 class DirectoryLoop {
  public:
-  DirectoryLoop(std::shared_ptr<const DirectorySettings> settings, Executor* executor);
+  DirectoryLoop(std::shared_ptr<const DirectorySettings> settings,
+                const std::shared_ptr<const LdapTlsContext>& tls, Executor* executor);
   ~DirectoryLoop();
   DirectoryLoop(const DirectoryLoop&) = delete;
   DirectoryLoop& operator=(const DirectoryLoop&) = delete;

@@ -155,10 +155,10 @@ LdapConnection::LdapConnection(LdapHandle handle, ConnectionUse use)
 LdapConnection::~LdapConnection() = default;
 
 absl::StatusOr<std::unique_ptr<LdapConnection>> LdapConnection::Open(
-    const DirectorySettings& settings, const std::string& server, ConnectionUse use,
-    ConnectionAttempt& attempt) {
+    const DirectorySettings& settings, const LdapTlsContext& tls, const std::string& server,
+    ConnectionUse use, ConnectionAttempt& attempt) {
   const absl::Cleanup end = [&] { attempt.End(); };
-  ASSIGN_OR_RETURN(LdapHandle handle, NewLdapHandle(server, settings));
+  ASSIGN_OR_RETURN(LdapHandle handle, NewLdapHandle(server, settings, tls));
   std::unique_ptr<LdapConnection> connection(new LdapConnection(std::move(handle), use));
   RETURN_IF_ERROR(connection->Connect(settings, attempt));
   if (use == ConnectionUse::kSearch) RETURN_IF_ERROR(connection->BindAsService(settings));

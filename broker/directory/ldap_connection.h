@@ -87,6 +87,7 @@ class LdapConnection {
   // on a kSearch connection binds as the service account. UNAVAILABLE with the reason. Blocks until
   // somebody else ends the attempt, when the server is silent.
   static absl::StatusOr<std::unique_ptr<LdapConnection>> Open(const DirectorySettings& settings,
+                                                              const LdapTlsContext& tls,
                                                               const std::string& server,
                                                               ConnectionUse use,
                                                               ConnectionAttempt& attempt);

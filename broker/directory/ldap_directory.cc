@@ -26,8 +26,10 @@ absl::StatusOr<std::unique_ptr<LdapDirectory>> LdapDirectory::Create(DirectorySe
   ASSIGN_OR_RETURN(const std::string authority, ReadWholeFile(settings.ca_file, 1 << 20));
   RETURN_IF_ERROR(ParseCertificatesPem(authority, "ca_file").status());
   IgnoreLdapConfigurationFiles();
+  ASSIGN_OR_RETURN(const std::shared_ptr<const LdapTlsContext> tls,
+                   LdapTlsContext::Create(settings));
   for (const std::string& server : settings.servers) {
-    RETURN_IF_ERROR(NewLdapHandle(server, settings).status());
+    RETURN_IF_ERROR(NewLdapHandle(server, settings, *tls).status());
   }
   if (settings.decoy_dn.empty()) {
     Log(Severity::kWarning, "directory-without-decoy",
@@ -36,7 +38,7 @@ absl::StatusOr<std::unique_ptr<LdapDirectory>> LdapDirectory::Create(DirectorySe
           "which names exist; set decoy_dn"}});
   }
   return std::unique_ptr<LdapDirectory>(new LdapDirectory(std::make_unique<DirectoryLoop>(
-      std::make_shared<const DirectorySettings>(settings), executor)));
+      std::make_shared<const DirectorySettings>(settings), tls, executor)));
 }
 
 void LdapDirectory::Authenticate(const std::string& user, const Secret& password,

@@ -4,9 +4,11 @@
 
 #include <array>
 #include <cstdlib>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -103,14 +105,6 @@ absl::Status SetOptions(LDAP* handle, const DirectorySettings& settings) {
   RETURN_IF_ERROR(SetText(handle, LDAP_OPT_X_TLS_CACERTDIR, "LDAP_OPT_X_TLS_CACERTDIR", ""));
   RETURN_IF_ERROR(
       SetText(handle, LDAP_OPT_X_TLS_CACERTFILE, "LDAP_OPT_X_TLS_CACERTFILE", settings.ca_file));
-  // Makes a TLS context of this handle's own from the options above.
-  const int client = 0;
-  if (const int result = ldap_set_option(handle, LDAP_OPT_X_TLS_NEWCTX, &client);
-      result != LDAP_OPT_SUCCESS) {
-    return absl::InternalError(absl::StrCat("libldap makes no TLS context; is ca_file '",
-                                            settings.ca_file, "' a PEM file? ",
-                                            LdapErrorText(handle, result)));
-  }
   return absl::OkStatus();
 }
 
@@ -124,6 +118,27 @@ absl::Status LimitMessages(LDAP* handle) {
     return DidNotTake("LBER_SB_OPT_SET_MAX_INCOMING");
   }
   return absl::OkStatus();
+}
+
+// What is never freed stays reachable, so that leak checkers find only what is lost.
+void Keep(void* context) {
+  static Mutex& mutex = *new Mutex;
+  static std::vector<void*>& kept = *new std::vector<void*>;
+  MutexLock lock(mutex);
+  kept.push_back(context);
+}
+
+absl::StatusOr<LdapHandle> OptionedHandle(const std::string& server,
+                                          const DirectorySettings& settings) {
+  LDAP* raw = nullptr;
+  if (const int result = ldap_initialize(&raw, server.c_str()); result != LDAP_SUCCESS) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("servers: '", server, "': ", ldap_err2string(result)));
+  }
+  LdapHandle handle(raw);
+  RETURN_IF_ERROR(SetOptions(raw, settings));
+  RETURN_IF_ERROR(LimitMessages(raw));
+  return handle;
 }
 
 }  // namespace
@@ -141,16 +156,33 @@ void IgnoreLdapConfigurationFiles() {
   }
 }
 
-absl::StatusOr<LdapHandle> NewLdapHandle(const std::string& server,
-                                         const DirectorySettings& settings) {
-  LDAP* raw = nullptr;
-  if (const int result = ldap_initialize(&raw, server.c_str()); result != LDAP_SUCCESS) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("servers: '", server, "': ", ldap_err2string(result)));
+absl::StatusOr<std::shared_ptr<const LdapTlsContext>> LdapTlsContext::Create(
+    const DirectorySettings& settings) {
+  ASSIGN_OR_RETURN(const LdapHandle handle, OptionedHandle(settings.servers[0], settings));
+  const int client = 0;
+  if (const int result = ldap_set_option(handle.get(), LDAP_OPT_X_TLS_NEWCTX, &client);
+      result != LDAP_OPT_SUCCESS) {
+    return absl::InternalError(absl::StrCat("libldap makes no TLS context; is ca_file '",
+                                            settings.ca_file, "' a PEM file? ",
+                                            LdapErrorText(handle.get(), result)));
   }
-  LdapHandle handle(raw);
-  RETURN_IF_ERROR(SetOptions(raw, settings));
-  RETURN_IF_ERROR(LimitMessages(raw));
+  void* context = nullptr;
+  if (ldap_get_option(handle.get(), LDAP_OPT_X_TLS_CTX, static_cast<void*>(&context)) !=
+          LDAP_OPT_SUCCESS ||
+      context == nullptr) {
+    return DidNotTake("LDAP_OPT_X_TLS_NEWCTX");
+  }
+  Keep(context);
+  return std::shared_ptr<const LdapTlsContext>(new LdapTlsContext(context));
+}
+
+absl::StatusOr<LdapHandle> NewLdapHandle(const std::string& server,
+                                         const DirectorySettings& settings,
+                                         const LdapTlsContext& tls) {
+  ASSIGN_OR_RETURN(LdapHandle handle, OptionedHandle(server, settings));
+  if (ldap_set_option(handle.get(), LDAP_OPT_X_TLS_CTX, tls.get()) != LDAP_OPT_SUCCESS) {
+    return DidNotTake("LDAP_OPT_X_TLS_CTX");
+  }
   return handle;
 }
 

@@ -44,9 +44,11 @@ size_t SizeOf(const LdapEntry& entry) {
 
 }  // namespace
 
-ServerLink::ServerLink(std::shared_ptr<const DirectorySettings> settings, size_t index, int epoll,
+ServerLink::ServerLink(std::shared_ptr<const DirectorySettings> settings,
+                       std::shared_ptr<const LdapTlsContext> tls, size_t index, int epoll,
                        std::function<void(Opened)> opened)
     : settings_(std::move(settings)),
+      tls_(std::move(tls)),
       index_(index),
       epoll_(epoll),
       opened_(std::move(opened)),
@@ -179,7 +181,7 @@ void ServerLink::ConnectWhereNeeded(ConnectionUse use) {
 
 void ServerLink::StartConnecting(ConnectionUse use) {
   auto attempt = std::make_shared<ConnectionAttempt>();
-  auto connect = [settings = settings_, index = index_, use, opened = opened_, attempt,
+  auto connect = [settings = settings_, tls = tls_, index = index_, use, opened = opened_, attempt,
                   stopping = stopping_] {
     if (stopping->load()) return;
     // A server that closes while libldap writes must not end the process.
@@ -188,7 +190,8 @@ void ServerLink::StartConnecting(ConnectionUse use) {
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     attempt->Begin(SteadyNow());
-    opened({index, use, LdapConnection::Open(*settings, settings->servers[index], use, *attempt)});
+    opened({index, use,
+            LdapConnection::Open(*settings, *tls, settings->servers[index], use, *attempt)});
   };
   if (!connecting_.Submit(std::move(connect)).ok()) return;
   ++KindOf(use).connecting;

@@ -74,7 +74,8 @@ class ServerLink {
  public:
   // `epoll`: where sockets are watched, with (index << 32 | connection) as their data. `opened` is
   // called on a connecting thread.
-  ServerLink(std::shared_ptr<const DirectorySettings> settings, size_t index, int epoll,
+  ServerLink(std::shared_ptr<const DirectorySettings> settings,
+             std::shared_ptr<const LdapTlsContext> tls, size_t index, int epoll,
              std::function<void(Opened)> opened);
   // Gives up what is connecting; `opened` is not called any more after this.
   ~ServerLink();
@@ -131,6 +132,7 @@ class ServerLink {
   void End(RequestPointer request, RequestEnd end, absl::Status why);
 
   const std::shared_ptr<const DirectorySettings> settings_;
+  const std::shared_ptr<const LdapTlsContext> tls_;
   const size_t index_;
   const int epoll_;
   const std::function<void(Opened)> opened_;

@@ -97,9 +97,11 @@ TEST_F(InjectionTest, HostileNamesAreNobody) {
 TEST_F(InjectionTest, FiltersFindTheExactNameOrNobody) {
   DirectorySettings settings = SettingsFor({slapd_.url()}, authority_.ca_file());
   IgnoreLdapConfigurationFiles();
+  const auto tls = LdapTlsContext::Create(settings);
+  ASSERT_TRUE(tls.ok()) << tls.status();
   ConnectionAttempt attempt;
   auto connection =
-      LdapConnection::Open(settings, settings.servers[0], ConnectionUse::kSearch, attempt);
+      LdapConnection::Open(settings, **tls, settings.servers[0], ConnectionUse::kSearch, attempt);
   ASSERT_TRUE(connection.ok()) << connection.status();
   // The uids that a search for `name` gives.
   const auto search = [&](const std::string& name) {
