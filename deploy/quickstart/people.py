@@ -8,6 +8,7 @@ import time
 import urllib.parse
 
 STEP_S = 30
+SPARE_S = 8
 
 
 def seed_of(otpauth_uri):
@@ -34,8 +35,10 @@ class Authenticator:
     def code(self):
         """A code that is good now and was not given before; waits for the next one when there is none."""
         while True:
-            now = int(time.time()) // STEP_S
-            step = max(now - 1, self._last + 1)
+            now, into = divmod(int(time.time()), STEP_S)
+            # The step before counts until the end of this one, which must not come while the code is on its way.
+            oldest = now - 1 if into < STEP_S - SPARE_S else now
+            step = max(oldest, self._last + 1)
             if step <= now:
                 self._last = step
                 return code_at(self._seed, step)

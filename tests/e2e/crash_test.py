@@ -5,9 +5,23 @@ import threading
 import time
 
 from end_to_end import EndToEndTest, main
+from lab import CommandFailed
 from processes import executable, processes_naming
 
 KILLS = 20
+UNAVAILABLE = 4
+MOST_ATTEMPTS = 8
+
+
+def again(call, *arguments):
+    """What a person does who is told that the service is not available: the same, once more."""
+    for attempt in range(MOST_ATTEMPTS):
+        try:
+            return call(*arguments)
+        except CommandFailed as failed:
+            if failed.status != UNAVAILABLE or attempt + 1 == MOST_ATTEMPTS:
+                raise
+    return None
 
 
 class CrashTest(EndToEndTest):
@@ -23,10 +37,11 @@ class CrashTest(EndToEndTest):
         def work(mine):
             for person in mine:
                 try:
-                    self.sign_in(person)
-                    self.werkplek(person, "connect", "kantoor", "--screenshot", f"{person.folder}/screen.png")
-                    acknowledged.append((person.user, self.session_of(person)["id"]))
-                    self.werkplek(person, "end", "kantoor", "--yes")
+                    again(self.sign_in, person)
+                    again(self.werkplek, person, "connect", "kantoor", "--screenshot",
+                          f"{person.folder}/screen.png")
+                    acknowledged.append((person.user, again(self.session_of, person)["id"]))
+                    again(self.werkplek, person, "end", "kantoor", "--yes")
                 except Exception as failure:  # pylint: disable=broad-except
                     failures.append(f"{person.user}: {failure}")
             finished.release()
