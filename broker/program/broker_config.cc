@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <utility>
 
@@ -84,6 +85,16 @@ void ReadFile(ConfigSection& section, absl::string_view key, ConfigCheck check,
   }
 }
 
+// Now; but a certificate that has ended meanwhile is judged as of its last day: the broker renews
+// its own at the start.
+absl::Time TimeToJudge(const std::string& certificate_file) {
+  const absl::Time now = absl::Now();
+  const absl::StatusOr<std::string> pem = ReadWholeFile(certificate_file, 64 * 1024);
+  if (!pem.ok()) return now;
+  const absl::StatusOr<PeerCertificate> certificate = ReadPeerCertificatePem(*pem);
+  return certificate.ok() ? std::min(now, certificate->not_after) : now;
+}
+
 void ReadTrust(ConfigSection& root, ConfigCheck check, BrokerConfig& config) {
   ConfigSection tls = root.Section("tls", /*required=*/true);
   ReadFile(tls, "certificate", check, &config.tls.certificate);
@@ -114,7 +125,8 @@ void ReadTrust(ConfigSection& root, ConfigCheck check, BrokerConfig& config) {
     }
   }
   if (config.tls.certificate.empty() || config.tls.key.empty() || config.tls.ca.empty()) return;
-  const absl::StatusOr<TlsMaterial> material = LoadTlsFiles(config.tls, absl::Now());
+  const absl::StatusOr<TlsMaterial> material =
+      LoadTlsFiles(config.tls, TimeToJudge(config.tls.certificate));
   if (!material.ok()) {
     tls.Complain("certificate", material.status().message());
   } else if (material->own.name != PeerName{v1::IDENTITY_BROKER, config.name}) {

@@ -40,10 +40,12 @@ absl::Status InstallCertificate(const TlsFiles& files, const Secret& key_pem,
     return absl::PermissionDeniedError(absl::StrCat("the new certificate is for ", PeerLabel(name),
                                                     ", expected ", PeerLabel(expected)));
   }
-  RETURN_IF_ERROR(WriteFileAtomically(files.key, key_pem.Reveal(), 0600));
-  RETURN_IF_ERROR(WriteFileAtomically(files.certificate, CertificatePem(*chain[0]), 0644));
-  if (access(files.ca.c_str(), F_OK) == 0) return absl::OkStatus();
-  return WriteFileAtomically(files.ca, CertificatePem(*chain[1]), 0644);
+  const std::string certificate = CertificatePem(*chain[0]);
+  const std::string authority = CertificatePem(*chain[1]);
+  std::vector<FileToWrite> together = {{files.key, key_pem.Reveal(), 0600},
+                                       {files.certificate, certificate, 0644}};
+  if (access(files.ca.c_str(), F_OK) != 0) together.push_back({files.ca, authority, 0644});
+  return WriteFilesTogether(together);
 }
 
 }  // namespace werkplek

@@ -61,6 +61,39 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes, 
   return ReadDescriptor(fd, path, max_bytes);
 }
 
+// A flushed temporary file beside the file's place; its name.
+absl::StatusOr<std::string> Stage(const FileToWrite& file) {
+  std::string temporary = file.path + ".XXXXXX";
+  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return FileError(file.path, "cannot make a file beside it", errno);
+  absl::Status status;
+  for (size_t done = 0; done < file.content.size() && status.ok();) {
+    const ssize_t count = write(fd, file.content.data() + done, file.content.size() - done);
+    if (count >= 0) {
+      done += size_t(count);
+    } else if (errno != EINTR) {
+      status = FileError(file.path, "cannot write it", errno);
+    }
+  }
+  if (status.ok() && (fchmod(fd, mode_t(file.mode)) != 0 || fsync(fd) != 0)) {
+    status = FileError(file.path, "cannot make it durable", errno);
+  }
+  close(fd);
+  if (status.ok()) return temporary;
+  unlink(temporary.c_str());
+  return status;
+}
+
+// Makes a rename durable.
+void SyncFolderOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  fsync(fd);
+  close(fd);
+}
+
 using StorePointer = std::unique_ptr<X509_STORE, OpensslFree<X509_STORE_free>>;
 using StoreContextPointer = std::unique_ptr<X509_STORE_CTX, OpensslFree<X509_STORE_CTX_free>>;
 
@@ -97,35 +130,25 @@ absl::StatusOr<Secret> ReadSecretFile(const std::string& path, size_t max_bytes)
 }
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, int mode) {
-  std::string temporary = path + ".XXXXXX";
-  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return FileError(path, "cannot make a file beside it", errno);
-  absl::Cleanup remove = [&] { unlink(temporary.c_str()); };
-  absl::Status status;
-  for (size_t done = 0; done < content.size() && status.ok();) {
-    const ssize_t count = write(fd, content.data() + done, content.size() - done);
-    if (count >= 0) {
-      done += size_t(count);
-    } else if (errno != EINTR) {
-      status = FileError(path, "cannot write it", errno);
+  return WriteFilesTogether({{path, content, mode}});
+}
+
+absl::Status WriteFilesTogether(const std::vector<FileToWrite>& files) {
+  std::vector<std::string> staged;
+  // Those that were renamed are gone from there already.
+  const absl::Cleanup remove = [&] {
+    for (const std::string& temporary : staged) unlink(temporary.c_str());
+  };
+  for (const FileToWrite& file : files) {
+    ASSIGN_OR_RETURN(std::string temporary, Stage(file));
+    staged.push_back(std::move(temporary));
+  }
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (rename(staged[i].c_str(), files[i].path.c_str()) != 0) {
+      return FileError(files[i].path, "cannot rename onto it", errno);
     }
   }
-  if (status.ok() && (fchmod(fd, mode_t(mode)) != 0 || fsync(fd) != 0)) {
-    status = FileError(path, "cannot make it durable", errno);
-  }
-  close(fd);
-  RETURN_IF_ERROR(status);
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    return FileError(path, "cannot rename onto it", errno);
-  }
-  std::move(remove).Cancel();
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int folder_fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder_fd >= 0) {
-    fsync(folder_fd);
-    close(folder_fd);
-  }
+  for (const FileToWrite& file : files) SyncFolderOf(file.path);
   return absl::OkStatus();
 }
 

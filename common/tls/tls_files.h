@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -36,6 +37,15 @@ absl::StatusOr<Secret> ReadSecretFile(const std::string& path, size_t max_bytes)
 
 // Writes a temporary file beside `path`, flushes it and renames it over. `mode` e.g. 0600.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content, int mode);
+
+struct FileToWrite {
+  std::string path;
+  absl::string_view content;
+  int mode = 0600;
+};
+// As WriteFileAtomically for files that belong together: all are flushed before the first is
+// renamed, so that they part only when the machine dies between two renames.
+absl::Status WriteFilesTogether(const std::vector<FileToWrite>& files);
 
 // Reads and checks all three: readable, parse, key fits certificate, certificate is in its life at
 // `now`, names one Werkplek identity, and was issued by the authority. Every error names the file.

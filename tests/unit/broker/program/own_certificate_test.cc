@@ -49,5 +49,23 @@ TEST_F(OwnCertificateTest, AnOldOneIsReplacedByOneThatWorks) {
   EXPECT_GT(material->own.not_after, present.not_after);
 }
 
+// A broker that was off for a month must come back by itself.
+TEST_F(OwnCertificateTest, OneThatHasEndedIsReplacedAtTheStart) {
+  CertificateTerms terms;
+  terms.peer = {v1::IDENTITY_BROKER, "b1"};
+  terms.lifetime = absl::Minutes(1);
+  const Secret key = *NewPrivateKeyPem();
+  // The life begins five minutes before, with the authority's: it ends two minutes ago.
+  const std::string ended =
+      *authority_->Issue(*NewCertificateRequestPem(key), terms, absl::Now() - absl::Minutes(3));
+  ASSERT_TRUE(WriteFileAtomically(config_.tls.certificate, ended, 0644).ok());
+  ASSERT_TRUE(WriteFileAtomically(config_.tls.key, key.Reveal(), 0600).ok());
+  ASSERT_FALSE(LoadTlsFiles(config_.tls, absl::Now()).ok());
+  const auto config = LoadBrokerConfig(files_.config_path(), ConfigCheck::kWhole);
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  EXPECT_TRUE(*RenewOwnCertificateWhenDue(*config, *authority_, absl::Now()));
+  EXPECT_TRUE(LoadTlsFiles(config_.tls, absl::Now()).ok());
+}
+
 }  // namespace
 }  // namespace werkplek

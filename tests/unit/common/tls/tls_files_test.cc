@@ -91,6 +91,18 @@ TEST_F(TlsFilesTest, AWriteHasItsModeAndLeavesNothingElse) {
   EXPECT_FALSE(WriteFileAtomically(folder + "/no/f", "x", 0600).ok());
 }
 
+TEST_F(TlsFilesTest, FilesThatBelongTogetherChangeTogetherOrNotAtAll) {
+  const std::string folder = pki_.folder() + "/t";
+  std::filesystem::create_directory(folder);
+  ASSERT_TRUE(WriteFileAtomically(folder + "/a", "old", 0600).ok());
+  EXPECT_FALSE(
+      WriteFilesTogether({{folder + "/a", "new", 0600}, {folder + "/no/b", "new", 0644}}).ok());
+  EXPECT_EQ(*ReadWholeFile(folder + "/a", 10), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+  ASSERT_TRUE(WriteFilesTogether({{folder + "/a", "1", 0600}, {folder + "/b", "2", 0644}}).ok());
+  EXPECT_EQ(*ReadWholeFile(folder + "/a", 10) + *ReadWholeFile(folder + "/b", 10), "12");
+}
+
 TEST_F(TlsFilesTest, AChangeIsToldOnce) {
   TlsFilesWatch watch(files_);
   EXPECT_FALSE(watch.Changed());
