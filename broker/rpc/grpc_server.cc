@@ -20,11 +20,13 @@ namespace {
 constexpr absl::Duration kStopGrace = absl::Milliseconds(500);
 
 ListenerSettings Common(const RpcSettings& settings) {
-  return {.handshake_limit = settings.handshake_limit,
-          .max_streams_per_connection = settings.max_streams_per_connection,
-          .metadata_bytes = settings.metadata_bytes,
-          .memory_quota_bytes = settings.memory_quota_bytes,
-          .keepalive_timeout = settings.keepalive_timeout};
+  ListenerSettings listener;
+  listener.handshake_limit = settings.handshake_limit;
+  listener.max_streams_per_connection = settings.max_streams_per_connection;
+  listener.metadata_bytes = settings.metadata_bytes;
+  listener.memory_quota_bytes = settings.memory_quota_bytes;
+  listener.keepalive_timeout = settings.keepalive_timeout;
+  return listener;
 }
 
 ListenerSettings ForClients(const RpcSettings& settings) {

@@ -14,13 +14,13 @@ namespace werkplek {
 
 struct GenericCall {
   std::string path;
-  std::string request;
+  std::string request = "";
   // Empty: no authorization header.
-  std::string token;
+  std::string token = "";
   // Zero: no deadline is sent (the test still gives up after 20 s).
   absl::Duration deadline = absl::Seconds(10);
   // Sent as they are.
-  std::vector<std::pair<std::string, std::string>> metadata;
+  std::vector<std::pair<std::string, std::string>> metadata = {};
   bool gzip = false;
 };
 

@@ -41,8 +41,8 @@ class RawTls {
  public:
   struct Options {
     // Shown when the paths are not empty.
-    std::string certificate;
-    std::string key;
+    std::string certificate = "";
+    std::string key = "";
     // 0: whatever OpenSSL takes.
     int max_version = 0;
   };
