@@ -370,11 +370,15 @@ Violations CheckTickets(const History& history) {
   Violations found;
   std::map<std::string, const ReadySeen*> given;
   for (const ReadySeen& ready : history.readies) given[ready.ticket_sha256] = &ready;
-  // A call whose desktop was lost before its display opened gets another desktop; its ticket may
-  // then have come for both, and opens one.
+  // A call whose desktop was lost before it was told of it gets another one, or the same made anew;
+  // its ticket comes again then. What comes after the person knows the ticket prolongs nothing.
   std::map<std::tuple<std::string, std::string, std::string>, const TicketArrived*> arrived;
   for (const TicketArrived& ticket : history.tickets) {
-    arrived.try_emplace({ticket.host, ticket.desktop, ticket.ticket_sha256}, &ticket);
+    const auto ready = given.find(ticket.ticket_sha256);
+    const bool known = ready != given.end() && ready->second->at < ticket.at;
+    const auto [at, fresh] =
+        arrived.try_emplace({ticket.host, ticket.desktop, ticket.ticket_sha256}, &ticket);
+    if (!fresh && !known) at->second = &ticket;
   }
   std::map<std::string, const DisplayGranted*> opened;
   for (const DisplayGranted& display : history.displays) {

@@ -352,6 +352,16 @@ TEST(CheckersTest, S11TicketsThatOpenTooMuch) {
   EXPECT_THAT(CheckTickets(history), SizeIs(1)) << "never granted";
 }
 
+TEST(CheckersTest, S11ARepeatedGrantProlongsNothingOnceTheTicketIsKnown) {
+  History history = GoodHistory();
+  history.displays[0].at = absl::Seconds(40);
+  history.tickets.push_back(history.tickets[0]);
+  history.tickets[1].at = absl::Seconds(30);
+  EXPECT_THAT(CheckTickets(history), SizeIs(1));
+  history.readies[0].at = absl::Seconds(31);
+  EXPECT_THAT(CheckTickets(history), IsEmpty()) << "before that nobody had the ticket";
+}
+
 TEST(CheckersTest, LivenessTellsEachComplaint) {
   History history;
   history.end.complaints = {"user1 still waits", "hv-0 is not up"};
