@@ -19,6 +19,8 @@ target_compile_options(
             -fstack-protector-strong
             -fcf-protection
             $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+            # As clang does: a designated initialiser may leave members at their defaults.
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-missing-field-initializers>
             $<$<CXX_COMPILER_ID:Clang>:-Wimplicit-fallthrough>
             $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>)
 # Not a generator expression: the comma of "address,undefined" would split it.
