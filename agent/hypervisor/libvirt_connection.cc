@@ -102,10 +102,9 @@ void LibvirtConnection::RegisterEvents(const std::shared_ptr<EventInbox>& inbox,
   add(VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(OnLifecycle));
   add(VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(OnAgent));
   add(VIR_DOMAIN_EVENT_ID_GRAPHICS, VIR_DOMAIN_EVENT_CALLBACK(OnGraphics));
-  auto target = std::make_unique<EventTarget>(EventTarget{inbox, std::move(lost)});
-  if (virConnectRegisterCloseCallback(connection_, OnClose, target.get(), FreeTarget) == 0) {
-    target.release();
-    has_close_callback_ = true;
+  auto target = std::make_shared<EventTarget>(EventTarget{inbox, std::move(lost)});
+  if (virConnectRegisterCloseCallback(connection_, OnClose, target.get(), nullptr) == 0) {
+    close_target_ = target;
   }
   // Drivers inside the process have nothing to keep alive and say so.
   virConnectSetKeepAlive(connection_, kKeepAliveSeconds, kKeepAliveMisses);
@@ -115,7 +114,7 @@ void LibvirtConnection::RegisterEvents(const std::shared_ptr<EventInbox>& inbox,
 LibvirtConnection::~LibvirtConnection() {
   if (connection_ == nullptr) return;
   for (const int id : callbacks_) virConnectDomainEventDeregisterAny(connection_, id);
-  if (has_close_callback_) virConnectUnregisterCloseCallback(connection_, OnClose);
+  if (close_target_ != nullptr) virConnectUnregisterCloseCallback(connection_, OnClose);
   virConnectClose(connection_);
   virResetLastError();
 }

@@ -62,7 +62,9 @@ class LibvirtConnection {
   virConnectPtr connection_ = nullptr;
   std::string driver_;
   std::vector<int> callbacks_;
-  bool has_close_callback_ = false;
+  // What the close callback is given. Ours to free: libvirt 9.0 forgets it when the callback is
+  // unregistered. Null: the driver takes no close callback.
+  std::shared_ptr<void> close_target_;
 };
 
 }  // namespace werkplek
