@@ -29,7 +29,7 @@ struct ImageFunctions {
 // The store's own functions; it must outlive them.
 ImageFunctions FunctionsOf(ImageStore& store);
 
-// The program in an image that Werkplek tells of sessions (docs/operating/images.md). It is run
+// The program in an image that Werkplek tells of sessions (deploy/images/README.md). It is run
 // with `begin`, `end` or `state`, gets lines `key=value` on its input (begin: session, user,
 // display_name; end: session), and is expected to exit with 0. `state` prints lines `key=value`:
 // boot_id, session, state (`none`, `session` or `logged-out`).

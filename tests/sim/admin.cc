@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/model/names.h"
 #include "broker/token/one_time_code.h"
 #include "common/base/crypto.h"
 #include "google/protobuf/message.h"
@@ -20,21 +21,6 @@ bool IsDefinitive(const absl::Status& status) {
 
 std::string KeyOf(v1::ResourceKind kind, const std::string& name) {
   return absl::StrCat(static_cast<int>(kind), "/", name);
-}
-
-v1::ResourceKind KindIn(const v1::Resource& resource) {
-  switch (resource.kind_case()) {
-    case v1::Resource::kSite:
-      return v1::RESOURCE_KIND_SITE;
-    case v1::Resource::kHost:
-      return v1::RESOURCE_KIND_HOST;
-    case v1::Resource::kImage:
-      return v1::RESOURCE_KIND_IMAGE;
-    case v1::Resource::kPool:
-      return v1::RESOURCE_KIND_POOL;
-    default:
-      return v1::RESOURCE_KIND_ENTITLEMENT;
-  }
 }
 
 }  // namespace
@@ -140,7 +126,7 @@ void Admin::NoteAcknowledged(const MessagePointer& request, const BrokerProcess:
 }
 
 void Admin::Declare(const v1::Resource& resource) {
-  declared_[KeyOf(KindIn(resource), resource.name())] = resource;
+  declared_[KeyOf(KindOf(resource), resource.name())] = resource;
   auto request = std::make_shared<v1::CreateResourceRequest>();
   *request->mutable_resource() = resource;
   Do(request, [this](const BrokerProcess::Answer& answer) {
