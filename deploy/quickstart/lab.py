@@ -37,9 +37,12 @@ class Person:
 class Lab:
     """Made in `folder`; `stop` takes everything down. `tell` is called with a line before each step."""
 
-    def __init__(self, folder, programs, images, tell=lambda line: None, hosts=None, employees=200):
+    def __init__(self, folder, programs, images, tell=lambda line: None, hosts=None, employees=200,
+                 times=None):
         self.folder, self.programs, self.images = str(folder), str(programs), str(images)
         self.tell, self.hosts, self.employees = tell, hosts or HOSTS, employees
+        # Times of the broker that are to be others than its defaults.
+        self.times = times or {}
         self.ports = {name: free_port() for name in ("ldap", "clients", "agents", "join", "metrics")}
         self.directory = self.broker = None
         self.agents = {}
@@ -116,6 +119,7 @@ class Lab:
         names = "\n".join(f"  {key}: {json.dumps(value)}" for key, value in directory.items())
         listen = "\n".join(f"  {name}: 127.0.0.1:{self.ports[name]}"
                            for name in ("clients", "agents", "join", "metrics"))
+        times = "".join(f"\n  {name}: {value}" for name, value in self.times.items())
         return f"""organisation: Gemeente Voorbeeld
 name: b1
 data_dir: broker
@@ -138,6 +142,7 @@ roles:
   administrator: [beheerders]
   helpdesk: [helpdesk]
   auditor: [auditors]
+{"times:" + times if times else ""}
 """
 
     def make_broker(self):

@@ -1,5 +1,6 @@
 """What every end-to-end test needs: one lab for the tests of a file, and people with tokens."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -29,12 +30,13 @@ class EndToEndTest(unittest.TestCase):
     """`self.lab` is started once for the class; each test takes people that no other test uses."""
 
     pools = {}
-    start_agents = True
+    # Times of the broker that are to be others than its defaults, as its configuration names them.
+    broker_times = {}
 
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.mkdtemp(prefix="wp-e2e-")
-        cls.lab = Lab(cls.folder, PROGRAMS, make_images(), tell=cls.tell)
+        cls.lab = Lab(cls.folder, PROGRAMS, make_images(), tell=cls.tell, times=cls.broker_times)
         cls.began = time.monotonic()
         try:
             cls.lab.start()
@@ -74,6 +76,12 @@ class EndToEndTest(unittest.TestCase):
     def werkplek(self, person, *words, client="tc-001"):
         return self.lab.werkplek(client, *words, token_folder=person.folder)
 
+    def take_ticket(self, person, pool, client="tc-001"):
+        """What Connect answers: `ticket`, `desktop`, `host`, ... Nobody opens the display."""
+        said = self.lab.run([self.lab.program("take_ticket"), self.lab.path(f"{client}.yaml"), pool],
+                            environment={"XDG_RUNTIME_DIR": person.folder})
+        return json.loads(said)
+
     def refused(self, call, *arguments, status=None, **named):
         """Runs a command that must fail; gives what it said."""
         with self.assertRaises(CommandFailed) as caught:
@@ -99,7 +107,11 @@ class EndToEndTest(unittest.TestCase):
         return wait_until(condition, timeout_s, what, interval_s=0.2)
 
     def broker_log(self):
-        with open(self.lab.path("broker.log"), encoding="utf-8", errors="replace") as file:
+        return self.log_of("broker")
+
+    def log_of(self, part):
+        """What "broker", or a host's agent, has logged."""
+        with open(self.lab.path(f"{part}.log"), encoding="utf-8", errors="replace") as file:
             return file.read()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import socket
 import ssl
 import subprocess
@@ -10,12 +11,15 @@ from end_to_end import EndToEndTest, main
 
 SIGN_IN_FAILED = 3
 REFUSED = 2
+TICKET_LIFETIME_S = 5
 EXPLAIN_ID = re.compile(r"\br-[0-9a-f]+")
 
 
 class RefusalsTest(EndToEndTest):
     pools = {"kantoor": {"max_desktops": 1, "min_desktops": 1, "running_spares": 1, "queue_deadline_s": 3},
+             "loket": {"max_desktops": 2, "min_desktops": 1, "running_spares": 1},
              "directie": {"max_desktops": 1, "group": None}}
+    broker_times = {"ticket_lifetime": f"{TICKET_LIFETIME_S}s"}
 
     def assert_logged(self, user, detail):
         pattern = re.compile(rf"event=sign-in\S*.*{re.escape(user)}.*{detail}")
@@ -88,17 +92,83 @@ class RefusalsTest(EndToEndTest):
             for host in ("hv-n1", "hv-z1"):
                 self.lab.ctl("host", "open", host)
 
-    def relay_answer(self, ticket, certificate="tc-001", desktop="kantoor-00000000"):
-        """What the relay of hv-n1 says to a CONNECT; `certificate` None sends none."""
+    def relay_answer(self, ticket, certificate="tc-001", desktop="kantoor-00000000", host="hv-n1", keep=None):
+        """What the relay of `host` says to a CONNECT; `certificate` None sends none. `keep`, a list, takes the
+        connection, which is closed otherwise."""
         context = ssl.create_default_context(cafile=self.lab.path("ca.pem"))
         context.check_hostname = False
         if certificate:
             context.load_cert_chain(self.lab.path(certificate, "certificate.pem"), self.lab.path(certificate, "key.pem"))
-        with socket.create_connection(("127.0.0.1", self.lab.ports["hv-n1"]), timeout=10) as plain:
-            with context.wrap_socket(plain) as tls:
+        with socket.create_connection(("127.0.0.1", self.lab.ports[host]), timeout=10) as plain:
+            tls = context.wrap_socket(plain)
+            try:
+                viewer = secrets.token_hex(8)
                 tls.sendall(f"CONNECT {desktop} HTTP/1.1\r\nHost: {desktop}\r\nAuthorization: Ticket {ticket}\r\n"
-                            "Werkplek-Channel: vnc\r\nWerkplek-Viewer: 0123456789abcdef\r\n\r\n".encode())
-                return tls.recv(4096).decode()
+                            f"Werkplek-Channel: vnc\r\nWerkplek-Viewer: {viewer}\r\n\r\n".encode())
+                answer = b""
+                while b"\r\n\r\n" not in answer:
+                    got = tls.recv(4096)
+                    if not got:
+                        break
+                    answer += got
+                return answer.decode(errors="replace")
+            finally:
+                if keep is None:
+                    tls.close()
+                else:
+                    keep.append(tls)
+
+    def assert_relay_refused(self, host, desktop, reason, times=1):
+        """The agent's log says who was refused what, and why; never the ticket."""
+        pattern = re.compile(rf'event=relay-refused\b.*reason="[^"]*{reason}.*desktop={desktop}\b.*tc-001')
+        self.wait(lambda: sum(1 for line in self.log_of(host).split("\n") if pattern.search(line)) == times, 10,
+                  f"{times} lines of {host}'s agent about a ticket that {reason}")
+
+    def test_a_ticket_opens_once(self):
+        person, = self.take()
+        self.sign_in(person)
+        self.lab.wait_spares("loket", 1)
+        given = self.take_ticket(person, "loket")
+        there = {"desktop": given["desktop"], "host": given["host"]}
+        # Held by another machine it opens nothing, and is not spent by that.
+        self.assertRegex(self.relay_answer(given["ticket"], "tc-002", **there),
+                         r"(?s)^HTTP/1\.1 403 .*the ticket was given to another machine")
+        held = []
+        try:
+            self.assertRegex(self.relay_answer(given["ticket"], keep=held, **there), r"^HTTP/1\.1 200 ")
+            self.wait(lambda: self.session_of(person)["state"] == "SESSION_STATE_ACTIVE", 10, "the open display")
+            # A second viewer while the first one looks ...
+            self.assertRegex(self.relay_answer(given["ticket"], **there),
+                             r"(?s)^HTTP/1\.1 403 .*the ticket was used already")
+        finally:
+            for connection in held:
+                connection.close()
+        self.wait(lambda: self.session_of(person)["state"] == "SESSION_STATE_DISCONNECTED", 10, "the closed display")
+        # ... and one after it.
+        self.assertRegex(self.relay_answer(given["ticket"], **there),
+                         r"(?s)^HTTP/1\.1 403 .*the ticket was used already")
+        self.assert_relay_refused(there["host"], there["desktop"], "was used already", times=2)
+        self.assertNotIn(given["ticket"], self.log_of(there["host"]) + self.broker_log())
+        self.werkplek(person, "end", "loket", "--yes")
+
+    def test_a_ticket_comes_too_late(self):
+        person, = self.take()
+        self.sign_in(person)
+        self.lab.wait_spares("loket", 1)
+        given = self.take_ticket(person, "loket")
+        there = {"desktop": given["desktop"], "host": given["host"]}
+        self.assertEqual(given["ticket_lifetime_s"], TICKET_LIFETIME_S)
+        # The session is "ready" for as long as its ticket may still come.
+        self.wait(lambda: self.session_of(person)["state"] == "SESSION_STATE_DISCONNECTED", 30, "the ticket's end")
+        self.assertRegex(self.relay_answer(given["ticket"], **there),
+                         r"(?s)^HTTP/1\.1 403 .*the ticket came too late")
+        self.assert_relay_refused(there["host"], there["desktop"], "came too late")
+        # The desktop is still this person's: the next connect brings a ticket that opens.
+        again = self.take_ticket(person, "loket")
+        self.assertEqual((again["session"], again["desktop"]), (given["session"], given["desktop"]))
+        self.assertNotEqual(again["ticket"], given["ticket"])
+        self.assertRegex(self.relay_answer(again["ticket"], **there), r"^HTTP/1\.1 200 ")
+        self.werkplek(person, "end", "loket", "--yes")
 
     def test_the_relay_refuses_what_it_was_not_told_of(self):
         self.assertRegex(self.relay_answer("x" * 43), r"^HTTP/1\.1 40[34]")
