@@ -104,7 +104,8 @@ class Hypervisor {
   // Pauses in memory, or saves to disk and frees the memory.
   virtual absl::Status Suspend(const std::string& desktop, bool to_disk) = 0;
   virtual absl::Status Resume(const std::string& desktop) = 0;
-  // Asks, and returns at once; kPowerOff is done when it returns.
+  // Asks, and returns at once; kPowerOff is done when it returns. kGuestAgent is UNAVAILABLE when
+  // there is no agent to ask; OK says only that it was asked (or is off already).
   virtual absl::Status Shutdown(const std::string& desktop, ShutdownMode mode) = 0;
   // Undefines a domain that is off (with its saved memory). The disk is the image store's.
   virtual absl::Status Remove(const std::string& desktop) = 0;

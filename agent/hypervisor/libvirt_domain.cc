@@ -3,11 +3,16 @@
 #include <libvirt/virterror.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
 namespace {
+
+constexpr absl::Duration kGoesOffWithin = absl::Seconds(2);
+constexpr absl::Duration kGoesOffPoll = absl::Milliseconds(20);
 
 absl::Status Checked(int result, absl::string_view what) {
   return result < 0 ? LastLibvirtStatus(what) : absl::OkStatus();
@@ -31,6 +36,39 @@ DomainPower PowerOf(int state, int reason) {
     default:  // Running, blocked, or shutting down (its QEMU still lives).
       return DomainPower::kRunning;
   }
+}
+
+// Whether the domain is off, or becomes so while a QEMU that already ends is waited for.
+bool GoesOff(virDomainPtr domain) {
+  const absl::Time deadline = absl::Now() + kGoesOffWithin;
+  for (;;) {
+    const absl::StatusOr<DomainPower> power = ReadPower(domain);
+    if (power.ok() && *power == DomainPower::kOff) return true;
+    if (!power.ok() || absl::Now() + kGoesOffPoll > deadline) return false;
+    absl::SleepFor(kGoesOffPoll);
+  }
+}
+
+absl::Status ShutdownByGuest(virDomainPtr domain) {
+  if (virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT) == 0) {
+    return absl::OkStatus();
+  }
+  const virErrorPtr error = virGetLastError();
+  const ShutdownAnswer answer =
+      error == nullptr
+          ? ShutdownAnswer::kNotTaken
+          : JudgeGuestShutdown(error->code, error->message == nullptr ? "" : error->message);
+  const absl::Status status = LastLibvirtStatus("no guest agent answers");
+  switch (answer) {
+    case ShutdownAnswer::kTaken:
+      return absl::OkStatus();
+    case ShutdownAnswer::kPerhaps:
+      if (GoesOff(domain)) return absl::OkStatus();
+      break;
+    case ShutdownAnswer::kNotTaken:
+      break;
+  }
+  return absl::UnavailableError(status.message());
 }
 
 }  // namespace
@@ -177,11 +215,7 @@ absl::Status ShutdownDomain(virDomainPtr domain, ShutdownMode mode) {
     return Checked(virDomainDestroyFlags(domain, VIR_DOMAIN_DESTROY_DEFAULT), "cannot power off");
   }
   if (power != DomainPower::kRunning) return WrongPower("only a running desktop can shut down");
-  if (mode == ShutdownMode::kGuestAgent) {
-    const absl::Status status = Checked(
-        virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_GUEST_AGENT), "no guest agent answers");
-    return status.ok() ? status : absl::UnavailableError(status.message());
-  }
+  if (mode == ShutdownMode::kGuestAgent) return ShutdownByGuest(domain);
   return Checked(virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
                  "cannot press the power button");
 }

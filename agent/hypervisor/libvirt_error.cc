@@ -2,6 +2,7 @@
 
 #include <libvirt/virterror.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace werkplek {
@@ -50,6 +51,20 @@ absl::StatusCode CodeOf(int code) {
 
 absl::Status LibvirtStatus(int code, absl::string_view message, absl::string_view what) {
   return absl::Status(CodeOf(code), absl::StrCat(what, ": ", message));
+}
+
+ShutdownAnswer JudgeGuestShutdown(int code, absl::string_view message) {
+  switch (code) {
+    case VIR_ERR_INTERNAL_ERROR:
+      return absl::StrContains(message, "End of file from agent socket") ? ShutdownAnswer::kTaken
+                                                                         : ShutdownAnswer::kPerhaps;
+    case VIR_ERR_OPERATION_INVALID:  // "domain is not running", now.
+    case VIR_ERR_OPERATION_FAILED:
+    case VIR_ERR_AGENT_UNSYNCED:
+      return ShutdownAnswer::kPerhaps;
+    default:
+      return ShutdownAnswer::kNotTaken;
+  }
 }
 
 absl::Status LastLibvirtStatus(absl::string_view what) {

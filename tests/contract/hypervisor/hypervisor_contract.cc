@@ -212,6 +212,37 @@ TEST_P(HypervisorContract, WithoutAGuestAgentNothingRunsInside) {
   EXPECT_EQ(hv().Shutdown("d1", ShutdownMode::kGuestAgent).code(), StatusCode::kUnavailable);
 }
 
+TEST_P(HypervisorContract, AGuestThatIsAskedToShutDownGoesOff) {
+  if (!kit_->has_guests()) GTEST_SKIP() << "no guests here";
+  EventCollector events(hv());
+  Make("d1");
+  for (int i = 0; i < 3; ++i) {
+    while (!Info("d1").guest_agent_connected) {
+      ASSERT_TRUE(events.Wait(HypervisorEvent::Kind::kGuestAgent, "d1"));
+      events.Clear();
+    }
+    // It may be off before its agent's answer is read: asked is asked.
+    EXPECT_EQ(hv().Shutdown("d1", ShutdownMode::kGuestAgent), absl::OkStatus());
+    while (Info("d1").power != DomainPower::kOff) {
+      ASSERT_TRUE(events.Wait(HypervisorEvent::Kind::kLifecycle, "d1"));
+      events.Clear();
+    }
+    EXPECT_EQ(hv().Shutdown("d1", ShutdownMode::kGuestAgent), absl::OkStatus());
+    EXPECT_EQ(hv().Start("d1"), absl::OkStatus());
+  }
+}
+
+TEST_P(HypervisorContract, AnAgentThatNeverCameIsUnavailable) {
+  DomainSpec spec = kit_->Spec("d1", 1);
+  if (spec.kernel.empty()) GTEST_SKIP() << "no real guests here";
+  // A guest that finds no program to start with: its agent's channel is there, the agent is not.
+  spec.kernel_arguments = "rdinit=/none init=/none";
+  ASSERT_EQ(hv().Create(spec), absl::OkStatus());
+  EXPECT_EQ(hv().Shutdown("d1", ShutdownMode::kGuestAgent).code(), StatusCode::kUnavailable);
+  EXPECT_FALSE(Info("d1").guest_agent_connected);
+  EXPECT_EQ(Info("d1").power, DomainPower::kRunning);
+}
+
 TEST_P(HypervisorContract, TheHostHasMemoryAndProcessors) {
   const auto stats = hv().Stats();
   ASSERT_TRUE(stats.ok()) << stats.status();
