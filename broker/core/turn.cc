@@ -94,6 +94,18 @@ void Turn::Put(v1::AnsweredRequest answered) {
   Write(kAnsweredTable, after->key(), after);
 }
 
+void Turn::Put(v1::Revocation revocation) {
+  const auto after = std::make_shared<const v1::Revocation>(std::move(revocation));
+  state_.fleet.revocations.Put(after->peer(), after);
+  Write(kRevocationTable, after->peer(), after);
+}
+
+void Turn::Put(v1::SiteLoss loss) {
+  const auto after = std::make_shared<const v1::SiteLoss>(std::move(loss));
+  state_.fleet.site_losses.Put(after->site(), after);
+  Write(kSiteLossTable, after->site(), after);
+}
+
 void Turn::Put(v1::ResourceKind kind, v1::Resource resource) {
   const auto after = std::make_shared<const v1::Resource>(std::move(resource));
   ResourceTable(state_.fleet, kind)->Put(after->name(), after);
@@ -139,6 +151,10 @@ void Turn::EraseSignIn(const std::string& id) {
 
 void Turn::EraseAnswered(const std::string& key) {
   if (state_.fleet.answered.Erase(key)) Write(kAnsweredTable, key, nullptr);
+}
+
+void Turn::EraseSiteLoss(const std::string& site) {
+  if (state_.fleet.site_losses.Erase(site)) Write(kSiteLossTable, site, nullptr);
 }
 
 void Turn::EraseResource(v1::ResourceKind kind, const std::string& name) {

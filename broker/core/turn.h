@@ -50,11 +50,14 @@ class Turn {
   void Put(v1::SignIn sign_in);
   void Put(v1::TokenEnrolment token);
   void Put(v1::AnsweredRequest answered);
+  void Put(v1::Revocation revocation);
+  void Put(v1::SiteLoss loss);
   void Put(v1::ResourceKind kind, v1::Resource resource);
   void EraseDesktop(const std::string& id);
   void EraseSession(const std::string& id);
   void EraseSignIn(const std::string& id);
   void EraseAnswered(const std::string& key);
+  void EraseSiteLoss(const std::string& site);
   void EraseResource(v1::ResourceKind kind, const std::string& name);
 
   // One decision, for those who check: the record and a line in the log. Never a secret.

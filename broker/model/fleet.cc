@@ -150,6 +150,8 @@ bool ApplyChange(const v1::Change& change, Fleet& fleet) {
   if (table == kSignInTable) return ApplySignIn(change, fleet);
   if (table == kTokenTable) return ApplyTo(change, fleet.tokens);
   if (table == kAnsweredTable) return ApplyTo(change, fleet.answered);
+  if (table == kRevocationTable) return ApplyTo(change, fleet.revocations);
+  if (table == kSiteLossTable) return ApplyTo(change, fleet.site_losses);
   if (table == kAuditTable) return ApplyAudit(change, fleet);
   if (table == kSiteTable) return ApplyTo(change, fleet.sites);
   if (table == kHostTable) return ApplyTo(change, fleet.hosts);

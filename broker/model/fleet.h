@@ -62,6 +62,8 @@ inline constexpr absl::string_view kSessionTable = "session";
 inline constexpr absl::string_view kSignInTable = "sign_in";
 inline constexpr absl::string_view kTokenTable = "token";
 inline constexpr absl::string_view kAnsweredTable = "answered";
+inline constexpr absl::string_view kRevocationTable = "revocation";
+inline constexpr absl::string_view kSiteLossTable = "site_loss";
 // Append only, keyed by the zero-padded sequence; the fleet holds only its last number, the store
 // all of it.
 inline constexpr absl::string_view kAuditTable = "audit";
@@ -85,6 +87,10 @@ struct Fleet {
   Table<v1::TokenEnrolment> tokens;
   // Key: "PEER/REQUEST_ID".
   Table<v1::AnsweredRequest> answered;
+  // Key: the machine ("host/hv-a1").
+  Table<v1::Revocation> revocations;
+  // Key: the site. Only sites that are not in order.
+  Table<v1::SiteLoss> site_losses;
   uint64_t audit_sequence = 0;
 
   // Soft. Derived from the hard tables by ApplyChange.

@@ -164,6 +164,42 @@ grpc::ServerUnaryReactor* AdminRpc::RevokeSignIns(grpc::CallbackServerContext* c
   return HandleChange(parts_, context, request, response);
 }
 
+grpc::ServerUnaryReactor* AdminRpc::ConfirmSiteLoss(grpc::CallbackServerContext* context,
+                                                    const v1::ConfirmSiteLossRequest* request,
+                                                    v1::SiteStatus* response) {
+  return HandleChange(parts_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* AdminRpc::ReadmitSite(grpc::CallbackServerContext* context,
+                                                const v1::ReadmitSiteRequest* request,
+                                                v1::SiteStatus* response) {
+  return HandleChange(parts_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* AdminRpc::AssignDesktop(grpc::CallbackServerContext* context,
+                                                  const v1::AssignDesktopRequest* request,
+                                                  v1::DesktopStatus* response) {
+  return HandleChange(parts_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* AdminRpc::OverrideFence(grpc::CallbackServerContext* context,
+                                                  const v1::OverrideFenceRequest* request,
+                                                  v1::DesktopStatus* response) {
+  return HandleChange(parts_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* AdminRpc::Rebalance(grpc::CallbackServerContext* context,
+                                              const v1::RebalanceRequest* request,
+                                              v1::RebalanceResponse* response) {
+  return HandleChange(parts_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* AdminRpc::RevokeCertificates(grpc::CallbackServerContext* context,
+                                                       const v1::RevokeCertificatesRequest* request,
+                                                       v1::RevokeCertificatesResponse* response) {
+  return HandleChange(parts_, context, request, response);
+}
+
 grpc::ServerUnaryReactor* AdminRpc::Explain(grpc::CallbackServerContext* context,
                                             const v1::ExplainRequest* request,
                                             v1::Explanation* response) {

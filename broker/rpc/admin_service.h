@@ -78,6 +78,24 @@ class AdminRpc final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* RevokeSignIns(grpc::CallbackServerContext* context,
                                           const v1::RevokeSignInsRequest* request,
                                           v1::RevokeSignInsResponse* response) override;
+  grpc::ServerUnaryReactor* ConfirmSiteLoss(grpc::CallbackServerContext* context,
+                                            const v1::ConfirmSiteLossRequest* request,
+                                            v1::SiteStatus* response) override;
+  grpc::ServerUnaryReactor* ReadmitSite(grpc::CallbackServerContext* context,
+                                        const v1::ReadmitSiteRequest* request,
+                                        v1::SiteStatus* response) override;
+  grpc::ServerUnaryReactor* AssignDesktop(grpc::CallbackServerContext* context,
+                                          const v1::AssignDesktopRequest* request,
+                                          v1::DesktopStatus* response) override;
+  grpc::ServerUnaryReactor* OverrideFence(grpc::CallbackServerContext* context,
+                                          const v1::OverrideFenceRequest* request,
+                                          v1::DesktopStatus* response) override;
+  grpc::ServerUnaryReactor* Rebalance(grpc::CallbackServerContext* context,
+                                      const v1::RebalanceRequest* request,
+                                      v1::RebalanceResponse* response) override;
+  grpc::ServerUnaryReactor* RevokeCertificates(grpc::CallbackServerContext* context,
+                                               const v1::RevokeCertificatesRequest* request,
+                                               v1::RevokeCertificatesResponse* response) override;
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
                                     const v1::ExplainRequest* request,
                                     v1::Explanation* response) override;

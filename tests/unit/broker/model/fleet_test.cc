@@ -44,6 +44,10 @@ TEST(FleetTest, EveryTableIsWrittenAndErased) {
   EXPECT_TRUE(ApplyChange(Write(kDesktopTable, "d", v1::Desktop()), fleet));
   EXPECT_TRUE(ApplyChange(Write(kTokenTable, "jan", v1::TokenEnrolment()), fleet));
   EXPECT_TRUE(ApplyChange(Write(kAnsweredTable, "p/1", v1::AnsweredRequest()), fleet));
+  EXPECT_TRUE(ApplyChange(Write(kRevocationTable, "host/hv-a1", v1::Revocation()), fleet));
+  EXPECT_NE(fleet.revocations.Find("host/hv-a1"), nullptr);
+  EXPECT_TRUE(ApplyChange(Write(kSiteLossTable, "a", v1::SiteLoss()), fleet));
+  EXPECT_NE(fleet.site_losses.Find("a"), nullptr);
   EXPECT_EQ(fleet.desktops.size() + fleet.tokens.size() + fleet.answered.size(), 3u);
   EXPECT_TRUE(ApplyChange(Erase(kDesktopTable, "d"), fleet));
   EXPECT_TRUE(ApplyChange(Erase(kTokenTable, "jan"), fleet));
