@@ -21,6 +21,8 @@ const std::map<std::string, std::string>& FieldHelp() {
   static const auto* const kHelp = new std::map<std::string, std::string>({
       {"site.description", "For people"},
       {"site.max_starts_in_flight", "Starts at once in the whole site; 0: the broker's default"},
+      {"site.schedulability", "Whether new work may come"},
+      {"site.on_return", "After a loss: back in use by itself, or when an administrator says so"},
       {"host.site", "The site it stands in"},
       {"host.schedulability", "Whether new work may come"},
       {"host.memory_limit_mib", "Memory for desktops, MiB; 0: what it has, less a tenth"},
@@ -51,9 +53,16 @@ const std::map<std::string, std::string>& FieldHelp() {
       {"pool.breaker_failures", "Failed starts until the pool pauses; 0: the broker's default"},
       {"pool.schedulability", "Whether new work may come"},
       {"pool.sites", "Sites that may carry it, with commas; none: every site"},
+      {"pool.fencing", "Must an old copy be surely stopped before a new start elsewhere"},
+      {"pool.storage", "Shared storage that holds its disks; none: those of each host"},
+      {"pool.priority", "Higher is served first where room is short"},
+      {"pool.home_site", "Where its desktops stand as long as there is room"},
+      {"pool.home_site_rule", "Whether they may stand elsewhere when there is none"},
       {"entitlement.pool", "The pool that may be used"},
       {"entitlement.group", "A directory group, by its DN or its cn"},
       {"entitlement.user", "One user, by the sign-in name"},
+      {"entitlement.home_site", "Where these people's desktops stand; goes before the pool's"},
+      {"entitlement.home_site_rule", "Whether they may stand elsewhere when there is no room"},
   });
   return *kHelp;
 }
