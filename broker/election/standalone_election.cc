@@ -18,7 +18,8 @@ constexpr absl::Duration kLongestDelay = absl::Seconds(5);
 // Shared with the tasks that wait on the executor, which may outlive the election.
 class StandaloneElection::Campaign : public std::enable_shared_from_this<Campaign> {
  public:
-  Campaign(Executor* executor, Claim claim) : executor_(executor), claim_(std::move(claim)) {}
+  Campaign(Executor* executor, Claim claim, LeaderInfo own)
+      : executor_(executor), claim_(std::move(claim)), own_(std::move(own)), view_(executor) {}
 
   void Start(absl::AnyInvocable<void(uint64_t epoch)> elected, absl::AnyInvocable<void()> lost) {
     {
@@ -36,6 +37,7 @@ class StandaloneElection::Campaign : public std::enable_shared_from_this<Campaig
         MutexLock lock(self->mutex_);
         if (self->stopped_ || !self->leads_) return;
         self->leads_ = false;
+        self->view_.Set({});
         self->lost_();
       }
       self->Try();
@@ -43,10 +45,14 @@ class StandaloneElection::Campaign : public std::enable_shared_from_this<Campaig
   }
 
   void Stop() {
+    view_.Stop();
     MutexLock lock(mutex_);
     stopped_ = true;
     leads_ = false;
+    view_.Set({});
   }
+
+  LeaderView& view() { return view_; }
 
  private:
   void Try() {
@@ -63,6 +69,9 @@ class StandaloneElection::Campaign : public std::enable_shared_from_this<Campaig
     if (epoch.ok()) {
       delay_ = kFirstDelay;
       leads_ = true;
+      LeaderInfo leader = own_;
+      leader.epoch = *epoch;
+      view_.Set(std::move(leader));
       elected_(*epoch);
       return;
     }
@@ -75,6 +84,8 @@ class StandaloneElection::Campaign : public std::enable_shared_from_this<Campaig
 
   Executor* const executor_;
   const Claim claim_;
+  const LeaderInfo own_;
+  LeaderView view_;
   Mutex mutex_;  // Held while a callback runs.
   bool stopped_ ABSL_GUARDED_BY(mutex_) = true;
   bool leads_ ABSL_GUARDED_BY(mutex_) = false;
@@ -83,8 +94,8 @@ class StandaloneElection::Campaign : public std::enable_shared_from_this<Campaig
   absl::AnyInvocable<void()> lost_ ABSL_GUARDED_BY(mutex_);
 };
 
-StandaloneElection::StandaloneElection(Executor* executor, Claim claim)
-    : campaign_(std::make_shared<Campaign>(executor, std::move(claim))) {}
+StandaloneElection::StandaloneElection(Executor* executor, Claim claim, LeaderInfo own)
+    : campaign_(std::make_shared<Campaign>(executor, std::move(claim), std::move(own))) {}
 
 StandaloneElection::~StandaloneElection() { Stop(); }
 
@@ -96,5 +107,11 @@ void StandaloneElection::Start(absl::AnyInvocable<void(uint64_t epoch)> elected,
 void StandaloneElection::StepDown() { campaign_->StepDown(); }
 
 void StandaloneElection::Stop() { campaign_->Stop(); }
+
+LeaderInfo StandaloneElection::leader() const { return campaign_->view().Get(); }
+
+void StandaloneElection::WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) {
+  campaign_->view().Watch(std::move(changed));
+}
 
 }  // namespace werkplek

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "broker/election/leader_view.h"
 #include "broker/node/ports.h"
 
 namespace werkplek {
@@ -14,8 +15,9 @@ class StandaloneElection : public Election {
   // Makes the next epoch durable and gives it; on the executor. SqliteStore::ClaimEpoch does.
   using Claim = std::function<void(absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done)>;
 
-  // `executor` outlives the election; callbacks run on it.
-  StandaloneElection(Executor* executor, Claim claim);
+  // `executor` outlives the election; callbacks run on it. `own` is what leader() tells while this
+  // broker leads; its epoch is filled in.
+  StandaloneElection(Executor* executor, Claim claim, LeaderInfo own = {});
   ~StandaloneElection() override;
 
   // A claim that fails is tried again after a growing delay (0.1 s to 5 s).
@@ -24,6 +26,8 @@ class StandaloneElection : public Election {
   void StepDown() override;
   // Waits for a callback that runs; not from a callback.
   void Stop() override;
+  LeaderInfo leader() const override;
+  void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) override;
 
  private:
   class Campaign;

@@ -41,6 +41,24 @@ class Store {
       absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AuditRecord>>)> done) = 0;
 };
 
+// The broker that leads, as far as this one has heard. Only a hint: it says where to forward a call
+// or to send an agent, never who may decide. It may be late, or of a leader that is gone already.
+struct LeaderInfo {
+  // 0: no leader is known; the rest is then empty.
+  uint64_t epoch = 0;
+  // As its certificate says: `werkplek://broker/NAME`.
+  std::string name;
+  // "HOST:PORT" where it takes the gRPC calls of clients (and of other brokers), and of agents.
+  std::string client_address;
+  std::string agent_address;
+
+  friend bool operator==(const LeaderInfo& a, const LeaderInfo& b) {
+    return a.epoch == b.epoch && a.name == b.name && a.client_address == b.client_address &&
+           a.agent_address == b.agent_address;
+  }
+  friend bool operator!=(const LeaderInfo& a, const LeaderInfo& b) { return !(a == b); }
+};
+
 // Decides who leads. Callbacks run on the executor that the election was made with.
 class Election {
  public:
@@ -56,6 +74,11 @@ class Election {
 
   // No callback comes after this returns.
   virtual void Stop() = 0;
+
+  // Who leads, this broker too. From any thread.
+  virtual LeaderInfo leader() const = 0;
+  // `changed` gets each change of leader(), until Stop. At most once, before Start.
+  virtual void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) = 0;
 };
 
 struct DirectoryAnswer {

@@ -18,6 +18,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+LeaderInfo Own() { return {0, "b1", "127.0.0.1:1", "127.0.0.1:2"}; }
+
 struct Kind {
   std::string name;
   // The store gives epochs where a real election needs one.
@@ -78,19 +80,39 @@ TEST_P(ElectionContract, MayGoWhileNewsIsUnderWay) {
   EXPECT_THAT(heard_, IsEmpty());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ElectionContract,
-                         ::testing::Values(Kind{"Fake",
-                                                [](Executor* executor, MemoryStore*) {
-                                                  return std::make_unique<FakeElection>(executor);
-                                                }},
-                                           Kind{"Standalone",
-                                                [](Executor* executor, MemoryStore* store) {
-                                                  return std::make_unique<StandaloneElection>(
-                                                      executor, [store](auto done) {
-                                                        store->ClaimEpoch(std::move(done));
-                                                      });
-                                                }}),
-                         [](const auto& info) { return info.param.name; });
+TEST_P(ElectionContract, TellsWhoLeads) {
+  std::vector<std::string> leaders;
+  election_->WatchLeader([&leaders](const LeaderInfo& leader) {
+    leaders.push_back(absl::StrCat(leader.epoch, " ", leader.name, " ", leader.client_address, " ",
+                                   leader.agent_address));
+  });
+  EXPECT_EQ(election_->leader(), LeaderInfo{});
+  Start();
+  executor_.Advance(absl::Seconds(10));
+  EXPECT_EQ(election_->leader(), (LeaderInfo{1, "b1", "127.0.0.1:1", "127.0.0.1:2"}));
+  election_->StepDown();
+  executor_.Advance(absl::Seconds(10));
+  EXPECT_EQ(election_->leader().epoch, 2u);
+  election_->Stop();
+  EXPECT_EQ(election_->leader(), LeaderInfo{});
+  executor_.Advance(absl::Seconds(10));
+  EXPECT_THAT(leaders,
+              ElementsAre("1 b1 127.0.0.1:1 127.0.0.1:2", "0   ", "2 b1 127.0.0.1:1 127.0.0.1:2"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ElectionContract,
+    ::testing::Values(Kind{"Fake",
+                           [](Executor* executor, MemoryStore*) {
+                             return std::make_unique<FakeElection>(executor, Own());
+                           }},
+                      Kind{"Standalone",
+                           [](Executor* executor, MemoryStore* store) {
+                             return std::make_unique<StandaloneElection>(
+                                 executor,
+                                 [store](auto done) { store->ClaimEpoch(std::move(done)); }, Own());
+                           }}),
+    [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace werkplek

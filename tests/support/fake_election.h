@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "broker/election/leader_view.h"
 #include "broker/node/ports.h"
 
 namespace werkplek {
@@ -13,8 +14,11 @@ namespace werkplek {
 // Callbacks run on the executor, `news_delay` after what they tell of. One thread.
 class FakeElection : public Election {
  public:
-  explicit FakeElection(Executor* executor) : state_(std::make_shared<State>()) {
+  // `own` is what leader() tells while this broker leads; its epoch is filled in.
+  explicit FakeElection(Executor* executor, LeaderInfo own = {})
+      : view_(executor), state_(std::make_shared<State>(&view_)) {
     state_->executor = executor;
+    state_->own = std::move(own);
   }
   ~FakeElection() override { FakeElection::Stop(); }
 
@@ -30,8 +34,14 @@ class FakeElection : public Election {
     if (state_->wins) Win(state_);
   }
   void Stop() override {
+    view_.Stop();
     state_->running = false;
     state_->leads = false;
+    view_.Set({});
+  }
+  LeaderInfo leader() const override { return view_.Get(); }
+  void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) override {
+    view_.Watch(std::move(changed));
   }
 
   // Whether campaigns are won from now on; a leader that may not win any more is told that it lost.
@@ -45,9 +55,21 @@ class FakeElection : public Election {
   // The epoch of the next victory is higher than `epoch`: another broker led in between.
   void Surpass(uint64_t epoch) { state_->last_epoch = std::max(state_->last_epoch, epoch); }
   uint64_t last_epoch() const { return state_->last_epoch; }
+  // This broker hears, as late as all news, that another one leads (or, when empty, that none is
+  // known).
+  void HearOf(LeaderInfo other) {
+    Tell(state_, [state = state_, other = std::move(other)] {
+      if (!state->told_leads) state->view->Set(other);
+    });
+  }
 
  private:
   struct State {
+    explicit State(LeaderView* of) : view(of) {}
+    LeaderView* const view;
+    LeaderInfo own;
+    // Whether the last news was that this broker leads.
+    bool told_leads = false;
     Executor* executor = nullptr;
     absl::AnyInvocable<void(uint64_t)> elected;
     absl::AnyInvocable<void()> lost;
@@ -62,7 +84,11 @@ class FakeElection : public Election {
   void Lose() {
     if (!state_->leads) return;
     state_->leads = false;
-    Tell(state_, [state = state_] { state->lost(); });
+    Tell(state_, [state = state_] {
+      state->told_leads = false;
+      state->view->Set({});
+      state->lost();
+    });
   }
   // News comes late, but in order.
   static void Tell(const std::shared_ptr<State>& state, Executor::Task news) {
@@ -75,10 +101,17 @@ class FakeElection : public Election {
   static void Win(const std::shared_ptr<State>& state) {
     if (!state->running || state->leads) return;
     state->leads = true;
-    Tell(state, [state, epoch = ++state->last_epoch] { state->elected(epoch); });
+    Tell(state, [state, epoch = ++state->last_epoch] {
+      state->told_leads = true;
+      LeaderInfo leader = state->own;
+      leader.epoch = epoch;
+      state->view->Set(std::move(leader));
+      state->elected(epoch);
+    });
   }
 
-  std::shared_ptr<State> state_;
+  LeaderView view_;
+  const std::shared_ptr<State> state_;
 };
 
 }  // namespace werkplek
