@@ -37,6 +37,9 @@ class Person:
 class Lab:
     """Made in `folder`; `stop` takes everything down. `tell` is called with a line before each step."""
 
+    # More arguments for make-directory.
+    directory_options = ()
+
     def __init__(self, folder, programs, images, tell=lambda line: None, hosts=None, employees=200,
                  times=None):
         self.folder, self.programs, self.images = str(folder), str(programs), str(images)
@@ -97,7 +100,7 @@ class Lab:
                   "-addext", "subjectAltName=IP:127.0.0.1"])
         self.run([os.path.join(ROOT, "deploy/quickstart/directory/make-directory"), "--folder",
                   self.path("directory"), "--certificate", certificate, "--key", key,
-                  "--employees", str(self.employees)])
+                  "--employees", str(self.employees), *self.directory_options])
         with open(self.path("directory", "passwords.tsv"), encoding="utf-8") as file:
             for line in file:
                 person = Person(*line.rstrip("\n").split("\t"))
