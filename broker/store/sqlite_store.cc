@@ -98,9 +98,13 @@ absl::Status SqliteStore::Prepare() {
   ASSIGN_OR_RETURN(const std::string mode, database_.Query("PRAGMA journal_mode = WAL"));
   if (mode != "wal") return absl::FailedPreconditionError("no write-ahead log on this file system");
   for (absl::string_view pragma :
-       {"PRAGMA synchronous = FULL", "PRAGMA cell_size_check = ON", "PRAGMA temp_store = MEMORY"}) {
+       {"PRAGMA synchronous = FULL", "PRAGMA cell_size_check = ON", "PRAGMA temp_store = MEMORY",
+        // In KiB: a write touches pages all over the file, and none should be read again for it.
+        "PRAGMA cache_size = -65536"}) {
     RETURN_IF_ERROR(database_.Run(pragma));
   }
+  // In pages: the log's pages go into the file seldom, and then many versions of one page as one.
+  RETURN_IF_ERROR(database_.Query("PRAGMA wal_autocheckpoint = 4096").status());
   ASSIGN_OR_RETURN(statements_.write_meta,
                    database_.Prepare("INSERT INTO meta (name, value, digest) VALUES (?1, ?2, ?3) "
                                      "ON CONFLICT (name) DO UPDATE SET value = ?2, digest = ?3"));
