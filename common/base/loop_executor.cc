@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "common/base/crypto.h"
@@ -48,7 +49,8 @@ void LoopExecutor::PostAfter(absl::Duration delay, Task task) {
 void LoopExecutor::Run() {
   std::map<std::pair<absl::Duration, uint64_t>, Task> dropped;
   for (;;) {
-    Task task;
+    // All that is due, at one taking of the lock.
+    std::vector<Task> due;
     {
       MutexLock lock(mutex_);
       for (;;) {
@@ -64,10 +66,17 @@ void LoopExecutor::Run() {
           changed_.WaitFor(mutex_, tasks_.begin()->first.first - now);
         }
       }
-      task = std::move(tasks_.begin()->second);
-      tasks_.erase(tasks_.begin());
+      const absl::Duration now = Monotonic();
+      while (!tasks_.empty() && tasks_.begin()->first.first <= now) {
+        due.push_back(std::move(tasks_.begin()->second));
+        tasks_.erase(tasks_.begin());
+      }
     }
-    task();
+    for (Task& task : due) {
+      task();
+      // What it holds goes before the next one runs.
+      task = nullptr;
+    }
   }
 }
 
