@@ -14,7 +14,6 @@
 #include "absl/strings/str_cat.h"
 #include "broker/store/sqlite_schema.h"
 #include "broker/store/store_rules.h"
-#include "common/base/crypto.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -23,11 +22,6 @@ namespace {
 // Commits that share one transaction at most; bounds the wait of the first.
 constexpr size_t kMaxGroup = 1024;
 constexpr absl::string_view kEpochName = "epoch";
-
-// Guards a row against flipped bits: the first 8 bytes of a SHA-256 over its parts.
-std::string RowDigest(absl::string_view kind, absl::string_view key, absl::string_view value) {
-  return Sha256(absl::StrCat(kind.size(), ":", kind, key.size(), ":", key, value)).substr(0, 8);
-}
 
 absl::StatusOr<int> LockStore(const std::string& path) {
   const std::string name = path + ".lock";
@@ -261,7 +255,7 @@ absl::Status SqliteStore::ApplyChangeRow(const v1::Change& change) {
     ASSIGN_OR_RETURN(const uint64_t sequence, AuditSequence(change.key()));
     statements_.append.BindInteger(1, static_cast<int64_t>(sequence))
         .BindBlob(2, change.value())
-        .BindBlob(3, RowDigest(kAuditTable, absl::StrCat(sequence), change.value()));
+        .BindBlob(3, RecordDigest(kAuditTable, absl::StrCat(sequence), change.value()));
     ASSIGN_OR_RETURN(const bool appended, statements_.append.Step());
     statements_.append.Reset();
     if (appended) return absl::OkStatus();
@@ -273,7 +267,7 @@ absl::Status SqliteStore::ApplyChangeRow(const v1::Change& change) {
   return statements_.put.BindText(1, change.table())
       .BindText(2, change.key())
       .BindBlob(3, change.value())
-      .BindBlob(4, RowDigest(change.table(), change.key(), change.value()))
+      .BindBlob(4, RecordDigest(change.table(), change.key(), change.value()))
       .Run();
 }
 
@@ -284,7 +278,7 @@ absl::StatusOr<uint64_t> SqliteStore::ReadEpoch() {
   const int64_t value = statements_.read_meta.Integer(0);
   const std::string digest = statements_.read_meta.Bytes(1);
   statements_.read_meta.Reset();
-  if (value < 0 || digest != RowDigest("meta", kEpochName, absl::StrCat(value))) {
+  if (value < 0 || digest != RecordDigest("meta", kEpochName, absl::StrCat(value))) {
     return DamagedRow("meta", kEpochName);
   }
   return static_cast<uint64_t>(value);
@@ -293,7 +287,7 @@ absl::StatusOr<uint64_t> SqliteStore::ReadEpoch() {
 absl::Status SqliteStore::WriteEpoch(uint64_t epoch) {
   return statements_.write_meta.BindText(1, kEpochName)
       .BindInteger(2, static_cast<int64_t>(epoch))
-      .BindBlob(3, RowDigest("meta", kEpochName, absl::StrCat(epoch)))
+      .BindBlob(3, RecordDigest("meta", kEpochName, absl::StrCat(epoch)))
       .Run();
 }
 
@@ -319,7 +313,7 @@ absl::Status SqliteStore::ReadRecords(absl::AnyInvocable<bool(v1::Change&)> take
     change.set_table(rows.Bytes(0));
     change.set_key(rows.Bytes(1));
     change.set_value(rows.Bytes(2));
-    if (rows.Bytes(3) != RowDigest(change.table(), change.key(), change.value())) {
+    if (rows.Bytes(3) != RecordDigest(change.table(), change.key(), change.value())) {
       return DamagedRow(change.table(), change.key());
     }
     if (!take(change)) return UnreadableRecord(change.table(), change.key());
@@ -360,7 +354,7 @@ absl::StatusOr<std::vector<v1::AuditRecord>> SqliteStore::ReadAuditNow(uint64_t 
     if (!*row) return records;
     const std::string key = absl::StrCat(rows.Integer(0));
     const std::string value = rows.Bytes(1);
-    if (rows.Bytes(2) != RowDigest(kAuditTable, key, value)) return DamagedRow(kAuditTable, key);
+    if (rows.Bytes(2) != RecordDigest(kAuditTable, key, value)) return DamagedRow(kAuditTable, key);
     if (!records.emplace_back().ParseFromString(value)) {
       return UnreadableRecord(std::string(kAuditTable), key);
     }

@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/crypto.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -40,6 +41,10 @@ absl::Status CheckChanges(const ChangeSet& changes) {
   if (bytes <= kMaxCommitBytes) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat("one commit of ", bytes, " bytes; at most ", kMaxCommitBytes, " are taken"));
+}
+
+std::string RecordDigest(absl::string_view kind, absl::string_view key, absl::string_view value) {
+  return Sha256(absl::StrCat(kind.size(), ":", kind, key.size(), ":", key, value)).substr(0, 8);
 }
 
 absl::Status UnreadableRecord(const std::string& table, const std::string& key) {

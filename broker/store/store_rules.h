@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "broker/model/fleet.h"
 
 namespace werkplek {
@@ -23,6 +25,9 @@ absl::Status CheckChanges(const ChangeSet& changes);
 
 // The sequence in an audit record's key (digits, zero-padded).
 absl::StatusOr<uint64_t> AuditSequence(const std::string& key);
+
+// Guards a record against flipped bits: the first 8 bytes of a SHA-256 over its parts.
+std::string RecordDigest(absl::string_view kind, absl::string_view key, absl::string_view value);
 
 // A record that no version known here can read: DATA_LOSS with its place.
 absl::Status UnreadableRecord(const std::string& table, const std::string& key);
