@@ -189,7 +189,10 @@ class EtcdElection::Campaign : public std::enable_shared_from_this<Campaign> {
     }
     // A claim that may have been made goes with its lease.
     client_->RevokeLease(lease, settings_.lease_ttl, [](const auto&) {});
-    if (!claim.ok()) return TryLater(claim.status());
+    if (!claim.ok()) {
+      Observe("claim-failed");
+      return TryLater(claim.status());
+    }
     if (!claim->won) return Follow(claim->leader);
     TryLater(absl::DeadlineExceededError("the lease ended before the claim was answered"));
   }

@@ -26,7 +26,8 @@ struct EtcdElectionSettings {
   absl::Duration poll = absl::Milliseconds(500);
 };
 
-// What happened, for metrics: "claimed", "renewed", "renewal-failed", "lost", "poll-failed".
+// What happened, for metrics: "claimed", "claim-failed", "renewed", "renewal-failed", "lost",
+// "poll-failed".
 using ElectionObserver = std::function<void(absl::string_view what)>;
 
 class EtcdElection : public Election {

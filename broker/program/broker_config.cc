@@ -61,6 +61,8 @@ void ReadListen(ConfigSection section, BrokerConfig& config) {
   section.Text("join", &config.join_address, numeric);
   section.Text("metrics", &config.metrics_address, {.max_bytes = 64, .check = CheckLoopback});
   section.Text("join_url", &config.join_url, {.check = CheckJoinUrl});
+  ReadAdvertised(section, config.rpc.client_address, config.rpc.agent_address, config.store);
+  config.store.own.name = config.name;
   const std::pair<const char*, const std::string*> all[] = {{"clients", &config.rpc.client_address},
                                                             {"agents", &config.rpc.agent_address},
                                                             {"join", &config.join_address},
@@ -334,13 +336,14 @@ absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigChe
   root.Text("organisation", &config.organisation, {.required = true, .max_bytes = 64});
   root.Text("name", &config.name, {.required = true, .check = CheckPeerName});
   if (root.Path("data_dir", &config.data_dir, /*required=*/true)) {
-    config.store_file = config.data_dir + "/fleet.sqlite";
+    config.store.sqlite_file = config.data_dir + "/fleet.sqlite";
   }
   root.Choice("log", &config.log_severity,
               {{"debug", Severity::kDebug},
                {"info", Severity::kInfo},
                {"warning", Severity::kWarning},
                {"error", Severity::kError}});
+  ReadStore(root.Section("store"), check == ConfigCheck::kWhole, config.store);
   ReadListen(root.Section("listen", /*required=*/true), config);
   ReadTrust(root, check, config);
   ReadDirectory(root.Section("directory", /*required=*/true), check, config.directory);

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "broker/directory/directory_settings.h"
 #include "broker/node/broker_node.h"
+#include "broker/program/store_config.h"
 #include "broker/rpc/settings.h"
 #include "common/base/crypto.h"
 #include "common/base/log.h"
@@ -22,8 +23,7 @@ struct BrokerConfig {
   // This broker's name: `werkplek://broker/NAME`.
   std::string name;
   std::string data_dir;
-  // data_dir/fleet.sqlite.
-  std::string store_file;
+  StoreConfig store;
 
   // "ADDRESS:PORT", numeric. Port 0: the system chooses. Those for clients and agents are in `rpc`.
   std::string join_address;

@@ -1,16 +1,19 @@
 #include "broker/program/broker_program.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "broker/directory/ldap_directory.h"
+#include "broker/election/etcd_election.h"
 #include "broker/election/standalone_election.h"
 #include "broker/node/broker_node.h"
 #include "broker/program/broker_metrics.h"
 #include "broker/program/own_certificate.h"
 #include "broker/rpc/grpc_server.h"
+#include "broker/store/etcd_store.h"
 #include "broker/store/sqlite_store.h"
 #include "broker/token/token_authority.h"
 #include "common/base/loop_executor.h"
@@ -30,6 +33,7 @@ namespace {
 constexpr absl::Duration kProbeInterval = absl::Seconds(5);
 constexpr absl::Duration kProbeLimit = absl::Seconds(3);
 constexpr absl::Duration kRenewalCheck = absl::Minutes(10);
+constexpr absl::Duration kLeaderLook = absl::Milliseconds(50);
 
 // The peer that the transport proved ("host/hv-a1").
 absl::StatusOr<PeerName> PeerOfCaller(const Caller& caller) {
@@ -43,6 +47,7 @@ struct BrokerProgram::Parts {
   explicit Parts(BrokerConfig given) : config(std::move(given)) {}
 
   void Leading();
+  absl::Status BuildStore();
   absl::Status BuildState();
   absl::Status BuildTrust();
   absl::Status Serve();
@@ -53,8 +58,11 @@ struct BrokerProgram::Parts {
   Metrics metrics;
   BrokerMetrics broker_metrics{&metrics};
   LoopExecutor loop{"broker"};
-  std::unique_ptr<SqliteStore> store;
-  std::unique_ptr<StandaloneElection> election;
+  // Keeps the lease while the broker is busy.
+  LoopExecutor election_loop{"election"};
+  std::unique_ptr<EtcdClient> etcd;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Election> election;
   std::unique_ptr<LdapDirectory> directory;
   std::unique_ptr<TokenAuthority> tokens;
   GrpcAgentLinks links;
@@ -73,12 +81,31 @@ struct BrokerProgram::Parts {
   std::unique_ptr<Watchdog> watchdog;
 };
 
+absl::Status BrokerProgram::Parts::BuildStore() {
+  if (!config.store.in_etcd) {
+    ASSIGN_OR_RETURN(auto file, SqliteStore::Open(config.store.sqlite_file, &loop));
+    election = std::make_unique<StandaloneElection>(
+        &loop,
+        [raw = file.get()](absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) {
+          raw->ClaimEpoch(std::move(done));
+        },
+        config.store.own);
+    store = std::move(file);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(etcd, EtcdClient::Create(config.store.etcd));
+  store = std::make_unique<EtcdStore>(config.store.etcd_store, etcd.get(), &loop);
+  EtcdElectionSettings settings;
+  settings.own = config.store.own;
+  settings.lease_ttl = config.store.lease_ttl;
+  election = std::make_unique<EtcdElection>(
+      settings, etcd.get(), &election_loop, &loop,
+      [this](absl::string_view what) { broker_metrics.Count("election", what); });
+  return absl::OkStatus();
+}
+
 absl::Status BrokerProgram::Parts::BuildState() {
-  ASSIGN_OR_RETURN(store, SqliteStore::Open(config.store_file, &loop));
-  election = std::make_unique<StandaloneElection>(
-      &loop, [this](absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) {
-        store->ClaimEpoch(std::move(done));
-      });
+  RETURN_IF_ERROR(BuildStore());
   // A copy of the settings that can be moved from: they hold a secret.
   DirectorySettings settings(config.directory);
   ASSIGN_OR_RETURN(directory, LdapDirectory::Create(std::move(settings), &loop));
@@ -196,9 +223,13 @@ bool BrokerProgram::WaitUntilLeading(absl::Duration limit) {
   const absl::Duration deadline = parts_->loop.Monotonic() + limit;
   MutexLock lock(parts_->mutex);
   while (!parts_->leading) {
+    LeaderInfo leader = parts_->election->leader();
+    const bool known = leader.epoch != 0;
+    leader.epoch = 0;
+    if (known && leader != parts_->config.store.own) return true;
     const absl::Duration rest = deadline - parts_->loop.Monotonic();
     if (rest <= absl::ZeroDuration()) return false;
-    parts_->changed.WaitFor(parts_->mutex, rest);
+    parts_->changed.WaitFor(parts_->mutex, std::min(rest, kLeaderLook));
   }
   return true;
 }

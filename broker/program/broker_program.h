@@ -17,7 +17,8 @@ class BrokerProgram {
   // Takes no more calls, answers those that wait, and takes the parts down in reverse.
   ~BrokerProgram();
 
-  // Until this broker leads and has loaded, at most `limit`. False: it does not lead by then.
+  // Until this broker leads and has loaded, or knows another that leads; at most `limit`. False:
+  // neither by then.
   bool WaitUntilLeading(absl::Duration limit);
 
   BrokerProgram(const BrokerProgram&) = delete;

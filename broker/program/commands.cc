@@ -6,17 +6,15 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
-#include <future>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "broker/model/names.h"
-#include "broker/store/sqlite_store.h"
+#include "broker/program/offline_store.h"
 #include "broker/token/token_authority.h"
 #include "common/base/crypto.h"
-#include "common/base/loop_executor.h"
 #include "common/base/status_macros.h"
 #include "common/config/units.h"
 #include "common/pki/authority.h"
@@ -90,23 +88,12 @@ absl::Status InitCertificate(const BrokerConfig& config, const CertificateAuthor
 
 // Reads the fleet, lets `decide` write one change, and waits until it is durable.
 absl::Status ChangeStore(
-    const std::string& file,
+    const StoreConfig& config,
     const std::function<absl::StatusOr<ChangeSet>(const Fleet& fleet)>& decide) {
-  // Outlives the executor's thread, which sets it.
-  std::promise<absl::Status> finished;
-  LoopExecutor executor("commands");
-  ASSIGN_OR_RETURN(const std::unique_ptr<SqliteStore> store, SqliteStore::Open(file, &executor));
-  store->ClaimEpoch([&](absl::StatusOr<uint64_t> epoch) {
-    if (!epoch.ok()) return finished.set_value(epoch.status());
-    store->Load(*epoch, [&, epoch = *epoch](absl::StatusOr<Fleet> fleet) {
-      if (!fleet.ok()) return finished.set_value(fleet.status());
-      absl::StatusOr<ChangeSet> changes = decide(*fleet);
-      if (!changes.ok()) return finished.set_value(changes.status());
-      store->Commit(epoch, *std::move(changes),
-                    [&](absl::Status status) { finished.set_value(std::move(status)); });
-    });
-  });
-  return finished.get_future().get();
+  ASSIGN_OR_RETURN(const std::unique_ptr<OfflineStore> store, OfflineStore::Open(config));
+  ASSIGN_OR_RETURN(const Fleet fleet, store->Load());
+  ASSIGN_OR_RETURN(ChangeSet changes, decide(fleet));
+  return store->Commit(std::move(changes));
 }
 
 v1::Change PutChange(absl::string_view table, std::string key,
@@ -141,17 +128,22 @@ absl::Status InitBroker(const BrokerConfig& config, std::ostream& out) {
   RETURN_IF_ERROR(InitCertificate(config, *authority, out));
   const bool key_missing = !Exists(config.sealing_key_file);
   if (key_missing) {
-    if (Exists(config.store_file)) {
+    if (Exists(config.store.sqlite_file)) {
       return absl::FailedPreconditionError(absl::StrCat(
-          config.store_file, " is there, and its sealing key ", config.sealing_key_file,
+          config.store.sqlite_file, " is there, and its sealing key ", config.sealing_key_file,
           " is not; restore the key, or move the store away"));
     }
     RETURN_IF_ERROR(WriteFileAtomically(config.sealing_key_file, RandomBytes(32), 0600));
   }
   out << (key_missing ? "made " : "kept ") << config.sealing_key_file << "\n";
-  const bool store_missing = !Exists(config.store_file);
-  RETURN_IF_ERROR(ChangeStore(config.store_file, [](const Fleet&) { return ChangeSet(); }));
-  out << (store_missing ? "made " : "kept ") << config.store_file << "\n";
+  if (config.store.in_etcd) {
+    out << "the store in etcd is made by the first broker that leads\n";
+    out << "authority sha256 " << HexEncode(authority->sha256()) << "\n";
+    return absl::OkStatus();
+  }
+  const bool store_missing = !Exists(config.store.sqlite_file);
+  RETURN_IF_ERROR(ChangeStore(config.store, [](const Fleet&) { return ChangeSet(); }));
+  out << (store_missing ? "made " : "kept ") << config.store.sqlite_file << "\n";
   out << "authority sha256 " << HexEncode(authority->sha256()) << "\n";
   return absl::OkStatus();
 }
@@ -193,20 +185,19 @@ absl::Status EnrolFirstAdmin(const BrokerConfig& config, const std::string& user
   enrolment.set_state(v1::TOKEN_STATE_ACTIVE);
   enrolment.set_created_unix_ms(absl::ToUnixMillis(absl::Now()));
   ASSIGN_OR_RETURN(const Secret uri, tokens->OtpauthUri(enrolment));
-  RETURN_IF_ERROR(
-      ChangeStore(config.store_file, [&](const Fleet& fleet) -> absl::StatusOr<ChangeSet> {
-        RETURN_IF_ERROR(CheckFirstAdmin(fleet, user));
-        v1::AuditRecord audit;
-        audit.set_sequence(fleet.audit_sequence + 1);
-        audit.set_time_unix_ms(enrolment.created_unix_ms());
-        audit.set_actor("broker");
-        audit.set_action("token.enrol-first-admin");
-        audit.set_object("user:" + user);
-        audit.set_result("ok");
-        audit.set_origin("werkplek-broker, uid " + std::to_string(getuid()));
-        return ChangeSet{PutChange(kTokenTable, user, enrolment),
-                         PutChange(kAuditTable, AuditKey(audit.sequence()), audit)};
-      }));
+  RETURN_IF_ERROR(ChangeStore(config.store, [&](const Fleet& fleet) -> absl::StatusOr<ChangeSet> {
+    RETURN_IF_ERROR(CheckFirstAdmin(fleet, user));
+    v1::AuditRecord audit;
+    audit.set_sequence(fleet.audit_sequence + 1);
+    audit.set_time_unix_ms(enrolment.created_unix_ms());
+    audit.set_actor("broker");
+    audit.set_action("token.enrol-first-admin");
+    audit.set_object("user:" + user);
+    audit.set_result("ok");
+    audit.set_origin("werkplek-broker, uid " + std::to_string(getuid()));
+    return ChangeSet{PutChange(kTokenTable, user, enrolment),
+                     PutChange(kAuditTable, AuditKey(audit.sequence()), audit)};
+  }));
   out << uri.Reveal() << "\n";
   return absl::OkStatus();
 }

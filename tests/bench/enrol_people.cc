@@ -71,7 +71,7 @@ absl::StatusOr<std::vector<BenchPerson>> EnrolPeople(const std::string& config,
     change.set_key(person.user);
     change.set_value(token.SerializeAsString());
   }
-  RETURN_IF_ERROR(Put(broker.store_file, std::move(changes)));
+  RETURN_IF_ERROR(Put(broker.store.sqlite_file, std::move(changes)));
   return people;
 }
 

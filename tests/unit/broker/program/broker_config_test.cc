@@ -26,6 +26,11 @@ struct BadFile {
   const char* complaint;
 };
 
+// A store in etcd whose files are good, before the section `tls`.
+#define ETCD(rest)             \
+  "store:\n  etcd:\n    " rest \
+  "\n    certificate: broker.pem\n    key: broker.key\n    ca: ca.pem\ntls:\n"
+
 const BadFile kBadFiles[] = {
     {"unknown key", "log: info", "logs: info", ":4: logs: unknown key; did you mean \"log\"?"},
     {"unknown key in a section", "  clients: ", "  client: ", ":6: listen.client: unknown key"},
@@ -115,6 +120,41 @@ const BadFile kBadFiles[] = {
      "the times break tick <= heartbeat (2s > 1s)"},
     {"ticket too long", "heartbeat: 1s", "heartbeat: 1s\n  ticket_lifetime: 1m",
      "times.ticket_lifetime: 1m is too long; at most 30s"},
+    {"store of an unknown kind", "tls:\n", "store:\n  mysql: {}\ntls:\n",
+     ":11: store: needs `etcd`"},
+    {"etcd without endpoints", "tls:\n", ETCD("endpoints: []"),
+     ":12: store.etcd.endpoints: has 0 items"},
+    {"etcd by URL", "tls:\n", ETCD("endpoints: [\"https://127.0.0.1:2379\"]"),
+     ":12: store.etcd.endpoints[0]: \"https://127.0.0.1:2379\": must be HOST:PORT, without https"},
+    {"etcd without a port", "tls:\n", ETCD("endpoints: [etcd1]"),
+     ":12: store.etcd.endpoints[0]: \"etcd1\": "},
+    {"an etcd member twice", "tls:\n", ETCD("endpoints: [\"a:2379\", \"a:2379\"]"),
+     ":12: store.etcd.endpoints[1]: \"a:2379\": is there twice"},
+    {"etcd without certificates", "tls:\n", "store:\n  etcd: {endpoints: [\"a:2379\"]}\ntls:\n",
+     ":11: store.etcd.certificate: missing"},
+    {"etcd's certificate is not there", "tls:\n",
+     ETCD("endpoints: [\"a:2379\"]\n    prefix: /x/\n    certificat: a"),
+     ":14: store.etcd.certificat: unknown key; did you mean \"certificate\"?"},
+    {"etcd's key of another certificate", "tls:\n",
+     "store:\n  etcd:\n    endpoints: [\"a:2379\"]\n    certificate: broker.pem\n    key: ca.key\n"
+     "    ca: ca.pem\ntls:\n",
+     "ca.key is not the key of "},
+    {"etcd's prefix without a slash", "tls:\n",
+     ETCD("endpoints: [\"a:2379\"]\n    prefix: werkplek"),
+     ":13: store.etcd.prefix: \"werkplek\": must begin and end with /"},
+    {"lease too short", "tls:\n", ETCD("endpoints: [\"a:2379\"]\n    lease_ttl: 1s"),
+     ":13: store.etcd.lease_ttl: 1s is too short; at least 2s"},
+    {"lease of part of a second", "tls:\n", ETCD("endpoints: [\"a:2379\"]\n    lease_ttl: 2500ms"),
+     ":13: store.etcd.lease_ttl: must be whole seconds"},
+    {"silent members cost the lead", "tls:\n",
+     ETCD("endpoints: [\"a:1\", \"b:1\", \"c:1\"]\n    request_timeout: 2s"),
+     ":13: store.etcd.request_timeout: the times break endpoints x request_timeout <= lease_ttl "
+     "(6s > 5s)"},
+    {"etcd's limit too small", "tls:\n", ETCD("endpoints: [\"a:1\"]\n    max_request_size: 1KiB"),
+     ":13: store.etcd.max_request_size: "},
+    {"nobody could find the leader", "127.0.0.1:7443\n  agents: 127.0.0.1:7444",
+     "0.0.0.0:7443\n  agents: 127.0.0.1:7444\nstore:\n  etcd: {endpoints: [\"a:1\"]}",
+     ": listen.advertise_clients: missing: with a store in etcd"},
     {"limit is no number", "host_starts: 4", "host_starts: many",
      ":40: limits.host_starts: \"many\": must be a whole number"},
     {"limit of nothing", "host_starts: 4", "host_starts: 0",
@@ -145,7 +185,7 @@ TEST_F(BrokerConfigTest, TheGoodFileIsGood) {
   const auto config = LoadBrokerConfig(files_.config_path(), ConfigCheck::kWhole);
   ASSERT_TRUE(config.ok()) << config.status().message();
   EXPECT_EQ(config->organisation, "Gemeente Voorbeeld");
-  EXPECT_EQ(config->store_file, files_.folder().File("data/fleet.sqlite"));
+  EXPECT_EQ(config->store.sqlite_file, files_.folder().File("data/fleet.sqlite"));
   EXPECT_EQ(config->join_url, "https://127.0.0.1:7445/v1/join");
   EXPECT_EQ(config->sealing_key.Reveal().size(), 32u);
   EXPECT_EQ(config->directory.bind_password.Reveal(), "hush");

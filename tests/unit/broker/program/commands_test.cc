@@ -97,7 +97,7 @@ TEST(EnrolFirstAdminTest, TheFirstAdministratorsTokenWorksOnce) {
   const absl::Status status = EnrolFirstAdmin(config, "beheer1", out);
   ASSERT_TRUE(status.ok()) << status;
   EXPECT_THAT(out.str(), StartsWith("otpauth://totp/Gemeente%20Voorbeeld:beheer1?secret="));
-  const Fleet fleet = LoadFleet(config.store_file);
+  const Fleet fleet = LoadFleet(config.store.sqlite_file);
   const v1::TokenEnrolment* enrolment = fleet.tokens.Find("beheer1");
   ASSERT_NE(enrolment, nullptr);
   EXPECT_EQ(enrolment->state(), v1::TOKEN_STATE_ACTIVE);
@@ -120,7 +120,7 @@ TEST(EnrolFirstAdminTest, AUsedTokenIsNotReplaced) {
   {
     std::promise<absl::Status> done;
     LoopExecutor executor("test");
-    const auto store = SqliteStore::Open(config.store_file, &executor);
+    const auto store = SqliteStore::Open(config.store.sqlite_file, &executor);
     (*store)->ClaimEpoch([&](absl::StatusOr<uint64_t> epoch) {
       v1::TokenEnrolment enrolment;
       enrolment.set_user("beheer1");
