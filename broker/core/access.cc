@@ -83,6 +83,12 @@ absl::Time SignInEnds(const Fleet& fleet, const v1::SignIn& sign_in, const Broke
                                 : std::min(absolute, idle);
 }
 
+bool IsRevoked(const Fleet& fleet, const Caller& caller) {
+  const v1::Revocation* revocation = fleet.revocations.Find(caller.peer);
+  return revocation != nullptr &&
+         caller.certificate_issued_unix_ms < revocation->issued_before_unix_ms();
+}
+
 std::string SignInFault(const Fleet& fleet, const Caller& caller, const BrokerSettings& settings,
                         absl::Time now) {
   if (caller.token_sha256.empty()) return "no token";
@@ -101,6 +107,11 @@ absl::Status Authorize(const Fleet& fleet, const v1::Access& access, const Calle
   if (caller.identity == v1::IDENTITY_UNSPECIFIED ||
       std::count(access.identities().begin(), access.identities().end(), caller.identity) == 0) {
     return absl::PermissionDeniedError("this certificate may not make this call");
+  }
+  if (IsRevoked(fleet, caller)) {
+    return absl::PermissionDeniedError(
+        "the certificates of this machine were revoked; an administrator lets it join anew with a "
+        "new code");
   }
   if (access.roles().empty()) return absl::OkStatus();
   if (!SignInFault(fleet, caller, settings, now).empty()) {

@@ -29,9 +29,12 @@ const MethodInfo* MethodFor(const google::protobuf::Descriptor* request);
 // The rule of the method that takes this message. nullptr: there is none, so nobody may call.
 const v1::Access* AccessFor(const google::protobuf::Descriptor* request);
 
-// OK: the caller may. PERMISSION_DENIED: not with this certificate, or not with these roles.
-// UNAUTHENTICATED: the method needs a sign-in, and the token is absent, unknown, expired, idled out
-// or bound to another certificate: one answer for all of these.
+// Whether the caller's certificate was issued before its machine's certificates were revoked.
+bool IsRevoked(const Fleet& fleet, const Caller& caller);
+
+// OK: the caller may. PERMISSION_DENIED: not with this certificate (also because it was revoked),
+// or not with these roles. UNAUTHENTICATED: the method needs a sign-in, and the token is absent,
+// unknown, expired, idled out or bound to another certificate: one answer for all of these.
 absl::Status Authorize(const Fleet& fleet, const v1::Access& access, const Caller& caller,
                        const BrokerSettings& settings, absl::Time now);
 

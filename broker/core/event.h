@@ -26,6 +26,9 @@ struct Caller {
   std::string peer;
   // SHA-256 of its certificate, 32 bytes.
   std::string certificate_sha256;
+  // When its certificate was issued, milliseconds since 1970. 0: not known, so older than any
+  // revocation.
+  int64_t certificate_issued_unix_ms = 0;
   // "192.0.2.7:51234".
   std::string address;
   // SHA-256 of the access token it sent, 32 bytes; empty: none.

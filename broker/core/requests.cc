@@ -7,6 +7,7 @@
 #include "broker/core/access.h"
 #include "broker/core/connect.h"
 #include "broker/core/resources.h"
+#include "broker/core/revocations.h"
 #include "broker/core/sessions.h"
 #include "broker/core/sign_in.h"
 #include "broker/core/tokens.h"
@@ -111,6 +112,9 @@ CallAnswer Dispatch(Turn& turn, const CallRequested& event, const v1::SignIn& si
   }
   if (const auto* r = As<v1::RevokeSignInsRequest>(request)) {
     return RevokeSignIns(turn, event, *r, actor);
+  }
+  if (const auto* r = As<v1::RevokeCertificatesRequest>(request)) {
+    return RevokeCertificates(turn, event, *r, actor);
   }
   return absl::UnimplementedError(
       absl::StrCat(request.GetDescriptor()->name(), " is not decided here"));

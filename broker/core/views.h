@@ -45,6 +45,8 @@ absl::StatusOr<v1::ListTokensResponse> View(const ViewContext& context,
 absl::StatusOr<v1::ListSignInsResponse> View(const ViewContext& context,
                                              const v1::ListSignInsRequest& request);
 absl::StatusOr<v1::Explanation> View(const ViewContext& context, const v1::ExplainRequest& request);
+absl::StatusOr<v1::ListRevocationsResponse> View(const ViewContext& context,
+                                                 const v1::ListRevocationsRequest& request);
 
 // A desktop with what its host last said; the reported power is POWER_UNSPECIFIED while the host is
 // not up.

@@ -48,6 +48,8 @@ struct BrokerProgram::Parts {
 
   void Leading();
   absl::Status BuildStore();
+  absl::Time RevokedBefore(const PeerName& peer) const;
+  void KillCodes(const Committed& committed);
   absl::Status BuildState();
   absl::Status BuildTrust();
   absl::Status Serve();
@@ -126,8 +128,9 @@ absl::Status BrokerProgram::Parts::BuildTrust() {
   ASSIGN_OR_RETURN(authority, CertificateAuthority::Load(config.authority));
   codes = std::make_unique<JoinCodes>(JoinCodeLimits{}, [this] { return loop.Monotonic(); });
   office = std::make_unique<CertificateOffice>(
-      OfficeSettings{config.certificate_lifetime, config.join_url}, authority.get(), codes.get(),
-      [this] { return loop.Now(); });
+      OfficeSettings{config.certificate_lifetime, config.join_url,
+                     [this](const PeerName& peer) { return RevokedBefore(peer); }},
+      authority.get(), codes.get(), [this] { return loop.Now(); });
   RETURN_IF_ERROR(RenewOwnCertificateWhenDue(config, *authority, loop.Now()).status());
   ASSIGN_OR_RETURN(join_context, FollowingContext::Create(config.tls, MakeOpenServerContext));
   ASSIGN_OR_RETURN(probe_context, FollowingContext::Create(config.tls, [](const TlsMaterial& own) {
@@ -149,13 +152,15 @@ absl::Status BrokerProgram::Parts::Serve() {
                                    auto done) {
     const absl::StatusOr<PeerName> peer = PeerOfCaller(caller);
     if (!peer.ok()) return done(peer.status());
-    done(office->RenewCertificate(*peer, request));
+    done(office->RenewCertificate(*peer, absl::FromUnixMillis(caller.certificate_issued_unix_ms),
+                                  request));
   };
   parts.observe = [this](absl::string_view what, absl::string_view label) {
     broker_metrics.Count(what, label);
   };
   node->Watch([this](const Committed& committed) {
     if (committed.reloaded) Leading();
+    KillCodes(committed);
   });
   node->Start();
   ASSIGN_OR_RETURN(server, GrpcServer::Start(config.rpc, std::move(parts)));
@@ -186,6 +191,24 @@ void BrokerProgram::Parts::Leading() {
   MutexLock lock(mutex);
   leading = true;
   changed.SignalAll();
+}
+
+absl::Time BrokerProgram::Parts::RevokedBefore(const PeerName& peer) const {
+  const Picture picture = node->picture();
+  const v1::Revocation* revocation =
+      picture == nullptr ? nullptr : picture->revocations.Find(PeerLabel(peer));
+  return revocation == nullptr ? absl::InfinitePast()
+                               : absl::FromUnixMillis(revocation->issued_before_unix_ms());
+}
+
+// A code that was given out before its machine was revoked is no way back.
+void BrokerProgram::Parts::KillCodes(const Committed& committed) {
+  if (committed.reloaded) return codes->KillAll();
+  for (const v1::Change& change : *committed.changes) {
+    if (change.table() != kRevocationTable) continue;
+    const absl::StatusOr<PeerName> peer = ParsePeerUri(absl::StrCat("werkplek://", change.key()));
+    if (peer.ok()) codes->Kill(*peer);
+  }
 }
 
 void BrokerProgram::Parts::RenewAgainLater() {

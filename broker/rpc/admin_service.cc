@@ -200,6 +200,12 @@ grpc::ServerUnaryReactor* AdminRpc::RevokeCertificates(grpc::CallbackServerConte
   return HandleChange(parts_, context, request, response);
 }
 
+grpc::ServerUnaryReactor* AdminRpc::ListRevocations(grpc::CallbackServerContext* context,
+                                                    const v1::ListRevocationsRequest* request,
+                                                    v1::ListRevocationsResponse* response) {
+  return HandleRead(parts_, context, request, response);
+}
+
 grpc::ServerUnaryReactor* AdminRpc::Explain(grpc::CallbackServerContext* context,
                                             const v1::ExplainRequest* request,
                                             v1::Explanation* response) {

@@ -96,6 +96,9 @@ class AdminRpc final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* RevokeCertificates(grpc::CallbackServerContext* context,
                                                const v1::RevokeCertificatesRequest* request,
                                                v1::RevokeCertificatesResponse* response) override;
+  grpc::ServerUnaryReactor* ListRevocations(grpc::CallbackServerContext* context,
+                                            const v1::ListRevocationsRequest* request,
+                                            v1::ListRevocationsResponse* response) override;
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
                                     const v1::ExplainRequest* request,
                                     v1::Explanation* response) override;

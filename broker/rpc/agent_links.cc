@@ -1,6 +1,7 @@
 #include "broker/rpc/agent_links.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -46,6 +47,18 @@ void GrpcAgentLinks::Unregister(const std::string& host, uint64_t link) {
   if (found == links_.end() || found->second.link != link) return;
   ended = std::move(found->second.stream);
   links_.erase(found);
+}
+
+void GrpcAgentLinks::CloseUnwelcome(absl::FunctionRef<absl::Status(const Caller& caller)> judge) {
+  std::vector<std::shared_ptr<AgentLink>> streams;
+  {
+    MutexLock lock(mutex_);
+    streams.reserve(links_.size());
+    for (const auto& [host, entry] : links_) streams.push_back(entry.stream);
+  }
+  for (const auto& stream : streams) {
+    if (const absl::Status welcome = judge(stream->caller()); !welcome.ok()) stream->Close(welcome);
+  }
 }
 
 size_t GrpcAgentLinks::size() const {

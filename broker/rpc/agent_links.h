@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "broker/node/ports.h"
 #include "common/base/mutex.h"
@@ -20,6 +21,8 @@ class AgentLink {
   virtual void Send(const v1::AgentCommand& command) = 0;
   // Ends the stream without what waits.
   virtual void Close(const absl::Status& why) = 0;
+  // Who is at its other end.
+  virtual const Caller& caller() const = 0;
 };
 
 // The key under which a newer command takes the place of one that waits. Verbs that say what a
@@ -37,6 +40,9 @@ class GrpcAgentLinks final : public AgentLinks {
                                       std::shared_ptr<AgentLink> stream);
   // The stream has ended; nothing when another has taken its place.
   void Unregister(const std::string& host, uint64_t link);
+
+  // Ends each stream for which `judge` is not OK, with what it says.
+  void CloseUnwelcome(absl::FunctionRef<absl::Status(const Caller& caller)> judge);
 
   size_t size() const;
 

@@ -32,6 +32,8 @@ grpc::ServerUnaryReactor* AgentRpc::RenewCertificate(grpc::CallbackServerContext
                                                      v1::RenewCertificateResponse* response) {
   return HandleUnary(parts_, context, request, response,
                      [this](const Admitted& admitted, const auto& asked, const auto& call) {
+                       // Whether the present certificate was revoked is not known yet.
+                       if (admitted.picture == nullptr) return call->End(NotInCharge());
                        renew_certificate_(admitted.caller, asked,
                                           [call](auto made) { call->Answer(std::move(made)); });
                      });

@@ -34,6 +34,7 @@ class AttachStream final
 
   void Send(const v1::AgentCommand& command) override;
   void Close(const absl::Status& why) override;
+  const Caller& caller() const override { return admitted_.caller; }
 
   void OnReadDone(bool ok) override;
   void OnCancel() override;

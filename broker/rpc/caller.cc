@@ -50,7 +50,7 @@ absl::StatusOr<std::string> TokenSha256(absl::string_view authorization) {
   return Sha256(token);
 }
 
-absl::StatusOr<Caller> CallerReader::Read(const grpc::ServerContextBase& context) {
+absl::StatusOr<Caller> CallerReader::Read(const grpc::ServerContextBase& context, absl::Time now) {
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   if (auth == nullptr || !auth->IsPeerAuthenticated()) {
     return absl::UnauthenticatedError("a client certificate is required");
@@ -59,10 +59,14 @@ absl::StatusOr<Caller> CallerReader::Read(const grpc::ServerContextBase& context
       auth->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
   if (pem.size() != 1) return absl::UnauthenticatedError("a client certificate is required");
   ASSIGN_OR_RETURN(Named named, NameOf(View(pem.front())));
+  if (now > named.not_after) {
+    return absl::UnauthenticatedError("your certificate has expired; renew it and connect anew");
+  }
   Caller caller;
   caller.identity = named.identity;
   caller.peer = std::move(named.peer);
   caller.certificate_sha256 = std::move(named.sha256);
+  caller.certificate_issued_unix_ms = named.issued_unix_ms;
   caller.address = PeerAddress(context.peer());
   ASSIGN_OR_RETURN(caller.token_sha256, TokenOf(context));
   return caller;
@@ -82,7 +86,9 @@ absl::StatusOr<CallerReader::Named> CallerReader::NameOf(absl::string_view pem) 
   }
   Named named{.identity = certificate->name.identity,
               .peer = PeerLabel(certificate->name),
-              .sha256 = certificate->sha256};
+              .sha256 = certificate->sha256,
+              .issued_unix_ms = absl::ToUnixMillis(certificate->issued()),
+              .not_after = certificate->not_after};
   MutexLock lock(mutex_);
   if (known_.size() >= kMaxKnownCertificates) known_.clear();
   known_.emplace(key, named);

@@ -1,11 +1,13 @@
 // Who calls: the identity in the peer's certificate, and the access token's hash.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "broker/core/event.h"
 #include "common/base/mutex.h"
 #include "grpcpp/server_context.h"
@@ -23,15 +25,17 @@ absl::StatusOr<std::string> TokenSha256(absl::string_view authorization);
 class CallerReader {
  public:
   // Takes the identity from the certificate that the transport verified, and the token. The caller
-  // has neither name nor token when UNAUTHENTICATED: the certificate names nobody, or the header is
-  // malformed.
-  absl::StatusOr<Caller> Read(const grpc::ServerContextBase& context);
+  // has neither name nor token when UNAUTHENTICATED: the certificate names nobody, it has expired
+  // since the connection was made, or the header is malformed.
+  absl::StatusOr<Caller> Read(const grpc::ServerContextBase& context, absl::Time now);
 
  private:
   struct Named {
     v1::Identity identity;
     std::string peer;
     std::string sha256;
+    int64_t issued_unix_ms;
+    absl::Time not_after;
   };
 
   absl::StatusOr<Named> NameOf(absl::string_view pem);

@@ -29,7 +29,7 @@ absl::StatusOr<Admitted> Gate::Admit(const grpc::ServerContextBase& context,
   Admitted call;
   call.method = MethodFor(request);
   const std::string path = call.method == nullptr ? request->full_name() : call.method->path;
-  absl::StatusOr<Caller> caller = callers_.Read(context);
+  absl::StatusOr<Caller> caller = callers_.Read(context, parts_.now());
   if (!caller.ok()) {
     LogRefusal("", address, path, caller.status(), "");
     return std::move(caller).status();

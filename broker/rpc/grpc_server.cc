@@ -73,7 +73,7 @@ struct GrpcServer::Parts {
                             {v1::IDENTITY_CLIENT, v1::IDENTITY_GATEWAY, v1::IDENTITY_ADMIN},
                             &client_connections)),
         agent_gate(GateFor(outside, "agents", {v1::IDENTITY_HOST}, &agent_connections)),
-        pending(settings.unary_limit, [this] { TellHealth(); }),
+        pending(settings.unary_limit, [this] { Sweep(); }),
         sessions(OfClients(), settings),
         admin(OfClients(), settings, outside.add_join_code),
         client_renewals(OfClients(), settings, outside.links, outside.renew_certificate),
@@ -85,8 +85,19 @@ struct GrpcServer::Parts {
   }
 
   // On the sweep's thread.
-  void TellHealth() {
-    const bool leads = outside.node->picture() != nullptr;
+  void Sweep() {
+    const Picture picture = outside.node->picture();
+    TellHealth(picture != nullptr);
+    if (picture == nullptr || picture->revocations.empty()) return;
+    // Calls are judged as they come; a stream that runs is judged here.
+    outside.links->CloseUnwelcome([&picture](const Caller& caller) {
+      return IsRevoked(*picture, caller)
+                 ? absl::PermissionDeniedError("the certificates of this machine were revoked")
+                 : absl::OkStatus();
+    });
+  }
+
+  void TellHealth(bool leads) {
     MutexLock lock(mutex);
     if (!listening || leads == told_health) return;
     told_health = leads;

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/certificate_commands.h"
 #include "client/ctl/machine_commands.h"
 #include "client/ctl/people_commands.h"
 #include "client/ctl/program.h"
@@ -82,6 +83,9 @@ std::vector<CommandEntry> AllCommands() {
   list.Add<ConfirmTokenCommand>("token", "confirm", "Activate it with the first code");
   list.Add<RevokeTokenCommand>("token", "revoke", "Make a user's token worthless");
   list.Add<ListTokensCommand>("token", "list", "Show who has a token");
+  list.Add<RevokeCertificatesCommand>("certificate", "revoke",
+                                      "Refuse all certificates that a machine has now");
+  list.Add<ListRevocationsCommand>("certificate", "list", "Show whose were revoked, and why");
   list.Add<WatchCommand>("", "watch", "Show each change as it happens");
   list.Add<ExplainCommand>("", "explain", "Why a session got its desktop, or why not");
   list.Add<ListAuditCommand>("audit", "list", "Show who did what");

@@ -16,7 +16,6 @@
 namespace werkplek {
 namespace {
 
-constexpr absl::Duration kClockSlack = absl::Minutes(5);
 constexpr size_t kMaxNames = 32;
 
 absl::Status Failed(absl::string_view what) {
@@ -158,7 +157,7 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Crea
   X509_NAME* name = X509_get_subject_name(&cert);
   const bool ok =
       X509_set_version(&cert, X509_VERSION_3) == 1 && SetSerial(cert) &&
-      SetTime(X509_getm_notBefore(&cert), now - kClockSlack) &&
+      SetTime(X509_getm_notBefore(&cert), now - kCertificateClockSlack) &&
       SetTime(X509_getm_notAfter(&cert), now + lifetime) && AddNameEntry(name, "O", organisation) &&
       AddNameEntry(name, "CN", "Werkplek machines") && X509_set_issuer_name(&cert, name) == 1 &&
       X509_set_pubkey(&cert, key.get()) == 1 &&
@@ -225,7 +224,8 @@ absl::StatusOr<std::string> CertificateAuthority::Issue(absl::string_view reques
   const X509Pointer certificate(X509_new());
   if (certificate == nullptr) return Failed("memory");
   X509& cert = *certificate;
-  const absl::Time not_before = std::max(now - kClockSlack, CertificateNotBefore(*certificate_));
+  const absl::Time not_before =
+      std::max(now - kCertificateClockSlack, CertificateNotBefore(*certificate_));
   const absl::Time not_after = std::min(now + terms.lifetime, CertificateNotAfter(*certificate_));
   const bool ok =
       X509_set_version(&cert, X509_VERSION_3) == 1 && SetSerial(cert) &&

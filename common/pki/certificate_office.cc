@@ -1,5 +1,6 @@
 #include "common/pki/certificate_office.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,9 +41,9 @@ absl::StatusOr<v1::AddJoinCodeResponse> CertificateOffice::AddJoinCode(
 }
 
 absl::StatusOr<v1::RenewCertificateResponse> CertificateOffice::RenewCertificate(
-    const PeerName& peer, const v1::RenewCertificateRequest& request) {
-  ASSIGN_OR_RETURN(std::string chain,
-                   IssueChain(peer, request.certificate_request_pem(), "renewal"));
+    const PeerName& peer, absl::Time present_issued, const v1::RenewCertificateRequest& request) {
+  ASSIGN_OR_RETURN(std::string chain, IssueChain(peer, std::max(now_(), present_issued),
+                                                 request.certificate_request_pem(), "renewal"));
   v1::RenewCertificateResponse response;
   response.set_certificate_chain_pem(std::move(chain));
   return response;
@@ -59,23 +60,26 @@ absl::StatusOr<std::string> CertificateOffice::Join(absl::string_view code,
         {{"address", address}, {"reason", std::string(peer.status().message())}});
     return peer.status();
   }
-  return IssueChain(*peer, request_pem, absl::StrCat("join from ", address));
+  // A revocation reaches a little into the future (broker/core/revocations.h), but not to those who
+  // join anew.
+  absl::Time issued = now_();
+  if (settings_.revoked_before) issued = std::max(issued, settings_.revoked_before(*peer));
+  return IssueChain(*peer, issued, request_pem, absl::StrCat("join from ", address));
 }
 
-absl::StatusOr<std::string> CertificateOffice::IssueChain(const PeerName& peer,
+absl::StatusOr<std::string> CertificateOffice::IssueChain(const PeerName& peer, absl::Time issued,
                                                           absl::string_view request_pem,
                                                           absl::string_view why) {
-  const absl::Time now = now_();
   CertificateTerms terms;
   terms.peer = peer;
   terms.lifetime = settings_.certificate_lifetime;
-  ASSIGN_OR_RETURN(const std::string certificate, authority_->Issue(request_pem, terms, now));
-  ASSIGN_OR_RETURN(const PeerCertificate issued, ReadPeerCertificatePem(certificate));
+  ASSIGN_OR_RETURN(const std::string certificate, authority_->Issue(request_pem, terms, issued));
+  ASSIGN_OR_RETURN(const PeerCertificate made, ReadPeerCertificatePem(certificate));
   Log(Severity::kInfo, "certificate-issued",
       {{"machine", PeerLabel(peer)},
        {"why", std::string(why)},
-       {"sha256", HexEncode(issued.sha256)},
-       {"until", FormatUtc(issued.not_after)}});
+       {"sha256", HexEncode(made.sha256)},
+       {"until", FormatUtc(made.not_after)}});
   return certificate + authority_->certificate_pem();
 }
 

@@ -19,6 +19,8 @@ struct OfficeSettings {
   absl::Duration certificate_lifetime = absl::Hours(30 * 24);
   // Where newcomers go: "https://ADDRESS:PORT/v1/join".
   std::string join_url;
+  // Certificates of this machine that were issued before this time are refused. Empty: none are.
+  std::function<absl::Time(const PeerName& peer)> revoked_before = nullptr;
 };
 
 // Thread-safe. Each call takes about a millisecond (a signature) and blocks on nothing. Logs what
@@ -34,9 +36,10 @@ class CertificateOffice {
   absl::StatusOr<v1::AddJoinCodeResponse> AddJoinCode(const v1::AddJoinCodeRequest& request,
                                                       absl::string_view caller);
 
-  // For the agent service: a new certificate for `peer`, the name its present one proved.
+  // For the agent service: a new certificate for `peer`, the name its present one proved, which was
+  // issued at `present_issued`. The new one never counts as older than that.
   absl::StatusOr<v1::RenewCertificateResponse> RenewCertificate(
-      const PeerName& peer, const v1::RenewCertificateRequest& request);
+      const PeerName& peer, absl::Time present_issued, const v1::RenewCertificateRequest& request);
 
   // For the join endpoint: the certificate and the authority's, PEM. `address` is the newcomer's,
   // without port. INVALID_ARGUMENT: the request is bad (the code is not spent); PERMISSION_DENIED
@@ -45,8 +48,8 @@ class CertificateOffice {
                                    const std::string& address);
 
  private:
-  absl::StatusOr<std::string> IssueChain(const PeerName& peer, absl::string_view request_pem,
-                                         absl::string_view why);
+  absl::StatusOr<std::string> IssueChain(const PeerName& peer, absl::Time issued,
+                                         absl::string_view request_pem, absl::string_view why);
 
   const OfficeSettings settings_;
   const CertificateAuthority* const authority_;

@@ -95,6 +95,20 @@ absl::StatusOr<PeerName> JoinCodes::Redeem(absl::string_view code, absl::string_
   return found->second.peer;
 }
 
+void JoinCodes::Kill(const PeerName& peer) {
+  const absl::Duration now = monotonic_();
+  MutexLock lock(mutex_);
+  for (auto& [unused, code] : codes_) {
+    if (code.peer == peer) code.ends = std::min(code.ends, now);
+  }
+}
+
+void JoinCodes::KillAll() {
+  const absl::Duration now = monotonic_();
+  MutexLock lock(mutex_);
+  for (auto& [unused, code] : codes_) code.ends = std::min(code.ends, now);
+}
+
 void JoinCodes::DropOld(absl::Duration now) {
   for (auto it = codes_.begin(); it != codes_.end();) {
     it = it->second.ends + kRemembered <= now ? codes_.erase(it) : std::next(it);

@@ -50,6 +50,12 @@ class JoinCodes {
   absl::StatusOr<PeerName> Redeem(absl::string_view code, absl::string_view key_sha256,
                                   const std::string& address);
 
+  // The machine's codes are dead, also for the key that one was spent for: its certificates were
+  // revoked.
+  void Kill(const PeerName& peer);
+  // So are all: this broker leads anew, and others may have revoked since.
+  void KillAll();
+
   absl::Duration lifetime() const { return limits_.lifetime; }
 
  private:

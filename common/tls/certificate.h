@@ -57,6 +57,9 @@ std::string FormatUtc(absl::Time time);
 // form; any URI beside the name counts as several.
 absl::StatusOr<PeerName> CertificatePeerName(const X509& certificate);
 
+// A certificate's life begins so long before it is issued, for clocks that differ.
+inline constexpr absl::Duration kCertificateClockSlack = absl::Minutes(5);
+
 // A certificate of one of our machines, as far as decisions need it.
 struct PeerCertificate {
   PeerName name;
@@ -64,6 +67,9 @@ struct PeerCertificate {
   std::string sha256;
   absl::Time not_before;
   absl::Time not_after;
+
+  // When our authority signed it, to the second.
+  absl::Time issued() const { return not_before + kCertificateClockSlack; }
 };
 absl::StatusOr<PeerCertificate> ReadPeerCertificate(const X509& certificate);
 // The first certificate of a PEM text.

@@ -10,9 +10,11 @@
 #include "broker/token/token_authority.h"
 #include "common/base/crypto.h"
 #include "common/base/loop_executor.h"
+#include "common/base/mutex.h"
 #include "common/tls/grpc_credentials.h"
 #include "common/tls/process_tls.h"
 #include "tests/support/fake_directory.h"
+#include "werkplek/v1/agent.grpc.pb.h"
 #include "werkplek/v1/session.grpc.pb.h"
 
 namespace werkplek {
@@ -146,6 +148,28 @@ std::shared_ptr<grpc::Channel> LoopbackBroker::AtClientPort(const TlsFiles& file
 std::shared_ptr<grpc::Channel> LoopbackBroker::AtAgentPort(v1::Identity identity,
                                                            const std::string& name) {
   return NewTestChannel(parts_->server->agent_port(), parts_->pki.Issue(identity, name));
+}
+
+std::string LoopbackBroker::ServedCertificateSha256() {
+  struct Seen {
+    Mutex mutex;
+    std::string sha256 ABSL_GUARDED_BY(mutex);
+  };
+  const auto seen = std::make_shared<Seen>();
+  const TlsFiles files = parts_->pki.Issue(v1::IDENTITY_CLIENT, "onlooker");
+  const auto channel =
+      NewTestChannel(parts_->server->client_port(), files, [seen](const PeerCertificate& peer) {
+        MutexLock lock(seen->mutex);
+        seen->sha256 = peer.sha256;
+        return absl::OkStatus();
+      });
+  // Until its first call a connection counts as of nobody.
+  grpc::ClientContext context;
+  Prepare(context, "");
+  v1::RenewCertificateResponse response;
+  (void)v1::AgentService::NewStub(channel)->RenewCertificate(&context, {}, &response);
+  MutexLock lock(seen->mutex);
+  return seen->sha256;
 }
 
 absl::StatusOr<std::string> LoopbackBroker::SignIn(const std::shared_ptr<grpc::Channel>& channel,

@@ -48,6 +48,9 @@ class LoopbackBroker {
   std::shared_ptr<grpc::Channel> AtAgentPort(v1::Identity identity, const std::string& name);
   std::shared_ptr<grpc::Channel> AtClientPort(const TlsFiles& files);
 
+  // Of the certificate that the broker shows to a new connection; empty: there was none.
+  std::string ServedCertificateSha256();
+
   // The access token of a person who signs in over this connection.
   absl::StatusOr<std::string> SignIn(const std::shared_ptr<grpc::Channel>& channel,
                                      const std::string& user);

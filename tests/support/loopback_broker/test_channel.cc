@@ -35,8 +35,11 @@ T OrDie(absl::StatusOr<T> value) {
 }  // namespace
 
 std::shared_ptr<grpc::Channel> NewTestChannel(int port, const TlsFiles& files) {
-  const PeerCheck anyone = [](const PeerCertificate&) { return absl::OkStatus(); };
-  return Connect(port, OrDie(GrpcChannelCredentials(files, anyone)));
+  return NewTestChannel(port, files, [](const PeerCertificate&) { return absl::OkStatus(); });
+}
+
+std::shared_ptr<grpc::Channel> NewTestChannel(int port, const TlsFiles& files, PeerCheck check) {
+  return Connect(port, OrDie(GrpcChannelCredentials(files, std::move(check))));
 }
 
 std::shared_ptr<grpc::Channel> NewOddTestChannel(int port, const TlsFiles& files) {

@@ -83,6 +83,8 @@ class FakeBroker::Admin : public v1::AdminService::Service {
   WERKPLEK_FAKE_UNARY(ListTokens, ListTokensRequest, ListTokensResponse)
   WERKPLEK_FAKE_UNARY(ListSignIns, ListSignInsRequest, ListSignInsResponse)
   WERKPLEK_FAKE_UNARY(RevokeSignIns, RevokeSignInsRequest, RevokeSignInsResponse)
+  WERKPLEK_FAKE_UNARY(RevokeCertificates, RevokeCertificatesRequest, RevokeCertificatesResponse)
+  WERKPLEK_FAKE_UNARY(ListRevocations, ListRevocationsRequest, ListRevocationsResponse)
   WERKPLEK_FAKE_UNARY(Explain, ExplainRequest, Explanation)
   WERKPLEK_FAKE_UNARY(ListAudit, ListAuditRequest, ListAuditResponse)
 

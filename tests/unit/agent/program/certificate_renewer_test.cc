@@ -34,7 +34,7 @@ class RenewingBroker : public v1::AgentService::Service {
   grpc::Status RenewCertificate(grpc::ServerContext*, const v1::RenewCertificateRequest* request,
                                 v1::RenewCertificateResponse* response) override {
     absl::StatusOr<v1::RenewCertificateResponse> made =
-        office_->RenewCertificate(caller_, *request);
+        office_->RenewCertificate(caller_, absl::InfinitePast(), *request);
     if (!made.ok()) {
       return grpc::Status(static_cast<grpc::StatusCode>(made.status().code()),
                           std::string(made.status().message()));

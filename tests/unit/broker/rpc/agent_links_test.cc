@@ -13,9 +13,11 @@ class RecordingLink : public AgentLink {
  public:
   void Send(const v1::AgentCommand& command) override { sent.push_back(command.desktop()); }
   void Close(const absl::Status& why) override { closed = why; }
+  const Caller& caller() const override { return peer; }
 
   std::vector<std::string> sent;
   absl::Status closed;
+  Caller peer;
 };
 
 v1::AgentCommand For(const std::string& desktop, v1::CommandVerb verb) {
@@ -85,6 +87,21 @@ TEST(CoalescingKey, ImagesAreKnownByTheirNames) {
   other.set_image_name("kantoor-2");
   EXPECT_EQ(CoalescingKey(fetch), CoalescingKey(drop));
   EXPECT_NE(CoalescingKey(fetch), CoalescingKey(other));
+}
+
+TEST(GrpcAgentLinks, ClosesThoseThatAreNotWelcome) {
+  GrpcAgentLinks links;
+  const auto good = std::make_shared<RecordingLink>();
+  const auto bad = std::make_shared<RecordingLink>();
+  good->peer.peer = "host/hv-a1";
+  bad->peer.peer = "host/hv-a2";
+  links.Register("hv-a1", 1, good);
+  links.Register("hv-a2", 2, bad);
+  links.CloseUnwelcome([](const Caller& caller) {
+    return caller.peer == "host/hv-a2" ? absl::PermissionDeniedError("revoked") : absl::OkStatus();
+  });
+  EXPECT_TRUE(good->closed.ok());
+  EXPECT_EQ(bad->closed, absl::PermissionDeniedError("revoked"));
 }
 
 }  // namespace

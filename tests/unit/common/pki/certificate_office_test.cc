@@ -93,12 +93,38 @@ TEST_F(CertificateOfficeTest, TheSameRequestOfTheSameCallerGetsTheSameCode) {
 TEST_F(CertificateOfficeTest, ARenewalKeepsTheName) {
   v1::RenewCertificateRequest request;
   request.set_certificate_request_pem(Request());
-  const auto renewed = office_.RenewCertificate({v1::IDENTITY_CLIENT, "tc-1"}, request);
+  const auto renewed =
+      office_.RenewCertificate({v1::IDENTITY_CLIENT, "tc-1"}, absl::InfinitePast(), request);
   ASSERT_TRUE(renewed.ok()) << renewed.status();
   EXPECT_EQ(PeerLabel(ReadPeerCertificatePem(renewed->certificate_chain_pem())->name),
             "client/tc-1");
   request.set_certificate_request_pem("x");
-  EXPECT_FALSE(office_.RenewCertificate({v1::IDENTITY_CLIENT, "tc-1"}, request).ok());
+  EXPECT_FALSE(
+      office_.RenewCertificate({v1::IDENTITY_CLIENT, "tc-1"}, absl::InfinitePast(), request).ok());
+}
+
+TEST_F(CertificateOfficeTest, WhoJoinsAnewCountsAsIssuedAfterTheRevocation) {
+  const absl::Time revoked_before = now_ + absl::Minutes(1);
+  CertificateOffice office({absl::Hours(48), "https://127.0.0.1:1/v1/join",
+                            [&](const PeerName& peer) {
+                              EXPECT_EQ(PeerLabel(peer), "host/hv-a1");
+                              return revoked_before;
+                            }},
+                           &pki_.authority(), &codes_, [this] { return now_; });
+  const auto code = office.AddJoinCode(Ask(v1::IDENTITY_HOST, "hv-a1"), "admin/a");
+  const auto joined = office.Join(code->code(), Request(), "192.0.2.1");
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  const auto certificate = ReadPeerCertificatePem(*joined);
+  EXPECT_EQ(certificate->issued(), revoked_before);
+  EXPECT_LT(certificate->not_before, now_);
+  // What is renewed is no older than what it renews, and no younger than now for it.
+  v1::RenewCertificateRequest renewal;
+  renewal.set_certificate_request_pem(Request());
+  const PeerName peer{v1::IDENTITY_HOST, "hv-a1"};
+  const auto renewed = office.RenewCertificate(peer, certificate->issued(), renewal);
+  EXPECT_EQ(ReadPeerCertificatePem(renewed->certificate_chain_pem())->issued(), revoked_before);
+  const auto old = office.RenewCertificate(peer, now_ - absl::Hours(1), renewal);
+  EXPECT_EQ(ReadPeerCertificatePem(old->certificate_chain_pem())->issued(), now_);
 }
 
 }  // namespace
