@@ -9,6 +9,8 @@
 #include "common/base/status_macros.h"
 #include "common/tls/process_tls.h"
 #include "common/tls/tls_files.h"
+#include "tests/bench/assignment_load.h"
+#include "tests/bench/commit_load.h"
 #include "tests/bench/enrol_people.h"
 #include "tests/bench/ldap_load.h"
 #include "tests/bench/sign_in_load.h"
@@ -23,6 +25,8 @@ struct Arguments {
   std::string bind_password_file;
   std::string machine_prefix;
   int clients = 64;
+  AssignmentLoadSettings assignments;
+  CommitLoadSettings commits;
   LdapLoadSettings ldap;
   SignInLoadSettings sign_in;
 };
@@ -50,6 +54,29 @@ absl::StatusOr<std::string> SignIn(Arguments& arguments) {
   }
   ASSIGN_OR_RETURN(LoadResult result, RunSignInLoad(arguments.sign_in, people));
   return ToJson(std::move(result));
+}
+
+absl::StatusOr<std::string> Assignments(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(LoadResult result, RunAssignmentLoad(arguments.assignments));
+  return ToJson(std::move(result));
+}
+
+absl::StatusOr<std::string> Commits(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(LoadResult result, RunCommitLoad(arguments.commits));
+  return ToJson(std::move(result));
+}
+
+void AddStoreCommands(CLI::App& app, Arguments& arguments) {
+  CLI::App* assign = app.add_subcommand("assign", "Assignments by a node with a SQLite store");
+  assign->add_option("--file", arguments.assignments.file, "The new store")->required();
+  assign->add_option("--in-flight", arguments.assignments.in_flight, "Connects at once");
+  assign->add_option("--warm-up", arguments.assignments.warm_up, "How many before");
+  assign->add_option("--count", arguments.assignments.count, "How many to measure")->required();
+
+  CLI::App* commit = app.add_subcommand("commit", "Durable commits with SQLite alone");
+  commit->add_option("--file", arguments.commits.file, "The new file")->required();
+  commit->add_option("--writers", arguments.commits.writers, "Writers that share a transaction");
+  commit->add_option("--count", arguments.commits.count, "How many to measure")->required();
 }
 
 void AddCount(CLI::App* command, int& warm_up, int& count, std::vector<int>& pids) {
@@ -96,6 +123,8 @@ void AddCommands(CLI::App& app, Arguments& arguments) {
 absl::StatusOr<std::string> Run(const CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("enrol")) return Enrol(arguments);
   if (app.got_subcommand("ldap")) return Ldap(arguments);
+  if (app.got_subcommand("assign")) return Assignments(arguments);
+  if (app.got_subcommand("commit")) return Commits(arguments);
   return SignIn(arguments);
 }
 
@@ -110,6 +139,7 @@ int Main(int argc, char** argv) {
   CLI::App app("The loads that tests/bench/run measures with.");
   app.require_subcommand(1);
   AddCommands(app, arguments);
+  AddStoreCommands(app, arguments);
   CLI11_PARSE(app, argc, argv);
   SetLogSeverity(Severity::kError);
   const absl::StatusOr<std::string> json = Run(app, arguments);
