@@ -11,6 +11,7 @@
 #include "common/tls/tls_files.h"
 #include "tests/bench/assignment_load.h"
 #include "tests/bench/commit_load.h"
+#include "tests/bench/connect_load.h"
 #include "tests/bench/enrol_people.h"
 #include "tests/bench/ldap_load.h"
 #include "tests/bench/sign_in_load.h"
@@ -27,6 +28,8 @@ struct Arguments {
   int clients = 64;
   AssignmentLoadSettings assignments;
   CommitLoadSettings commits;
+  ConnectLoadSettings connect;
+  DisplayLoadSettings display;
   LdapLoadSettings ldap;
   SignInLoadSettings sign_in;
 };
@@ -64,6 +67,27 @@ absl::StatusOr<std::string> Assignments(const Arguments& arguments) {
 absl::StatusOr<std::string> Commits(const Arguments& arguments) {
   ASSIGN_OR_RETURN(LoadResult result, RunCommitLoad(arguments.commits));
   return ToJson(std::move(result));
+}
+
+absl::StatusOr<std::string> Connect(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const auto people, ReadPeople(arguments.people));
+  return RunConnectLoad(arguments.connect, people);
+}
+
+void AddDisplayCommands(CLI::App& app, Arguments& arguments) {
+  CLI::App* connect = app.add_subcommand("connect", "From a connect to the screen");
+  connect->add_option("--people", arguments.people, "Names, passwords and seeds")->required();
+  connect->add_option("--broker", arguments.connect.broker, "ADDRESS:PORT")->required();
+  connect->add_option("--machine", arguments.connect.machine, "The client's folder")->required();
+  connect->add_option("--pool", arguments.connect.pool, "The pool")->required();
+  connect->add_option("--reconnects", arguments.connect.reconnects, "For each person");
+
+  CLI::App* display = app.add_subcommand("display", "A display with libvirt alone");
+  display->add_option("--root", arguments.display.root, "libvirt's folder, short")->required();
+  display->add_option("--kernel", arguments.display.kernel, "The guest's kernel")->required();
+  display->add_option("--initrd", arguments.display.initrd, "Its RAM disk")->required();
+  display->add_option("--kernel-arguments", arguments.display.kernel_arguments, "Its arguments");
+  display->add_option("--count", arguments.display.count, "How many times")->required();
 }
 
 void AddStoreCommands(CLI::App& app, Arguments& arguments) {
@@ -125,6 +149,8 @@ absl::StatusOr<std::string> Run(const CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("ldap")) return Ldap(arguments);
   if (app.got_subcommand("assign")) return Assignments(arguments);
   if (app.got_subcommand("commit")) return Commits(arguments);
+  if (app.got_subcommand("connect")) return Connect(arguments);
+  if (app.got_subcommand("display")) return RunDisplayLoad(arguments.display);
   return SignIn(arguments);
 }
 
@@ -140,6 +166,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   AddCommands(app, arguments);
   AddStoreCommands(app, arguments);
+  AddDisplayCommands(app, arguments);
   CLI11_PARSE(app, argc, argv);
   SetLogSeverity(Severity::kError);
   const absl::StatusOr<std::string> json = Run(app, arguments);

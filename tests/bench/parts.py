@@ -1,6 +1,7 @@
 """The parts of the bench, in the order in which they run."""
 
 import assignments
+import connect
 import sign_in
 
-PARTS = {"signin": sign_in, "assignments": assignments}
+PARTS = {"signin": sign_in, "connect": connect, "assignments": assignments}
