@@ -13,19 +13,14 @@
 namespace werkplek::sim {
 namespace {
 
-// UNAVAILABLE and the like: it may or may not have been done; the same id is sent again.
-bool IsDefinitive(const absl::Status& status) {
-  return !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status) &&
-         !absl::IsResourceExhausted(status);
-}
-
 std::string KeyOf(v1::ResourceKind kind, const std::string& name) {
   return absl::StrCat(static_cast<int>(kind), "/", name);
 }
 
 }  // namespace
 
-Admin::Admin(World& world, std::string seed) : world_(world), seed_(std::move(seed)) {
+Admin::Admin(World& world, std::string seed)
+    : world_(world), seed_(std::move(seed)), client_(world, kMachine, 0) {
   caller_.identity = v1::IDENTITY_ADMIN;
   caller_.peer = "admin/beheer-1";
   caller_.certificate_sha256 = Sha256("admin certificate");
@@ -50,7 +45,7 @@ void Admin::SignIn() {
   attempt.password_right = true;
   attempt.code_step = attempt.sent_step = last_step_;
   world_.history().sign_ins.push_back(attempt);
-  world_.broker().SignIn(
+  client_.SignIn(
       caller_, request, [](const BrokerProcess::Answer&) {},
       [this](const BrokerProcess::Answer& answer) {
         if (!answer.ok()) return world_.After(absl::Seconds(1), [this] { SignIn(); });
@@ -84,7 +79,7 @@ void Admin::Next() {
 
 void Admin::Try() {
   const MessagePointer request = wishes_.front().request;
-  world_.broker().Call(
+  client_.Call(
       caller_, request,
       [this, request](const BrokerProcess::Answer& answer) { NoteAcknowledged(request, answer); },
       [this, request](const BrokerProcess::Answer& answer) {
@@ -92,7 +87,7 @@ void Admin::Try() {
           signed_in_ = false;
           return SignIn();
         }
-        if (!IsDefinitive(answer.status())) {
+        if (Client::MayRetry(answer.status())) {
           return world_.After(world_.chance().Between(absl::Milliseconds(200), absl::Seconds(2)),
                               [this] { Try(); });
         }
@@ -137,7 +132,7 @@ void Admin::Declare(const v1::Resource& resource) {
 v1::Resource Admin::MakeHost(int index) const {
   v1::Resource resource;
   resource.set_name(absl::StrCat("hv-", index));
-  resource.mutable_host()->set_site("a");
+  resource.mutable_host()->set_site(world_.SiteOfHost(index));
   // Some limits are declared, others follow from what the agent reports.
   if (index % 2 == 0) {
     resource.mutable_host()->set_memory_limit_mib(world_.scenario().host_memory_mib);
@@ -174,10 +169,12 @@ v1::Resource Admin::MakeEntitlement(const std::string& name, const std::string& 
 }
 
 void Admin::SetUp(std::function<void()> done) {
-  v1::Resource site;
-  site.set_name("a");
-  site.mutable_site()->set_description("site a");
-  Declare(site);
+  for (const std::string& name : world_.sites()) {
+    v1::Resource site;
+    site.set_name(name);
+    site.mutable_site()->set_description("site " + name);
+    Declare(site);
+  }
   v1::Resource image;
   image.set_name("tiny");
   image.mutable_image()->set_source("/images/tiny.qcow2");
@@ -212,7 +209,7 @@ void Admin::SetPoolOpen(const std::string& pool, v1::Schedulability schedulabili
 }
 
 void Admin::ResizePool(const std::string& pool, uint32_t least, uint32_t most, uint32_t spares) {
-  const Picture fleet = world_.broker().picture();
+  const Picture fleet = world_.picture();
   const v1::Resource* current = fleet == nullptr ? nullptr : fleet->pools.Find(pool);
   if (current == nullptr) return;
   auto request = std::make_shared<v1::UpdateResourceRequest>();
@@ -239,7 +236,7 @@ void Admin::GiveEntitlement(const std::string& name) {
 }
 
 void Admin::EndSomeSession() {
-  const Picture fleet = world_.broker().picture();
+  const Picture fleet = world_.picture();
   if (fleet == nullptr || fleet->live_sessions.empty()) return;
   std::vector<std::string> sessions;
   for (const auto& entry : fleet->live_sessions) sessions.push_back(*entry.record);
@@ -250,7 +247,7 @@ void Admin::EndSomeSession() {
 }
 
 void Admin::ResetSomeDesktop(bool only_errors) {
-  const Picture fleet = world_.broker().picture();
+  const Picture fleet = world_.picture();
   if (fleet == nullptr) return;
   for (const auto& entry : fleet->desktops) {
     const bool error = entry.record->state() == v1::DESKTOP_STATE_ERROR;
@@ -270,22 +267,33 @@ void Admin::RevokeSignInsOf(const std::string& user) {
 
 void Admin::EnrolAnew(const std::string& user,
                       std::function<void(const std::string& uri)> enrolled) {
+  if (!enrolling_.insert(user).second) return;
   auto request = std::make_shared<v1::EnrolTokenRequest>();
   request->set_user(user);
   Do(request, [this, user, enrolled](const BrokerProcess::Answer& answer) {
-    if (!answer.ok()) return;
+    if (!answer.ok()) return EnrolAgain(user, enrolled);
     const auto* response = dynamic_cast<const v1::EnrolTokenResponse*>(answer->get());
-    if (response == nullptr) return;
     const std::string uri = response->otpauth_uri();
     // A code that is newer than any that was used before.
     world_.After(absl::Seconds(31), [this, user, uri, enrolled] {
       auto confirm = std::make_shared<v1::ConfirmTokenRequest>();
       confirm->set_user(user);
       confirm->set_code(TotpCode(SeedOfUri(uri), world_.wall_step(), 6, CodeHash::kSha1));
-      Do(confirm, [uri, enrolled](const BrokerProcess::Answer& confirmed) {
-        if (confirmed.ok()) enrolled(uri);
+      Do(confirm, [this, user, uri, enrolled](const BrokerProcess::Answer& confirmed) {
+        // The code may have grown old in the queue.
+        if (!confirmed.ok()) return EnrolAgain(user, enrolled);
+        enrolling_.erase(user);
+        enrolled(uri);
       });
     });
+  });
+}
+
+void Admin::EnrolAgain(const std::string& user,
+                       const std::function<void(const std::string& uri)>& enrolled) {
+  world_.After(absl::Seconds(2), [this, user, enrolled] {
+    enrolling_.erase(user);
+    EnrolAnew(user, enrolled);
   });
 }
 

@@ -5,10 +5,11 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "broker/node/broker_node.h"
-#include "tests/sim/broker_process.h"
+#include "tests/sim/client.h"
 
 namespace werkplek::sim {
 
@@ -18,6 +19,7 @@ class Admin {
  public:
   static constexpr char kUser[] = "beheer";
   static constexpr char kPassword[] = "beheer-password";
+  static constexpr char kMachine[] = "beheer-1";
 
   // `seed` is the bytes of the token.
   Admin(World& world, std::string seed);
@@ -46,6 +48,8 @@ class Admin {
   const std::map<std::string, v1::Resource>& declared() const { return declared_; }
 
  private:
+  void EnrolAgain(const std::string& user,
+                  const std::function<void(const std::string& uri)>& enrolled);
   void SignIn();
   void Next();
   void Try();
@@ -64,11 +68,13 @@ class Admin {
   World& world_;
   const std::string seed_;
   Caller caller_;
+  Client client_;
   bool signed_in_ = false;
   bool working_ = false;
   int64_t last_step_ = 0;
   uint64_t next_request_ = 1;
   std::deque<Wish> wishes_;
+  std::set<std::string> enrolling_;
   // By "KIND/NAME", as declared at first.
   std::map<std::string, v1::Resource> declared_;
 };

@@ -30,7 +30,8 @@ void AgentProcess::Start() {
   core_ = std::make_unique<AgentCore>(
       settings, machine_.name(), absl::StrCat("run-", machine_.agent_runs),
       absl::StrCat("boot-", machine_.boots), machine_.epoch_on_disk);
-  machine_.hypervisor().Listen([this, run = run_](const HypervisorEvent& event) {
+  try_next_.clear();
+  machine_.Listen([this, run = run_](const HypervisorEvent& event) {
     world_.After(absl::Milliseconds(1), [this, run, event] {
       if (run == run_ && core_ != nullptr) Apply(agent::DomainChanged{event});
     });
@@ -38,6 +39,13 @@ void AgentProcess::Start() {
   Apply(agent::ImagesKnown{machine_.images().report()});
   Apply(agent::Tick{});
   DialSoon(absl::ZeroDuration(), absl::Milliseconds(500));
+  // A leader of long ago may be the first to speak.
+  if (!world_.busy() || !world_.chance().Percent(30)) return;
+  After(world_.chance().Between(absl::Milliseconds(50), absl::Seconds(2)), [this] {
+    if (old_command_.epoch() != 0 && old_command_.epoch() < highest_epoch_told_) {
+      Receive(old_command_);
+    }
+  });
 }
 
 void AgentProcess::Kill() {
@@ -47,17 +55,16 @@ void AgentProcess::Kill() {
   core_.reset();
   asking_.clear();
   for (const auto& [channel, viewer] : std::exchange(open_, {})) viewer.gone();
-  if (link_ != 0) {
-    // The broker sees the connection end, sooner or later.
-    world_.After(
-        world_.chance().Between(absl::Milliseconds(1), absl::Seconds(4)),
-        [this, link = std::exchange(link_, 0)] { world_.broker().Detach(machine_.name(), link); });
-  }
+  // What it had obeyed is on its disk, or was not obeyed yet.
+  highest_epoch_told_ = machine_.epoch_persisted;
+  DropLink(world_.chance().Between(absl::Milliseconds(1), absl::Seconds(4)));
 }
+
+absl::Duration AgentProcess::Clock() const { return world_.now() * machine_.clock_permille / 1000; }
 
 void AgentProcess::Apply(const AgentEvent& event) {
   if (core_ == nullptr) return;
-  AgentDecision decision = core_->Apply(event, world_.now());
+  AgentDecision decision = core_->Apply(event, Clock());
   const uint64_t run = run_;
   for (const AgentEffect& effect : decision.effects) {
     Run(effect);
@@ -65,7 +72,8 @@ void AgentProcess::Apply(const AgentEvent& event) {
   }
   if (decision.wake_at == absl::InfiniteDuration()) return;
   const uint64_t wake = ++wake_;
-  After(std::max(decision.wake_at - world_.now(), absl::Milliseconds(1)), [this, wake] {
+  const absl::Duration wait = (decision.wake_at - Clock()) * 1000 / machine_.clock_permille;
+  After(std::max(wait, absl::Milliseconds(1)), [this, wake] {
     if (wake == wake_) Apply(agent::Tick{});
   });
 }
@@ -84,7 +92,9 @@ void AgentProcess::Run(const AgentEffect& effect) {
   } else if (const auto* persist = std::get_if<agent::PersistEpoch>(&effect)) {
     After(chance.Between(absl::Milliseconds(1), absl::Milliseconds(10)),
           [this, epoch = persist->epoch] {
-            machine_.epoch_on_disk = std::max(machine_.epoch_on_disk, epoch);
+            machine_.epoch_persisted = std::max(machine_.epoch_persisted, epoch);
+            const bool forgets = world_.scenario().sabotage == Sabotage::kForgetEpoch;
+            if (!forgets) machine_.epoch_on_disk = machine_.epoch_persisted;
             Apply(agent::EpochPersisted{epoch, absl::OkStatus()});
           });
   } else if (std::holds_alternative<agent::ReadStats>(effect)) {
@@ -137,46 +147,86 @@ void AgentProcess::OperationActs(const Operation& operation) {
 
 // --- The link ---
 
-absl::Duration AgentProcess::LinkDelay() {
-  const absl::Duration arrives =
-      world_.now() + world_.chance().Between(absl::Microseconds(200), absl::Milliseconds(5));
-  return std::max(arrives, stalled_until_) - world_.now();
-}
-
 void AgentProcess::DialSoon(absl::Duration least, absl::Duration most) {
   After(world_.chance().Between(least, most), [this] { Dial(); });
 }
 
 void AgentProcess::Dial() {
   if (link_ != 0) return;
-  link_ = link_cut_ ? 0 : world_.broker().Attach(machine_.name());
-  if (link_ == 0) return DialSoon(absl::Milliseconds(300), absl::Seconds(2));
-  world_.Say("agent ", machine_.name(), " has link ", link_);
-  last_up_ = last_down_ = world_.now();
+  const auto brokers = world_.brokers();
+  BrokerProcess* broker = world_.BrokerNamed(std::exchange(try_next_, ""));
+  if (broker == nullptr) broker = brokers[dials_ % brokers.size()];
+  const uint64_t dial = ++dials_;
+  // Whatever does not answer is given up.
+  After(world_.chance().Between(absl::Seconds(1), absl::Seconds(5)), [this, dial] {
+    if (dial == dials_) Dial();
+  });
+  const std::string host = machine_.name();
+  if (link_cut_ || !world_.network().OpenBothWays(host, broker->name())) return;
+  broker->executor().PostAfter(world_.Hop(), [this, dial, host, broker, run = run_] {
+    std::string leader;
+    const uint64_t link = broker->Attach(host, &leader);
+    world_.After(world_.Hop(), [this, dial, broker, run, link, leader] {
+      const bool heard = run == run_ && up() && dial == dials_ && !link_cut_ &&
+                         world_.network().Open(broker->name(), machine_.name());
+      if (heard) return Attached(broker->name(), link, leader);
+      // The stream ends with whoever asked for it.
+      broker->executor().PostAfter(absl::Seconds(1), [this, broker, link] {
+        if (link != 0) broker->Detach(machine_.name(), link);
+      });
+    });
+  });
+}
+
+void AgentProcess::Attached(const std::string& broker, uint64_t link, const std::string& leader) {
+  ++dials_;
+  // It may have ended while the answer was under way.
+  if (link == 0 || !world_.BrokerNamed(broker)->Holds(machine_.name(), link)) {
+    try_next_ = leader == broker ? "" : leader;
+    return DialSoon(absl::Milliseconds(50), absl::Milliseconds(600));
+  }
+  link_ = link;
+  linked_to_ = broker;
+  world_.Say("agent ", machine_.name(), " has link ", link_, " to ", broker);
+  const absl::Duration patience = world_.chance().Between(absl::Seconds(5), absl::Seconds(15));
+  const auto broke = [this, link] { GiveUp(link); };
+  up_ = std::make_shared<Pipe>(world_, machine_.name(), broker, patience, broke);
+  down_ = std::make_shared<Pipe>(world_, broker, machine_.name(), patience, broke);
   Apply(agent::LinkUp{});
+}
+
+void AgentProcess::DropLink(absl::Duration told) {
+  if (link_ == 0) return;
+  up_->Close();
+  down_->Close();
+  BrokerProcess* broker = world_.BrokerNamed(linked_to_);
+  broker->executor().PostAfter(told, [this, broker, link = std::exchange(link_, 0)] {
+    broker->Detach(machine_.name(), link);
+  });
 }
 
 void AgentProcess::Report(const v1::AgentReport& report) {
   if (link_ == 0) return;
   if (world_.scenario().sabotage == Sabotage::kLoseReports && link_ % 2 == 0) return;
-  last_up_ = std::max(last_up_, world_.now() + LinkDelay());
-  world_.After(last_up_ - world_.now(), [this, link = link_, report] {
-    // What was under way when the link broke is lost.
-    if (link == link_) world_.broker().Report(machine_.name(), link, report);
+  BrokerProcess* broker = world_.BrokerNamed(linked_to_);
+  up_->Send([this, broker, link = link_, report] {
+    broker->executor().Post(
+        [this, broker, link, report] { broker->Report(machine_.name(), link, report); });
   });
 }
 
 void AgentProcess::Deliver(uint64_t link, const v1::AgentCommand& command) {
   if (link != link_ || core_ == nullptr) return;
-  last_down_ = std::max(last_down_, world_.now() + LinkDelay());
-  After(last_down_ - world_.now(), [this, link, command] {
-    if (link == link_) Receive(command);
+  down_->Send([this, link, run = run_, command] {
+    if (link == link_ && run == run_ && up()) Receive(command);
   });
   // Now and then a command also arrives after the next leader's, as from a leader that does not
   // know yet that it is none.
   if (world_.busy() && world_.chance().Percent(5)) {
-    After(world_.chance().Between(absl::Seconds(1), absl::Seconds(30)), [this, command] {
-      if (command.epoch() < highest_epoch_told_) Receive(command);
+    const bool desktops = !command.desktop().empty();
+    if (desktops && old_command_.epoch() == 0) old_command_ = command;
+    world_.After(world_.chance().Between(absl::Seconds(1), absl::Seconds(30)), [this, command] {
+      if (up() && command.epoch() < highest_epoch_told_) Receive(command);
     });
   }
 }
@@ -191,17 +241,17 @@ void AgentProcess::Receive(const v1::AgentCommand& received) {
   const bool old = command.epoch() < highest_epoch_told_;
   highest_epoch_told_ = std::max(highest_epoch_told_, command.epoch());
   if (command.verb() == v1::COMMAND_GRANT_TICKET && !old) {
-    world_.history().tickets.push_back({world_.now(), machine_.name(), command.desktop(),
-                                        command.ticket().ticket_sha256(),
-                                        command.ticket().certificate_sha256(),
-                                        absl::Milliseconds(command.ticket().lifetime_ms())});
+    world_.history().tickets.push_back(
+        {world_.now(), machine_.name(), command.desktop(), command.ticket().ticket_sha256(),
+         command.ticket().certificate_sha256(),
+         absl::Milliseconds(command.ticket().lifetime_ms()) * 1000 / machine_.clock_permille});
   }
   if (world_.scenario().sabotage == Sabotage::kIgnoreEpoch) {
     command.set_epoch(highest_epoch_told_);
   }
   if (!old) return Apply(agent::CommandReceived{command});
   const v1::AgentReport before = core_->Report();
-  AgentDecision decision = core_->Apply(agent::CommandReceived{command}, world_.now());
+  AgentDecision decision = core_->Apply(agent::CommandReceived{command}, Clock());
   const bool obeyed =
       std::any_of(decision.effects.begin(), decision.effects.end(), [](const AgentEffect& effect) {
         return std::holds_alternative<agent::StartOperation>(effect) ||
@@ -217,36 +267,44 @@ void AgentProcess::CutLink() {
   link_cut_ = true;
   if (link_ == 0) return;
   world_.Say("link ", link_, " of ", machine_.name(), " is cut");
-  const uint64_t link = std::exchange(link_, 0);
   Chance& chance = world_.chance();
-  world_.After(chance.Between(absl::Milliseconds(1), absl::Seconds(5)),
-               [this, link] { world_.broker().Detach(machine_.name(), link); });
+  DropLink(chance.Between(absl::Milliseconds(1), absl::Seconds(5)));
   After(chance.Between(absl::Milliseconds(1), absl::Seconds(3)), [this] {
+    if (link_ != 0) return;
     Apply(agent::LinkDown{});
     DialSoon(absl::Milliseconds(100), absl::Seconds(2));
   });
 }
 
 void AgentProcess::StallLink(absl::Duration how_long) {
-  stalled_until_ = std::max(stalled_until_, world_.now() + how_long);
+  if (link_ == 0) return;
+  up_->StallUntil(world_.now() + how_long);
+  down_->StallUntil(world_.now() + how_long);
 }
 
-void AgentProcess::BrokerGone() {
-  if (std::exchange(link_, 0) == 0) return;
+void AgentProcess::GiveUp(uint64_t link) {
+  if (link != link_ || link_ == 0) return;
+  world_.Say("agent ", machine_.name(), " gives link ", link_, " up");
+  DropLink(world_.chance().Between(absl::Milliseconds(1), absl::Seconds(5)));
+  Apply(agent::LinkDown{});
+  DialSoon(absl::Milliseconds(100), absl::Seconds(2));
+}
+
+void AgentProcess::Closed(uint64_t link) {
+  if (link != link_ || link_ == 0) return;
+  up_->Close();
+  down_->Close();
+  link_ = 0;
   After(world_.chance().Between(absl::Milliseconds(1), absl::Milliseconds(50)), [this] {
     Apply(agent::LinkDown{});
     DialSoon(absl::Milliseconds(100), absl::Seconds(2));
   });
 }
 
-void AgentProcess::Closed(uint64_t link) {
-  if (link != link_) return;
-  BrokerGone();
-}
-
 // --- Displays ---
 
 void AgentProcess::Present(Viewer viewer) {
+  if (!world_.network().OpenBothWays(viewer.machine, machine_.name())) return;
   After(world_.chance().Between(absl::Milliseconds(1), absl::Milliseconds(10)),
         [this, viewer = std::move(viewer)] {
           const uint64_t channel = next_channel_++;
@@ -298,6 +356,14 @@ void AgentProcess::EndChannel(uint64_t channel, bool tell_viewer) {
   open_.erase(at);
   After(absl::Milliseconds(1), [this, channel] { Apply(agent::DisplayClosed{channel}); });
   if (tell_viewer) viewer.gone();
+}
+
+void AgentProcess::BreakDisplays() {
+  std::vector<uint64_t> broken;
+  for (const auto& [channel, viewer] : open_) {
+    if (!world_.network().OpenBothWays(viewer.machine, machine_.name())) broken.push_back(channel);
+  }
+  for (const uint64_t channel : broken) EndChannel(channel, true);
 }
 
 void AgentProcess::CloseChannel(uint64_t channel) {

@@ -1,5 +1,6 @@
 // An agent of a simulation: the real core and the real operations, on a machine, with a link to
-// the broker that stalls, breaks and heals. Killed and started again at will.
+// the leading broker that stalls, breaks and heals. Killed and started again at will. Its clock
+// runs faster or slower than the others'.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "agent/core/agent_core.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/pipe.h"
 
 namespace werkplek::sim {
 
@@ -29,18 +31,22 @@ class AgentProcess {
   void CutLink();
   void HealLink() { link_cut_ = false; }
   void StallLink(absl::Duration how_long);
-  // The broker has gone; the agent hears soon.
-  void BrokerGone();
   // A command that the broker sends on the link.
   void Deliver(uint64_t link, const v1::AgentCommand& command);
-  // The broker ended the link.
+  // The broker ended the link, or died; the agent hears soon.
   void Closed(uint64_t link);
+  // The agent gives the link up, because nobody answers on it.
+  void GiveUp(uint64_t link);
+  // Displays whose viewers cannot be reached any more end.
+  void BreakDisplays();
 
   // A viewer asks for the display. `answer` comes once, with the channel if it was granted; `gone`
   // when a granted channel ends from the host's side.
   struct Viewer {
     std::string desktop;
     std::string user;
+    // Where it runs.
+    std::string machine;
     // The session that sits before it.
     std::string session;
     std::string ticket_sha256;
@@ -64,10 +70,13 @@ class AgentProcess {
   void Receive(const v1::AgentCommand& command);
   void Report(const v1::AgentReport& report);
   void Dial();
+  void Attached(const std::string& broker, uint64_t link, const std::string& leader);
+  // The link is gone on this side; `told` is when the broker hears.
+  void DropLink(absl::Duration told);
+  absl::Duration Clock() const;
   void DialSoon(absl::Duration least, absl::Duration most);
   // Posts for this run of the agent only.
   void After(absl::Duration delay, std::function<void()> task);
-  absl::Duration LinkDelay();
 
   World& world_;
   Machine& machine_;
@@ -77,11 +86,15 @@ class AgentProcess {
 
   bool link_cut_ = false;
   uint64_t link_ = 0;
-  absl::Duration stalled_until_;
-  // Messages arrive in order.
-  absl::Duration last_up_;
-  absl::Duration last_down_;
+  // The broker at the other end, the one to try next, and how often this agent has dialled.
+  std::string linked_to_;
+  std::string try_next_;
+  uint64_t dials_ = 0;
+  std::shared_ptr<Pipe> up_;
+  std::shared_ptr<Pipe> down_;
   uint64_t highest_epoch_told_ = 0;
+  // One that was said long ago.
+  v1::AgentCommand old_command_;
 
   uint64_t next_channel_ = 1;
   std::map<uint64_t, Viewer> asking_;

@@ -1,25 +1,19 @@
 #include "tests/sim/broker_process.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "tests/sim/world.h"
 
 namespace werkplek::sim {
-namespace {
 
-constexpr absl::Duration kUnaryTimeout = absl::Seconds(15);
-constexpr absl::Duration kKeepalive = absl::Seconds(20);
-constexpr absl::Duration kConnectTimeout = absl::Minutes(10);
-
-}  // namespace
-
-BrokerProcess::BrokerProcess(World& world, FaultyStore* store, const TokenAuthority* tokens)
+BrokerProcess::BrokerProcess(World& world, int index, std::string name)
     : world_(world),
-      store_(store, &world.executor(), &world.chance(), world.scenario().sabotage),
-      tokens_(tokens),
-      directory_(std::make_unique<FakeDirectory>(&world.executor())) {}
+      index_(index),
+      name_(std::move(name)),
+      executor_(&world.executor()),
+      store_(world, name_, &executor_),
+      directory_(&executor_) {}
 
 void BrokerProcess::SetNewsDelay(absl::Duration delay) {
   news_delay_ = delay;
@@ -30,9 +24,9 @@ void BrokerProcess::Start() {
   if (up()) return;
   ++run_;
   store_.run = run_;
-  world_.Say("broker starts");
-  election_ = std::make_unique<FakeElection>(&world_.executor());
-  election_->Surpass(world_.highest_epoch());
+  world_.Say(name_, " starts");
+  election_ =
+      std::make_unique<SimElection>(world_, name_, &executor_, [this] { LeadershipEnded(); });
   election_->SetNewsDelay(news_delay_);
   NodeSettings settings;
   settings.broker = world_.broker_settings();
@@ -41,159 +35,100 @@ void BrokerProcess::Start() {
   }
   settings.role_groups = {{v1::ROLE_ADMINISTRATOR, "admins"}, {v1::ROLE_HELPDESK, "admins"}};
   NodeParts parts;
-  parts.executor = &world_.executor();
+  parts.executor = &executor_;
   parts.store = &store_;
   parts.election = election_.get();
-  parts.directory = directory_.get();
+  parts.directory = &directory_;
   parts.agents = this;
-  parts.tokens = tokens_;
+  parts.tokens = &world_.tokens();
   node_ = std::make_unique<BrokerNode>(settings, parts);
   node_->Start();
 }
 
 void BrokerProcess::Kill() {
   if (!up()) return;
-  world_.Say("broker is killed");
+  world_.Say(name_, " is killed");
   ++run_;
   store_.run = run_;
-  world_.NoteEpoch(election_->last_epoch());
+  executor_.Reset();
   const auto broken = std::exchange(exchanges_, {});
   node_.reset();
   election_.reset();
+  own_steps_.clear();
   for (const std::weak_ptr<Exchange>& weak : broken) {
     if (const ExchangePointer exchange = weak.lock()) {
       world_.After(
           Hop(), [this, exchange] { Fail(exchange, absl::UnavailableError("connection reset")); });
     }
   }
-  world_.BrokerGone();
+  for (const auto& [host, link] : std::exchange(links_, {})) world_.agent(host).Closed(link);
 }
 
-absl::Duration BrokerProcess::Hop() {
-  return world_.chance().Between(absl::Microseconds(100), absl::Milliseconds(4));
-}
-
-BrokerProcess::ExchangePointer BrokerProcess::Begin(absl::Duration timeout,
-                                                    std::function<void(const absl::Status&)> fail) {
-  const auto exchange = std::make_shared<Exchange>();
-  exchange->fail = std::move(fail);
-  exchanges_.remove_if([](const std::weak_ptr<Exchange>& weak) {
-    const ExchangePointer other = weak.lock();
-    return other == nullptr || other->ended;
-  });
-  exchanges_.push_back(exchange);
-  world_.After(timeout, [this, exchange] {
-    if (node_ != nullptr && exchange->call != 0 && !exchange->ended) node_->Cancel(exchange->call);
-    Fail(exchange, absl::DeadlineExceededError("no answer"));
-  });
-  return exchange;
-}
-
-void BrokerProcess::Fail(const ExchangePointer& exchange, const absl::Status& why) {
-  if (std::exchange(exchange->ended, true)) return;
-  exchange->fail(why);
-}
-
-void BrokerProcess::Deliver(const ExchangePointer& exchange, std::function<void()> arrive) {
-  if (world_.chance().Percent(loss_)) {
-    // The connection breaks and tells soon, or only its keepalive notices.
-    const absl::Duration noticed = world_.chance().Percent(70) ? Hop() * 20 : kKeepalive;
-    world_.After(noticed, [this, exchange] { Fail(exchange, absl::UnavailableError("broken")); });
-    return;
+void BrokerProcess::Pause() {
+  if (!up() || executor_.paused()) return;
+  world_.Say(name_, " is stopped");
+  executor_.Pause();
+  // Whoever pings it gets no answer, and gives the stream up after a while.
+  for (const auto& [host, link] : links_) {
+    world_.After(world_.chance().Between(absl::Seconds(10), absl::Seconds(15)),
+                 [this, host = host, link = link, run = run_] {
+                   if (run == run_ && executor_.paused()) world_.agent(host).GiveUp(link);
+                 });
   }
-  world_.After(Hop(), [this, exchange, arrive = std::move(arrive)] {
-    if (exchange->ended) return;
-    if (node_ == nullptr) {
-      Fail(exchange, absl::UnavailableError("connection refused"));
-    } else {
-      arrive();
-    }
-  });
 }
 
-void BrokerProcess::Return(const ExchangePointer& exchange, std::function<void()> land) {
-  if (world_.chance().Percent(loss_)) {
-    world_.After(Hop() * 20,
-                 [this, exchange] { Fail(exchange, absl::UnavailableError("broken")); });
-    return;
+void BrokerProcess::Resume() {
+  if (!executor_.paused()) return;
+  world_.Say(name_, " goes on");
+  executor_.Resume();
+}
+
+absl::Duration BrokerProcess::Hop() { return world_.Hop(); }
+
+// A stream belongs to one run of one broker; what is said on it after that run is heard by nobody.
+uint64_t BrokerProcess::Attach(const std::string& host, std::string* leader) {
+  if (!up()) return 0;
+  if (!leads()) {
+    *leader = election_->leader().name;
+    return 0;
   }
-  world_.After(Hop(), std::move(land));
-}
-
-void BrokerProcess::SignIn(const Caller& caller, const v1::SignInRequest& request, Served served,
-                           Done done) {
-  const auto exchange = Begin(kUnaryTimeout, [done](const absl::Status& why) { done(why); });
-  Deliver(exchange, [this, exchange, caller, request, served, done] {
-    node_->SignIn(caller, request, [this, run = run_, exchange, served, done](Answer answer) {
-      if (run != run_) return;
-      served(answer);
-      Return(exchange, [exchange, done, answer] {
-        if (!std::exchange(exchange->ended, true)) done(answer);
-      });
-    });
-  });
-}
-
-void BrokerProcess::Call(const Caller& caller, MessagePointer request, Served served, Done done) {
-  const auto exchange = Begin(kUnaryTimeout, [done](const absl::Status& why) { done(why); });
-  Deliver(exchange, [this, exchange, caller, request, served, done] {
-    node_->Call(caller, request, [this, run = run_, exchange, served, done](Answer answer) {
-      if (run != run_) return;
-      served(answer);
-      Return(exchange, [exchange, done, answer] {
-        if (!std::exchange(exchange->ended, true)) done(answer);
-      });
-    });
-  });
-}
-
-void BrokerProcess::Connect(const Caller& caller, const v1::ConnectRequest& request,
-                            ServedUpdate served, OnUpdate update) {
-  const auto exchange =
-      Begin(kConnectTimeout, [update](const absl::Status& why) { update(why, true); });
-  Deliver(exchange, [this, exchange, caller, request, served, update] {
-    // Messages of one stream arrive in order.
-    const auto lands = std::make_shared<absl::Duration>(world_.now());
-    exchange->call = node_->Connect(
-        caller, request,
-        [this, run = run_, exchange, served, update, lands](Update message, bool last) {
-          if (run != run_ || exchange->ended) return;
-          served(message);
-          if (world_.chance().Percent(loss_)) {
-            node_->Cancel(exchange->call);
-            world_.After(Hop() * 20,
-                         [this, exchange] { Fail(exchange, absl::UnavailableError("broken")); });
-            return;
-          }
-          *lands = std::max(*lands, world_.now() + Hop());
-          world_.After(*lands - world_.now(), [exchange, update, message, last] {
-            if (exchange->ended) return;
-            exchange->ended = last;
-            update(message, last);
-          });
-        });
-  });
-}
-
-// A stream belongs to one run of a broker; what is said on it after that run is heard by nobody.
-uint64_t BrokerProcess::Attach(const std::string& host) {
-  return node_ == nullptr ? 0 : run_ << 32 | node_->AgentAttached(host);
+  const uint64_t link =
+      static_cast<uint64_t>(index_) << 56 | run_ << 32 | node_->AgentAttached(host);
+  links_[host] = link;
+  return link;
 }
 
 void BrokerProcess::Report(const std::string& host, uint64_t link, const v1::AgentReport& report) {
-  if (node_ != nullptr && link >> 32 == run_) node_->AgentReported(host, link & UINT32_MAX, report);
+  if (!up() || !Holds(host, link)) return;
+  if (const Picture fleet = picture(); fleet != nullptr && election_->leads()) {
+    world_.NoteReport(host, election_->leader().epoch);
+  }
+  node_->AgentReported(host, link & UINT32_MAX, report);
 }
 
 void BrokerProcess::Detach(const std::string& host, uint64_t link) {
-  if (node_ != nullptr && link >> 32 == run_) node_->AgentDetached(host, link & UINT32_MAX);
+  if (!up() || !Holds(host, link)) return;
+  links_.erase(host);
+  node_->AgentDetached(host, link & UINT32_MAX);
 }
 
 void BrokerProcess::Send(const std::string& host, uint64_t link, const v1::AgentCommand& command) {
-  world_.agent(host).Deliver(run_ << 32 | link, command);
+  const auto at = links_.find(host);
+  if (at == links_.end() || (at->second & UINT32_MAX) != link) return;
+  world_.agent(host).Deliver(at->second, command);
 }
 
 void BrokerProcess::Close(const std::string& host, uint64_t link, const absl::Status&) {
-  world_.agent(host).Closed(run_ << 32 | link);
+  world_.agent(host).Closed(static_cast<uint64_t>(index_) << 56 | run_ << 32 | link);
+}
+
+// The agents are told to look for the leader.
+void BrokerProcess::LeadershipEnded() {
+  if (!up()) return;
+  for (const auto& [host, link] : std::exchange(links_, {})) {
+    node_->AgentDetached(host, link & UINT32_MAX);
+    world_.agent(host).Closed(link);
+  }
 }
 
 }  // namespace werkplek::sim

@@ -1,18 +1,22 @@
 // A broker of a simulation: the real node and core, reached over a network that loses messages.
-// Killed and started again at will; only the store outlives it.
+// Killed, stopped for a while and started again at will; only the store outlives it.
+//
+// Any broker takes any call. One that does not lead judges passwords with its own directory and
+// forwards the rest to the leader it has heard of, as the real transport does.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "broker/node/broker_node.h"
-#include "broker/token/token_authority.h"
+#include "tests/sim/process_executor.h"
+#include "tests/sim/sim_directory.h"
+#include "tests/sim/sim_election.h"
 #include "tests/sim/sim_store.h"
-#include "tests/support/fake_directory.h"
-#include "tests/support/fake_election.h"
 
 namespace werkplek::sim {
 
@@ -20,39 +24,50 @@ class World;
 
 class BrokerProcess : public AgentLinks {
  public:
-  BrokerProcess(World& world, FaultyStore* store, const TokenAuthority* tokens);
+  BrokerProcess(World& world, int index, std::string name);
 
   void Start();
   // As by kill -9.
   void Kill();
+  // As by SIGSTOP and SIGCONT.
+  void Pause();
+  void Resume();
   bool up() const { return node_ != nullptr; }
+  const std::string& name() const { return name_; }
+  ProcessExecutor& executor() { return executor_; }
   // nullptr: down, or it does not lead.
   Picture picture() const { return node_ == nullptr ? nullptr : node_->picture(); }
-  // Of the run that is up; nullptr: none.
-  FakeElection* election() { return election_.get(); }
-  FakeDirectory& directory() { return *directory_; }
-  // Percent of requests, and of answers, that get lost.
-  void SetLoss(int percent) { loss_ = percent; }
+  bool leads() const { return picture() != nullptr; }
+  SimDirectory& directory() { return directory_; }
   // How late a new leader hears of it.
   void SetNewsDelay(absl::Duration delay);
 
-  // What a client calls. `served` sees the answer as the broker gave it, `done` as it reached the
-  // client: UNAVAILABLE or DEADLINE_EXCEEDED mean that it may or may not have been done.
+  // What a client calls, from its machine. `served` sees the answer as the broker gave it, `done`
+  // as it reached the client: UNAVAILABLE or DEADLINE_EXCEEDED mean that it may or may not have
+  // been done.
   using Answer = absl::StatusOr<MessagePointer>;
   using Served = std::function<void(const Answer&)>;
   using Done = std::function<void(const Answer&)>;
-  void SignIn(const Caller& caller, const v1::SignInRequest& request, Served served, Done done);
-  void Call(const Caller& caller, MessagePointer request, Served served, Done done);
+  void SignIn(const std::string& machine, const Caller& caller, const v1::SignInRequest& request,
+              Served served, Done done);
+  void Call(const std::string& machine, const Caller& caller, MessagePointer request, Served served,
+            Done done);
 
   // A Connect stream. `update` gets UNAVAILABLE when the stream broke.
   using Update = absl::StatusOr<v1::ConnectUpdate>;
   using ServedUpdate = std::function<void(const Update&)>;
   using OnUpdate = std::function<void(const Update&, bool last)>;
-  void Connect(const Caller& caller, const v1::ConnectRequest& request, ServedUpdate served,
-               OnUpdate update);
+  void Connect(const std::string& machine, const Caller& caller, const v1::ConnectRequest& request,
+               ServedUpdate served, OnUpdate update);
 
-  // What an agent does. Attach gives 0 when the broker is down.
-  uint64_t Attach(const std::string& host);
+  // What arrives here from an agent, on this process' loop. Attach gives 0 when this broker does
+  // not lead, and then `leader` (may be empty) as the place to go.
+  uint64_t Attach(const std::string& host, std::string* leader);
+  // Whether the stream is still open on this side.
+  bool Holds(const std::string& host, uint64_t link) const {
+    const auto at = links_.find(host);
+    return at != links_.end() && at->second == link;
+  }
   void Report(const std::string& host, uint64_t link, const v1::AgentReport& report);
   void Detach(const std::string& host, uint64_t link);
 
@@ -63,30 +78,56 @@ class BrokerProcess : public AgentLinks {
  private:
   // A call on its way; ended once, from whichever side.
   struct Exchange {
+    std::string machine;
     bool ended = false;
     std::function<void(const absl::Status&)> fail;
+    // Where it is served, once it is there.
+    BrokerProcess* server = nullptr;
+    uint64_t server_run = 0;
     CallId call = 0;
   };
   using ExchangePointer = std::shared_ptr<Exchange>;
+  // Runs at the broker that leads.
+  using Serve = std::function<void(BrokerProcess& leader)>;
 
-  ExchangePointer Begin(absl::Duration timeout, std::function<void(const absl::Status&)> fail);
+  ExchangePointer Begin(const std::string& machine, absl::Duration timeout,
+                        std::function<void(const absl::Status&)> fail);
+  void Track(const ExchangePointer& exchange);
   void Fail(const ExchangePointer& exchange, const absl::Status& why);
-  // Sends the request to the broker; `arrive` runs there, if it gets there.
-  void Deliver(const ExchangePointer& exchange, std::function<void()> arrive);
-  // Sends an answer back; `land` runs at the client, if it gets there.
-  void Return(const ExchangePointer& exchange, std::function<void()> land);
+  void FailLater(const ExchangePointer& exchange, const char* why);
+  // Sends a message to a broker; `arrive` runs there, if it gets there.
+  void Travel(const ExchangePointer& exchange, const std::string& from, BrokerProcess& to,
+              std::function<void()> arrive);
+  // Serves it here, or at the leader.
+  void ServeOrForward(const ExchangePointer& exchange, Serve serve);
+  // Sends an answer back over `entry`; `land` runs at the client, if it gets there.
+  void Return(const ExchangePointer& exchange, BrokerProcess& entry, absl::Duration delay,
+              std::function<void()> land);
+  void ServeSignIn(const ExchangePointer& exchange, BrokerProcess& entry, const Caller& caller,
+                   const v1::SignInRequest& request, Served served, Done done);
+  void ServeConnect(const ExchangePointer& exchange, BrokerProcess& entry, const Caller& caller,
+                    const v1::ConnectRequest& request, ServedUpdate served, OnUpdate update);
+  Done Landing(const ExchangePointer& exchange, BrokerProcess& entry, Served served, Done done);
+  void CountCodeAlone(const ExchangePointer& exchange, const v1::SignInRequest& request,
+                      const DirectoryAnswer& judged, const Served& served, const Done& done);
+  void LeadershipEnded();
   absl::Duration Hop();
 
   World& world_;
+  const int index_;
+  const std::string name_;
+  ProcessExecutor executor_;
   SimStore store_;
-  const TokenAuthority* const tokens_;
-  std::unique_ptr<FakeDirectory> directory_;
-  std::unique_ptr<FakeElection> election_;
+  SimDirectory directory_;
+  std::unique_ptr<SimElection> election_;
   std::unique_ptr<BrokerNode> node_;
   uint64_t run_ = 0;
-  int loss_ = 0;
   absl::Duration news_delay_;
   std::list<std::weak_ptr<Exchange>> exchanges_;
+  // The streams that are open here.
+  std::map<std::string, uint64_t> links_;
+  // Sabotage: the last step of each person, as this broker alone counts.
+  std::map<std::string, int64_t> own_steps_;
 };
 
 }  // namespace werkplek::sim

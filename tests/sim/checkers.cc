@@ -420,10 +420,12 @@ Violations CheckAll(const History& history, const Truth& truth) {
   const auto add = [&all](Violations more) { all.insert(all.end(), more.begin(), more.end()); };
   add(CheckOneUserOfAGeneration(history));
   add(CheckOneSessionInAPool(history));
+  add(CheckOneCopyOfAFencedDesktop(history));
   add(CheckHostLimits(history));
   add(CheckNothingAcknowledgedIsLost(history));
   add(CheckTransitions(history));
   add(CheckEpochs(history));
+  add(CheckGraceAfterElection(history));
   add(CheckProofOfPerson(history, truth));
   add(CheckCleanness(history));
   add(CheckCodesOnce(history));

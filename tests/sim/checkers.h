@@ -11,7 +11,7 @@
 namespace werkplek::sim {
 
 struct Violation {
-  // "S1", ..., "liveness".
+  // "S1", ..., "grace", "liveness".
   std::string rule;
   std::string what;
 };
@@ -28,6 +28,8 @@ using Violations = std::vector<Violation>;
 Violations CheckOneUserOfAGeneration(const History& history);
 // A user has at most one live session in a pool.
 Violations CheckOneSessionInAPool(const History& history);
+// No two hosts run one desktop of a fenced pool at the same time.
+Violations CheckOneCopyOfAFencedDesktop(const History& history);
 // No host carries more than its memory, nor is committed beyond its limits.
 Violations CheckHostLimits(const History& history);
 // What was acknowledged is durable, and stays.
@@ -36,6 +38,8 @@ Violations CheckNothingAcknowledgedIsLost(const History& history);
 Violations CheckTransitions(const History& history);
 // An agent never obeys an epoch below the highest it was told.
 Violations CheckEpochs(const History& history);
+// A new leader does not judge a host down before that could speak to it.
+Violations CheckGraceAfterElection(const History& history);
 // A session has a person behind it with password, code and entitlement.
 Violations CheckProofOfPerson(const History& history, const Truth& truth);
 // A desktop that was used reaches nobody else.

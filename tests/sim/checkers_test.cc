@@ -87,7 +87,7 @@ Truth Staff() { return Truth{{{"jan", {"cn=staff,dc=nl"}}, {"piet", {"cn=visitor
 
 void Add(History& history, std::vector<v1::Change> changes) {
   history.commits.push_back(
-      {absl::Seconds(static_cast<int64_t>(history.commits.size() + 1)), std::move(changes)});
+      {absl::Seconds(static_cast<int64_t>(history.commits.size() + 1)), std::move(changes), 1});
 }
 
 // jan signs in and gets, sees, leaves and ends a session: every rule holds.
@@ -174,6 +174,51 @@ TEST(CheckersTest, S2TwoLiveSessionsInAPool) {
        Put(kSessionTable, "s1", MakeSession("s1", "jan", "d1", 1, v1::SESSION_STATE_ENDED)),
        Put(kSessionTable, "s2", MakeSession("s2", "jan", "d2", 1, v1::SESSION_STATE_PENDING))});
   EXPECT_THAT(CheckOneSessionInAPool(after_end), IsEmpty());
+}
+
+// d1 is of a dedicated pool and runs on hv-0.
+History FencedHistory() {
+  v1::Resource pool;
+  pool.set_name("kantoor");
+  pool.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED);
+  History history;
+  Add(history, {Put(kPoolTable, "kantoor", pool),
+                Put(kDesktopTable, "d1", MakeDesktop("d1", v1::DESKTOP_STATE_PROVISIONING))});
+  history.runs.push_back({absl::Seconds(1), "hv-0", "d1", true});
+  return history;
+}
+
+TEST(CheckersTest, S3AFencedDesktopThatRunsTwice) {
+  History history = FencedHistory();
+  history.runs.push_back({absl::Seconds(20), "hv-1", "d1", true});
+  history.runs.push_back({absl::Seconds(21), "hv-0", "d1", false});
+  EXPECT_THAT(CheckOneCopyOfAFencedDesktop(history), SizeIs(1));
+  history = FencedHistory();
+  history.runs.push_back({absl::Seconds(20), "hv-0", "d1", false});
+  history.runs.push_back({absl::Seconds(20), "hv-1", "d1", true});
+  EXPECT_THAT(CheckOneCopyOfAFencedDesktop(history), IsEmpty()) << "one after the other";
+}
+
+TEST(CheckersTest, S3AFloatingDesktopMayBeReplaced) {
+  History history = FencedHistory();
+  v1::Resource pool;
+  pool.mutable_pool()->set_kind(v1::POOL_KIND_FLOATING);
+  history.commits[0].changes[0] = Put(kPoolTable, "kantoor", pool);
+  history.runs.push_back({absl::Seconds(20), "hv-1", "d1", true});
+  EXPECT_THAT(CheckOneCopyOfAFencedDesktop(history), IsEmpty());
+}
+
+TEST(CheckersTest, GraceAHostThatIsJudgedBeforeItCouldSpeak) {
+  History history;
+  history.elections.push_back({absl::ZeroDuration(), 1, "broker-0"});
+  Add(history, {Put(kDesktopTable, "d1", MakeDesktop("d1", v1::DESKTOP_STATE_READY))});
+  Add(history, {Put(kDesktopTable, "d1", MakeDesktop("d1", v1::DESKTOP_STATE_LOST))});
+  EXPECT_THAT(CheckGraceAfterElection(history), SizeIs(1));
+  history.first_reports.push_back({absl::Seconds(1), "hv-0", 1});
+  EXPECT_THAT(CheckGraceAfterElection(history), IsEmpty()) << "it spoke";
+  history.first_reports.clear();
+  history.commits[1].at = absl::Seconds(10);
+  EXPECT_THAT(CheckGraceAfterElection(history), IsEmpty()) << "the grace is over";
 }
 
 TEST(CheckersTest, S4AHostThatCarriesTooMuch) {

@@ -19,6 +19,22 @@ void Again(World& world, absl::Duration least, absl::Duration most, std::functio
   });
 }
 
+}  // namespace
+
+void PlanFault(World& world, Workload workload, int least_s, int most_s, void (*act)(World&)) {
+  if (!world.scenario().Has(workload)) return;
+  Again(world, absl::Seconds(least_s), absl::Seconds(most_s), [&world, act] { act(world); });
+}
+
+BrokerProcess& SomeBroker(World& world) {
+  // Mostly the one that leads.
+  BrokerProcess* leader = world.BrokerNamed(world.lease().Holder());
+  if (leader != nullptr && world.chance().Percent(70)) return *leader;
+  return *world.chance().Pick(world.brokers());
+}
+
+namespace {
+
 AgentProcess& SomeAgent(World& world) { return *world.chance().Pick(world.agents()); }
 
 std::string SomePool(World& world) {
@@ -47,13 +63,14 @@ void AgentRestart(World& world) {
 }
 
 void BrokerRestart(World& world) {
-  world.broker().Kill();
+  BrokerProcess& broker = SomeBroker(world);
+  broker.Kill();
   world.After(world.chance().Between(absl::Milliseconds(20), absl::Seconds(8)),
-              [&world] { world.broker().Start(); });
+              [&broker] { broker.Start(); });
 }
 
 void SlowDirectory(World& world) {
-  FakeDirectory& directory = world.broker().directory();
+  FakeDirectory& directory = world.chance().Pick(world.brokers())->directory().own();
   if (world.chance().Percent(40)) {
     directory.SetOutage(world.chance().Percent(70) ? DirectoryOutcome::kUnavailable
                                                    : DirectoryOutcome::kOverloaded);
@@ -68,15 +85,15 @@ void SlowDirectory(World& world) {
 void BadStore(World& world) {
   const int percent = world.chance().Between(5, 60);
   world.store().commit_fault = [&world, percent] {
-    if (!world.busy() || !world.chance().Percent(percent)) return StoreFault::kNone;
-    return static_cast<StoreFault>(1 + world.chance().Below(3));
+    if (!world.busy() || !world.chance().Percent(percent)) return CommitFault::kNone;
+    return static_cast<CommitFault>(1 + world.chance().Below(kCommitFaults - 1));
   };
   world.store().load_fault = [&world] {
     return world.busy() && world.chance().Percent(20) ? absl::UnavailableError("the disk is away")
                                                       : absl::OkStatus();
   };
   world.After(world.chance().Between(absl::Milliseconds(200), absl::Seconds(6)), [&world] {
-    world.store().commit_fault = [] { return StoreFault::kNone; };
+    world.store().commit_fault = [] { return CommitFault::kNone; };
     world.store().load_fault = [] { return absl::OkStatus(); };
   });
 }
@@ -90,29 +107,9 @@ void BadLinks(World& world) {
     agent.CutLink();
     world.After(heals, [&agent] { agent.HealLink(); });
   }
-  world.broker().SetLoss(world.chance().Between(0, 25));
+  world.SetLoss(world.chance().Between(0, 25));
   world.After(world.chance().Between(absl::Seconds(1), absl::Seconds(10)),
-              [&world] { world.broker().SetLoss(0); });
-}
-
-void Elections(World& world) {
-  Chance& chance = world.chance();
-  world.broker().SetNewsDelay(chance.Between(absl::ZeroDuration(), absl::Seconds(3)));
-  if (!world.broker().up()) return;
-  if (chance.Percent(50)) {
-    // Another one claims the lead, and this one is told late, or learns it at its next commit.
-    world.Say("another broker claims the lead");
-    world.memory_store().ClaimEpoch([&world](absl::StatusOr<uint64_t> epoch) {
-      world.NoteEpoch(*epoch);
-      if (world.broker().election() != nullptr) world.broker().election()->Surpass(*epoch);
-    });
-  } else {
-    world.Say("the broker may not lead");
-    world.broker().election()->SetWins(false);
-    world.After(chance.Between(absl::Milliseconds(100), absl::Seconds(8)), [&world] {
-      if (world.broker().up()) world.broker().election()->SetWins(true);
-    });
-  }
+              [&world] { world.SetLoss(0); });
 }
 
 void Drain(World& world) {
@@ -155,7 +152,7 @@ void HelpDesk(World& world) {
                          [&admin, entitlement] { admin.GiveEntitlement(entitlement); });
     case 4:
       return admin.EnrolAnew(user->name(), [&world, user](const std::string& uri) {
-        const Picture fleet = world.broker().picture();
+        const Picture fleet = world.picture();
         const v1::TokenEnrolment* token =
             fleet == nullptr ? nullptr : fleet->tokens.Find(user->name());
         user->NewToken(uri, token == nullptr ? "unknown" : token->seed_id());
@@ -173,11 +170,9 @@ void HelpDesk(World& world) {
 }  // namespace
 
 void PlanFaults(World& world) {
-  const Scenario& scenario = world.scenario();
-  const auto plan = [&world, &scenario](Workload workload, int least_s, int most_s,
-                                        void (*act)(World&)) {
-    if (!scenario.Has(workload)) return;
-    Again(world, absl::Seconds(least_s), absl::Seconds(most_s), [&world, act] { act(world); });
+  PlanNetworkFaults(world);
+  const auto plan = [&world](Workload workload, int least_s, int most_s, void (*act)(World&)) {
+    PlanFault(world, workload, least_s, most_s, act);
   };
   plan(Workload::kHostLoss, 10, 70, HostLoss);
   plan(Workload::kAgentRestart, 3, 35, AgentRestart);
@@ -185,7 +180,6 @@ void PlanFaults(World& world) {
   plan(Workload::kSlowDirectory, 8, 40, SlowDirectory);
   plan(Workload::kBadStore, 4, 30, BadStore);
   plan(Workload::kBadLinks, 2, 25, BadLinks);
-  plan(Workload::kElections, 5, 35, Elections);
   plan(Workload::kDrain, 10, 50, Drain);
   plan(Workload::kPoolResize, 5, 30, PoolResize);
   plan(Workload::kHelpDesk, 3, 15, HelpDesk);

@@ -16,6 +16,31 @@ namespace werkplek::sim {
 struct CommitSeen {
   absl::Duration at;
   ChangeSet changes;
+  // Under which the store took it.
+  uint64_t epoch = 0;
+};
+
+// The store gave the lead to a broker.
+struct ElectionSeen {
+  absl::Duration at;
+  uint64_t epoch = 0;
+  std::string broker;
+};
+
+// A host's report reached a broker that led under that epoch, for the first time.
+struct FirstReportSeen {
+  absl::Duration at;
+  std::string host;
+  uint64_t epoch = 0;
+};
+
+// A desktop's virtual machine came to run on a host, or runs there no longer, as the host itself
+// saw it.
+struct RunSeen {
+  absl::Duration at;
+  std::string host;
+  std::string desktop;
+  bool runs = false;
 };
 
 // A person tried to sign in, and what came of it as far as the client could see.
@@ -84,7 +109,7 @@ struct DisplayGranted {
   std::string user;
 };
 
-// A ticket reached an agent.
+// A ticket reached an agent. `lifetime` is in true time: the agent counts it by its own clock.
 struct TicketArrived {
   absl::Duration at;
   std::string host;
@@ -127,6 +152,9 @@ struct History {
   std::vector<TicketArrived> tickets;
   std::vector<HostLoadSeen> loads;
   std::vector<OldCommandSeen> old_commands;
+  std::vector<ElectionSeen> elections;
+  std::vector<FirstReportSeen> first_reports;
+  std::vector<RunSeen> runs;
   EndSeen end;
 };
 

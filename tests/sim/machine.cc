@@ -8,6 +8,10 @@ namespace werkplek::sim {
 
 Machine::Machine(std::string name, const Scenario& scenario)
     : name_(std::move(name)), scenario_(scenario) {
+  hypervisor_.Listen([this](const HypervisorEvent& event) {
+    NoteRuns();
+    if (listener_) listener_(event);
+  });
   images_.fetch = [this](const std::string& image, const v1::Image& facts) {
     v1::ImageReport& report = at_hand_[image];
     report.set_image(image);
@@ -52,6 +56,26 @@ absl::StatusOr<Overlay> Machine::CreateOverlay(const std::string& desktop, uint6
   ++next_inode_;
   overlays_[overlay.path] = desktop;
   return overlay;
+}
+
+void Machine::NoteRuns() {
+  const auto domains = hypervisor_.List();
+  if (!domains.ok()) return;
+  std::set<std::string> running;
+  for (const DomainInfo& domain : *domains) {
+    // Suspended in memory, it may still write to its disk.
+    if (domain.power == DomainPower::kRunning || domain.power == DomainPower::kSuspended) {
+      running.insert(domain.tag.desktop);
+    }
+  }
+  const std::set<std::string> before = std::exchange(running_, running);
+  if (!runs_changed) return;
+  for (const std::string& desktop : before) {
+    if (running.count(desktop) == 0) runs_changed(desktop, false);
+  }
+  for (const std::string& desktop : running) {
+    if (before.count(desktop) == 0) runs_changed(desktop, true);
+  }
 }
 
 Machine::Place Machine::PlaceOf(const std::string& desktop) {

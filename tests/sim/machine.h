@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/operation/run_operation.h"
@@ -39,17 +41,32 @@ class Machine {
   uint64_t physical_mib() const { return scenario_.host_memory_mib; }
   v1::HostLoad Load();
 
+  // Sees every event of the hypervisor, until the next call.
+  void Listen(std::function<void(const HypervisorEvent&)> listener) {
+    listener_ = std::move(listener);
+  }
+  // Told whenever a desktop's virtual machine has come to run here, or runs here no longer.
+  std::function<void(const std::string& desktop, bool runs)> runs_changed;
+
   // Starts of desktops fail while an image is broken.
   void SetImageBroken(bool broken) { image_broken_ = broken; }
   // The machine stops, and starts again: memory is lost, disks stay.
-  void PowerOff() { hypervisor_.RestartHost(); }
+  void PowerOff() {
+    hypervisor_.RestartHost();
+    NoteRuns();
+  }
 
   // On the host's disk.
   uint64_t epoch_on_disk = 0;
+  // The truth about the same.
+  uint64_t epoch_persisted = 0;
+  // How much of a second passes on its agent's clock in each second, in thousandths.
+  int64_t clock_permille = 1000;
   uint64_t boots = 1;
   uint64_t agent_runs = 0;
 
  private:
+  void NoteRuns();
   absl::StatusOr<Overlay> CreateOverlay(const std::string& desktop, uint64_t generation,
                                         const std::string& sha256);
 
@@ -59,6 +76,8 @@ class Machine {
   ImageFunctions images_;
   std::map<std::string, v1::ImageReport> at_hand_;
   bool image_broken_ = false;
+  std::function<void(const HypervisorEvent&)> listener_;
+  std::set<std::string> running_;
   uint64_t next_inode_ = 1;
   // By path.
   std::map<std::string, std::string> overlays_;

@@ -13,7 +13,7 @@ namespace {
 
 struct Arguments {
   uint64_t first_seed = 1;
-  uint64_t seeds = 200;
+  uint64_t seeds = 500;
   double budget_seconds = 0;
   bool trace = false;
   bool keep_going = false;

@@ -6,9 +6,9 @@ namespace werkplek::sim {
 
 const char* WorkloadName(Workload workload) {
   static constexpr const char* kNames[kWorkloads] = {
-      "login-storm", "workday",       "reconnects",     "pool-resize",    "drain",
-      "host-loss",   "agent-restart", "broker-restart", "slow-directory", "bad-store",
-      "bad-links",   "elections",     "help-desk"};
+      "login-storm",   "workday",        "reconnects",     "pool-resize", "drain",     "host-loss",
+      "agent-restart", "broker-restart", "slow-directory", "bad-store",   "bad-links", "elections",
+      "help-desk",     "broker-pause",   "store-cut",      "site-cut",    "site-loss", "swizzle"};
   return kNames[static_cast<int>(workload)];
 }
 
@@ -25,7 +25,12 @@ const char* SabotageName(Sabotage sabotage) {
                                                      "ignore-epoch",
                                                      "forget-host-limits",
                                                      "lose-desktop-changes",
-                                                     "lose-reports"};
+                                                     "lose-reports",
+                                                     "drop-epoch-guard",
+                                                     "stale-read",
+                                                     "follower-counts-code",
+                                                     "judge-before-grace",
+                                                     "forget-epoch"};
   return kNames[static_cast<int>(sabotage)];
 }
 
@@ -33,12 +38,39 @@ bool Scenario::Has(Workload workload) const {
   return std::find(workloads.begin(), workloads.end(), workload) != workloads.end();
 }
 
+namespace {
+
+// What a wrong variant needs to show itself.
+std::vector<Workload> NeedsOf(Sabotage sabotage) {
+  switch (sabotage) {
+    case Sabotage::kAcknowledgeBeforeCommit:
+    case Sabotage::kForgetLastStep:
+    case Sabotage::kForgetSignOut:
+    case Sabotage::kLoseDesktopChanges:
+    case Sabotage::kStaleRead:
+    case Sabotage::kJudgeBeforeGrace:
+      return {Workload::kBrokerRestart};
+    case Sabotage::kIgnoreEpoch:
+      return {Workload::kElections};
+    case Sabotage::kDropEpochGuard:
+      return {Workload::kElections, Workload::kBrokerPause};
+    case Sabotage::kForgetEpoch:
+      return {Workload::kElections, Workload::kAgentRestart};
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
 Scenario MakeScenario(uint64_t seed, Sabotage sabotage) {
   Chance chance(seed ^ 0x5ce0a110);
   Scenario scenario;
   scenario.seed = seed;
   scenario.sabotage = sabotage;
-  scenario.hosts = chance.Between(1, 4);
+  scenario.sites = chance.Percent(65) ? 2 : 1;
+  scenario.brokers = chance.Between(scenario.sites, 3);
+  scenario.hosts = chance.Between(scenario.sites, 4);
   scenario.users = chance.Between(3, 14);
   scenario.pools = chance.Between(1, 2);
   scenario.host_memory_mib = 1024 * chance.Between(2, 5);
@@ -48,22 +80,18 @@ Scenario MakeScenario(uint64_t seed, Sabotage sabotage) {
   scenario.end_after_s = chance.Percent(70) ? scenario.suspend_after_s + chance.Between(15, 60) : 0;
   scenario.guest_agent = chance.Percent(75);
   scenario.busy = absl::Seconds(chance.Between(120, 260));
-  // People do one thing, two or three things go wrong.
+  // People do one thing, some things go wrong.
   scenario.workloads.push_back(static_cast<Workload>(chance.Below(3)));
-  const int wrong = chance.Between(1, 4);
+  const int wrong = chance.Between(1, 5);
   for (int i = 0; i < wrong; ++i) {
     const auto workload = static_cast<Workload>(3 + chance.Below(kWorkloads - 3));
     if (!scenario.Has(workload)) scenario.workloads.push_back(workload);
   }
-  // What only shows itself after a restart needs restarts.
-  if (sabotage == Sabotage::kAcknowledgeBeforeCommit || sabotage == Sabotage::kForgetLastStep ||
-      sabotage == Sabotage::kForgetSignOut || sabotage == Sabotage::kLoseDesktopChanges) {
-    if (!scenario.Has(Workload::kBrokerRestart)) {
-      scenario.workloads.push_back(Workload::kBrokerRestart);
-    }
+  for (const Workload need : NeedsOf(sabotage)) {
+    if (!scenario.Has(need)) scenario.workloads.push_back(need);
   }
-  if (sabotage == Sabotage::kIgnoreEpoch && !scenario.Has(Workload::kElections)) {
-    scenario.workloads.push_back(Workload::kElections);
+  if (sabotage == Sabotage::kFollowerCountsCode || sabotage == Sabotage::kDropEpochGuard) {
+    scenario.brokers = std::max(scenario.brokers, 2);
   }
   return scenario;
 }

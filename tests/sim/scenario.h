@@ -24,8 +24,13 @@ enum class Workload {
   kBadLinks,
   kElections,
   kHelpDesk,
+  kBrokerPause,
+  kStoreCut,
+  kSiteCut,
+  kSiteLoss,
+  kSwizzle,
 };
-inline constexpr int kWorkloads = static_cast<int>(Workload::kHelpDesk) + 1;
+inline constexpr int kWorkloads = static_cast<int>(Workload::kSwizzle) + 1;
 
 const char* WorkloadName(Workload workload);
 
@@ -56,14 +61,26 @@ enum class Sabotage {
   kLoseDesktopChanges,
   // The broker never hears that a viewer or a host is well again after a link broke.
   kLoseReports,
+  // The store takes commits of any epoch.
+  kDropEpochGuard,
+  // A new leader works from what the store was some time ago.
+  kStaleRead,
+  // A broker that does not lead judges codes by what it alone has seen.
+  kFollowerCountsCode,
+  // A new leader counts the time before it led as the hosts' silence.
+  kJudgeBeforeGrace,
+  // The agent keeps no epoch on its disk.
+  kForgetEpoch,
 };
-inline constexpr int kSabotages = static_cast<int>(Sabotage::kLoseReports) + 1;
+inline constexpr int kSabotages = static_cast<int>(Sabotage::kForgetEpoch) + 1;
 
 const char* SabotageName(Sabotage sabotage);
 
 struct Scenario {
   uint64_t seed = 1;
   Sabotage sabotage = Sabotage::kNone;
+  int sites = 1;
+  int brokers = 1;
   int hosts = 2;
   int users = 8;
   int pools = 1;

@@ -22,6 +22,7 @@ class StoreReplay {
   // How many commits were begun by NextChange, or taken by NextCommit.
   size_t commits() const { return commits_; }
   absl::Duration at() const { return history_.commits[commits_ - 1].at; }
+  uint64_t epoch() const { return history_.commits[commits_ - 1].epoch; }
   // The store after the change.
   const Fleet& fleet() const { return fleet_; }
   const v1::Change& change() const { return *change_; }

@@ -15,7 +15,8 @@ User::User(World& world, int index, std::string seed, std::string seed_id,
       name_(absl::StrCat("user", index)),
       groups_(std::move(groups)),
       seed_(std::move(seed)),
-      seed_id_(std::move(seed_id)) {
+      seed_id_(std::move(seed_id)),
+      client_(world, absl::StrCat("tc-", index), static_cast<size_t>(index)) {
   caller_.identity = v1::IDENTITY_CLIENT;
   caller_.peer = absl::StrCat("client/tc-", index);
   caller_.certificate_sha256 = Sha256(absl::StrCat("certificate of tc-", index));
@@ -23,11 +24,6 @@ User::User(World& world, int index, std::string seed, std::string seed_id,
 }
 
 std::string User::RequestId() { return absl::StrCat(name_, "-", next_request_++); }
-
-bool User::MayRetry(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsResourceExhausted(status);
-}
 
 void User::Say(const std::string& what) {
   doing_ = what;
@@ -88,7 +84,7 @@ void User::Act() {
 void User::HeadHome() {
   if (display_ != 0) CloseDisplay();
   // As `werkplek list` tells: also a session whose `ready` never arrived.
-  const Picture fleet = world_.broker().picture();
+  const Picture fleet = world_.picture();
   if (session_.empty() && fleet != nullptr) {
     const std::string prefix = LiveSessionKey(name_, "");
     const auto own = fleet->live_sessions.After(prefix);
@@ -141,7 +137,7 @@ void User::Disconnect() {
   auto request = std::make_shared<v1::DisconnectRequest>();
   request->set_request_id(RequestId());
   request->set_session(session_);
-  world_.broker().Call(
+  client_.Call(
       caller_, request, [](const BrokerProcess::Answer&) {},
       [this](const BrokerProcess::Answer& answer) {
         if (absl::IsUnauthenticated(answer.status())) DropToken();
@@ -154,7 +150,7 @@ void User::EndSession(int tries) {
   auto request = std::make_shared<v1::EndSessionRequest>();
   request->set_request_id(RequestId());
   request->set_session(session_);
-  world_.broker().Call(
+  client_.Call(
       caller_, request,
       [this, session = session_](const BrokerProcess::Answer& answer) {
         if (!answer.ok()) return;
@@ -166,7 +162,7 @@ void User::EndSession(int tries) {
         world_.history().acknowledged.push_back(change);
       },
       [this, tries](const BrokerProcess::Answer& answer) {
-        if (MayRetry(answer.status()) && tries < 100) {
+        if (Client::MayRetry(answer.status()) && tries < 100) {
           return world_.After(absl::Seconds(1), [this, tries] { EndSession(tries + 1); });
         }
         if (absl::IsUnauthenticated(answer.status())) {
@@ -185,7 +181,7 @@ void User::SignOut(int tries) {
   auto request = std::make_shared<v1::SignOutRequest>();
   request->set_request_id(RequestId());
   const std::string token = caller_.token_sha256;
-  world_.broker().Call(
+  client_.Call(
       caller_, request,
       [this, token](const BrokerProcess::Answer& answer) {
         if (!answer.ok()) return;
@@ -197,7 +193,7 @@ void User::SignOut(int tries) {
         world_.history().acknowledged.push_back(change);
       },
       [this, tries, token](const BrokerProcess::Answer& answer) {
-        if (MayRetry(answer.status()) && tries < 100) {
+        if (Client::MayRetry(answer.status()) && tries < 100) {
           return world_.After(absl::Seconds(1), [this, tries] { SignOut(tries + 1); });
         }
         DropToken();
@@ -216,7 +212,7 @@ void User::UseDeadToken(const std::string& token_sha256) {
                  request->set_request_id(RequestId());
                  request->set_session("none");
                  const absl::Duration sent = world_.now();
-                 world_.broker().Call(
+                 client_.Call(
                      caller, request,
                      [this, token_sha256, sent](const BrokerProcess::Answer& answer) {
                        const bool taken = answer.ok() || absl::IsNotFound(answer.status());

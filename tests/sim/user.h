@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "broker/node/broker_node.h"
-#include "tests/sim/broker_process.h"
+#include "tests/sim/client.h"
 
 namespace werkplek::sim {
 
@@ -22,6 +22,7 @@ class User {
   const std::string& name() const { return name_; }
   std::string password() const { return "secret-of-" + name_; }
   const std::vector<std::string>& groups() const { return groups_; }
+  const std::string& machine() const { return client_.machine(); }
 
   // Begins the day, `after` from now.
   void Begin(absl::Duration after);
@@ -69,7 +70,6 @@ class User {
   void HeadHome();
   void DropToken();
   std::string RequestId();
-  static bool MayRetry(const absl::Status& status);
 
   World& world_;
   const std::string name_;
@@ -77,6 +77,7 @@ class User {
   std::string seed_;
   std::string seed_id_;
   Caller caller_;
+  Client client_;
   uint64_t next_request_ = 1;
   uint64_t next_viewer_ = 1;
   // Every later plan makes the earlier ones void.

@@ -26,7 +26,7 @@ void User::Connect() {
 
 void User::TryConnect(const v1::ConnectRequest& request, int tries) {
   const uint64_t plan = ++plan_;
-  world_.broker().Connect(
+  client_.Connect(
       caller_, request,
       [this, pool = request.pool()](const BrokerProcess::Update& update) {
         if (!update.ok() || !update->has_ready()) return;
@@ -45,7 +45,7 @@ void User::OnUpdate(const v1::ConnectRequest& request, int tries,
   if (!update.ok()) {
     world_.Say(name_, " connect: ", absl::StatusCodeToString(update.status().code()));
     if (absl::IsUnauthenticated(update.status())) DropToken();
-    if (MayRetry(update.status()) && tries < 20) {
+    if (Client::MayRetry(update.status()) && tries < 20) {
       return world_.After(world_.chance().Between(absl::Milliseconds(200), absl::Seconds(3)),
                           [this, request, tries, plan = plan_] {
                             if (plan == plan_) TryConnect(request, tries + 1);
@@ -90,6 +90,7 @@ void User::OpenDisplay(const v1::Ready& ready, int tries) {
   AgentProcess::Viewer viewer;
   viewer.desktop = ready.desktop();
   viewer.user = name_;
+  viewer.machine = client_.machine();
   viewer.session = ready.session();
   viewer.ticket_sha256 = Sha256(ready.ticket());
   viewer.certificate_sha256 = caller_.certificate_sha256;
@@ -149,6 +150,7 @@ void User::AbuseTicket(const v1::Ready& ready) {
   AgentProcess::Viewer viewer;
   viewer.desktop = ready.desktop();
   viewer.user = name_;
+  viewer.machine = client_.machine();
   viewer.session = ready.session();
   viewer.ticket_sha256 = Sha256(ready.ticket());
   viewer.certificate_sha256 = caller_.certificate_sha256;

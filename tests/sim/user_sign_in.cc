@@ -40,7 +40,7 @@ void User::SignIn() {
 }
 
 void User::TrySignIn(const v1::SignInRequest& request, size_t attempt, int tries) {
-  world_.broker().SignIn(
+  client_.SignIn(
       caller_, request,
       [this, attempt](const BrokerProcess::Answer& answer) {
         SignInTry& seen = world_.history().sign_ins[attempt];
@@ -52,7 +52,7 @@ void User::TrySignIn(const v1::SignInRequest& request, size_t attempt, int tries
           return SignedIn(request, attempt, static_cast<const v1::SignInResponse&>(**answer));
         }
         world_.Say(name_, " sign-in: ", absl::StatusCodeToString(answer.status().code()));
-        if (MayRetry(answer.status()) && tries < 3) {
+        if (Client::MayRetry(answer.status()) && tries < 3) {
           return world_.After(
               world_.chance().Between(absl::Milliseconds(100), absl::Seconds(2)),
               [this, request, attempt, tries] { TrySignIn(request, attempt, tries + 1); });
@@ -84,8 +84,10 @@ void User::ReplayCode(const v1::SignInRequest& request, size_t attempt) {
     // As sent: the code is of the first attempt's step.
     replay.sent_step = world_.wall_step();
     world_.history().sign_ins.push_back(replay);
-    world_.broker().SignIn(
-        caller_, again,
+    // At any broker.
+    BrokerProcess& broker = *world_.chance().Pick(world_.brokers());
+    broker.SignIn(
+        client_.machine(), caller_, again,
         [this, index = world_.history().sign_ins.size() - 1](const BrokerProcess::Answer& answer) {
           world_.history().sign_ins[index].accepted = answer.ok();
         },

@@ -26,21 +26,24 @@ World::World(const Scenario& scenario, bool print)
       trace_(print),
       busy_until_(kSetUpBound + scenario.busy) {
   tokens_ = *TokenAuthority::Create(Secret(std::string(32, 'k')), "Werkplek");
-  memory_store_ = std::make_unique<MemoryStore>(&executor_);
-  faulty_store_ = std::make_unique<FaultyStore>(memory_store_.get(), &executor_);
-  faulty_store_->delay = [this] {
-    return chance_.Between(absl::Microseconds(200), absl::Milliseconds(8));
-  };
-  faulty_store_->committed = [this](const ChangeSet& changes) {
-    history_.commits.push_back({now(), changes});
-    for (const v1::Change& change : changes) {
-      Say("store ", change.table(), "/", change.key(), change.has_value() ? " put" : " erased");
-    }
-  };
-  broker_ = std::make_unique<BrokerProcess>(*this, faulty_store_.get(), tokens_.get());
+  store_ = std::make_unique<StoreServer>(*this);
+  lease_ = std::make_unique<LeaseService>(*this, &store_->memory());
+  // The store's members stand in both sites and in a third place.
+  network_.Place(kStoreNode, "third");
+  network_.Place(Admin::kMachine, "a");
+  for (int i = 0; i < scenario.brokers; ++i) {
+    const std::string name = absl::StrCat("broker-", i);
+    network_.Place(name, SiteOfHost(i));
+    brokers_.push_back(std::make_unique<BrokerProcess>(*this, i, name));
+  }
   for (int i = 0; i < scenario.hosts; ++i) {
     machines_.push_back(std::make_unique<Machine>(absl::StrCat("hv-", i), scenario));
     Machine& machine = *machines_.back();
+    network_.Place(machine.name(), SiteOfHost(i));
+    machine.clock_permille = chance_.Between(900, 1100);
+    machine.runs_changed = [this, &machine](const std::string& desktop, bool runs) {
+      history_.runs.push_back({now(), machine.name(), desktop, runs});
+    };
     agents_[machine.name()] = std::make_unique<AgentProcess>(*this, machine);
   }
   MakePeople();
@@ -48,7 +51,42 @@ World::World(const Scenario& scenario, bool print)
 
 World::~World() {
   for (auto& [name, agent] : agents_) agent->Kill();
-  broker_->Kill();
+  for (const auto& broker : brokers_) broker->Kill();
+}
+
+std::vector<std::string> World::sites() const {
+  return scenario_.sites == 1 ? std::vector<std::string>{"a"} : std::vector<std::string>{"a", "b"};
+}
+
+std::vector<BrokerProcess*> World::brokers() {
+  std::vector<BrokerProcess*> all;
+  for (const auto& broker : brokers_) all.push_back(broker.get());
+  return all;
+}
+
+BrokerProcess* World::BrokerNamed(const std::string& name) {
+  for (const auto& broker : brokers_) {
+    if (broker->name() == name) return broker.get();
+  }
+  return nullptr;
+}
+
+Picture World::picture() {
+  BrokerProcess* leader = BrokerNamed(lease_->Holder());
+  return leader == nullptr ? nullptr : leader->picture();
+}
+
+void World::NoteReport(const std::string& host, uint64_t epoch) {
+  if (reported_.insert({epoch, host}).second) {
+    history_.first_reports.push_back({now(), host, epoch});
+  }
+}
+
+void World::BreakDisplaysSoon() {
+  for (const auto& [name, agent] : agents_) {
+    After(chance_.Between(absl::Seconds(2), absl::Seconds(10)),
+          [agent = agent.get()] { agent->BreakDisplays(); });
+  }
 }
 
 BrokerSettings World::broker_settings() const {
@@ -95,7 +133,13 @@ void World::MakePeople() {
   std::string seed;
   Enrol(Admin::kUser, 0, enrolments.emplace_back(), seed);
   admin_ = std::make_unique<Admin>(*this, seed);
-  broker_->directory().AddPerson(Admin::kUser, Admin::kPassword, {"admins"});
+  const auto add = [this](const std::string& user, const std::string& password,
+                          const std::vector<std::string>& groups) {
+    for (const auto& broker : brokers_) {
+      broker->directory().own().AddPerson(user, password, groups);
+    }
+  };
+  add(Admin::kUser, Admin::kPassword, {"admins"});
   const bool everybody = scenario_.sabotage == Sabotage::kSkipEntitlement;
   for (int i = 1; i <= scenario_.users; ++i) {
     // Some work in a team, and one works nowhere yet.
@@ -109,23 +153,20 @@ void World::MakePeople() {
     token.ParseFromString(change.value());
     users_.push_back(std::make_unique<User>(*this, i, seed, token.seed_id(), groups));
     const std::vector<std::string> all = {"staff", "team", "visitors"};
-    broker_->directory().AddPerson(name, users_.back()->password(), everybody ? all : groups);
+    network_.Place(users_.back()->machine(), SiteOfHost(i));
+    add(name, users_.back()->password(), everybody ? all : groups);
     std::vector<std::string> dns;
     for (const std::string& group : groups) {
       dns.push_back("cn=" + group + ",ou=groups,dc=example,dc=nl");
     }
     truth_.groups.emplace_back(name, dns);
   }
-  history_.commits.push_back({now(), enrolments});
-  memory_store_->Commit(0, enrolments, [](const absl::Status&) {});
+  history_.commits.push_back({now(), enrolments, 0});
+  store_->memory().Commit(0, enrolments, [](const absl::Status&) {});
 }
 
 void World::NoteLoad(Machine& machine) {
   history_.loads.push_back({now(), machine.name(), machine.RunningMib(), machine.physical_mib()});
-}
-
-void World::BrokerGone() {
-  for (const auto& [name, agent] : agents_) agent->BrokerGone();
 }
 
 void World::Complain(const std::string& what) {
@@ -134,7 +175,7 @@ void World::Complain(const std::string& what) {
 }
 
 void World::Run() {
-  broker_->Start();
+  for (const auto& broker : brokers_) broker->Start();
   for (const auto& [name, agent] : agents_) agent->Start();
   bool ready = false;
   admin_->SetUp([&ready] { ready = true; });
@@ -156,14 +197,18 @@ void World::Run() {
 
 void World::HealAll() {
   Say("everything heals");
-  faulty_store_->commit_fault = [] { return StoreFault::kNone; };
-  faulty_store_->load_fault = [] { return absl::OkStatus(); };
-  broker_->SetLoss(0);
-  broker_->SetNewsDelay(absl::ZeroDuration());
-  broker_->directory().SetOutage(DirectoryOutcome::kOk);
-  broker_->directory().SetDelay(absl::Milliseconds(2));
-  broker_->Start();
-  broker_->election()->SetWins(true);
+  network_.HealAll();
+  lease_->SetOutlives(false);
+  store_->commit_fault = [] { return CommitFault::kNone; };
+  store_->load_fault = [] { return absl::OkStatus(); };
+  loss_ = 0;
+  for (const auto& broker : brokers_) {
+    broker->Resume();
+    broker->SetNewsDelay(absl::ZeroDuration());
+    broker->directory().own().SetOutage(DirectoryOutcome::kOk);
+    broker->directory().own().SetDelay(absl::Milliseconds(2));
+    broker->Start();
+  }
   for (const auto& machine : machines_) machine->SetImageBroken(false);
   for (const auto& [name, agent] : agents_) {
     agent->HealLink();
@@ -180,8 +225,8 @@ void World::Judge() {
   for (const auto& user : users_) {
     if (!user->home()) Complain("not home: " + user->Doing());
   }
-  const Picture fleet = broker_->picture();
-  if (fleet == nullptr) return Complain("the broker does not lead");
+  const Picture fleet = picture();
+  if (fleet == nullptr) return Complain("no broker leads");
   JudgeHosts(*fleet);
   JudgeDesktops(*fleet);
   for (const auto& entry : fleet->sessions) {

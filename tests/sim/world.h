@@ -4,18 +4,24 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "broker/token/token_authority.h"
 #include "tests/sim/admin.h"
 #include "tests/sim/agent_process.h"
 #include "tests/sim/broker_process.h"
 #include "tests/sim/chance.h"
 #include "tests/sim/checkers.h"
 #include "tests/sim/history.h"
+#include "tests/sim/lease_service.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/network.h"
 #include "tests/sim/scenario.h"
+#include "tests/sim/store_server.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/user.h"
 #include "tests/support/manual_executor.h"
@@ -38,14 +44,33 @@ class World {
   History& history() { return history_; }
   const Truth& truth() const { return truth_; }
   BrokerSettings broker_settings() const;
-  BrokerProcess& broker() { return *broker_; }
-  FaultyStore& store() { return *faulty_store_; }
-  MemoryStore& memory_store() { return *memory_store_; }
+  Network& network() { return network_; }
+  StoreServer& store() { return *store_; }
+  LeaseService& lease() { return *lease_; }
+  std::vector<BrokerProcess*> brokers();
+  // nullptr: there is none of that name.
+  BrokerProcess* BrokerNamed(const std::string& name);
+  // Of the broker that leads; nullptr: none does.
+  Picture picture();
   Admin& admin() { return *admin_; }
   AgentProcess& agent(const std::string& host) { return *agents_.at(host); }
   std::vector<AgentProcess*> agents();
   std::vector<User*> users();
   const TokenAuthority& tokens() const { return *tokens_; }
+
+  std::vector<std::string> sites() const;
+  std::string SiteOfHost(int index) const { return sites()[index % scenario_.sites]; }
+  // The hosts and brokers that stand in a site.
+  bool IsIn(const std::string& node, const std::string& site) const {
+    return network_.SiteOf(node) == site;
+  }
+  // How long a message takes.
+  absl::Duration Hop() { return chance_.Between(absl::Microseconds(100), absl::Milliseconds(4)); }
+  // Percent of requests, and of answers, that get lost.
+  int loss() const { return loss_; }
+  void SetLoss(int percent) { loss_ = percent; }
+  // Viewers that cannot reach their host notice a while from now.
+  void BreakDisplaysSoon();
 
   absl::Duration now() const { return executor_.Monotonic(); }
   int64_t wall_step() const { return absl::ToUnixSeconds(executor_.Now()) / 30; }
@@ -60,10 +85,8 @@ class World {
   // Something is not as it should be.
   void Complain(const std::string& what);
 
-  // All connections to the broker broke.
-  void BrokerGone();
-  uint64_t highest_epoch() const { return highest_epoch_; }
-  void NoteEpoch(uint64_t epoch) { highest_epoch_ = std::max(highest_epoch_, epoch); }
+  // A report reached a leader.
+  void NoteReport(const std::string& host, uint64_t epoch);
   // What a host carries after a change there.
   void NoteLoad(Machine& machine);
 
@@ -83,11 +106,13 @@ class World {
   History history_;
   Truth truth_;
   absl::Duration busy_until_;
-  uint64_t highest_epoch_ = 0;
+  int loss_ = 0;
+  Network network_;
+  std::set<std::pair<uint64_t, std::string>> reported_;
   std::unique_ptr<TokenAuthority> tokens_;
-  std::unique_ptr<MemoryStore> memory_store_;
-  std::unique_ptr<FaultyStore> faulty_store_;
-  std::unique_ptr<BrokerProcess> broker_;
+  std::unique_ptr<StoreServer> store_;
+  std::unique_ptr<LeaseService> lease_;
+  std::vector<std::unique_ptr<BrokerProcess>> brokers_;
   std::vector<std::unique_ptr<Machine>> machines_;
   std::map<std::string, std::unique_ptr<AgentProcess>> agents_;
   std::unique_ptr<Admin> admin_;

@@ -1,0 +1,96 @@
+// What must never happen between hosts and between leaders: two copies of a fenced desktop, and
+// hosts that are judged before they could speak.
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/core/settings.h"
+#include "tests/sim/checkers.h"
+#include "tests/sim/store_replay.h"
+
+namespace werkplek::sim {
+namespace {
+
+std::string At(absl::Duration at) { return absl::StrCat(absl::FormatDuration(at), ": "); }
+
+bool IsFenced(const v1::Pool& pool) {
+  return pool.kind() == v1::POOL_KIND_DEDICATED || pool.fencing() == v1::FENCING_REQUIRED;
+}
+
+// Every desktop that was ever in a pool that was ever fenced.
+std::set<std::string> FencedDesktops(const History& history) {
+  std::set<std::string> pools;
+  std::set<std::string> desktops;
+  for (const CommitSeen& commit : history.commits) {
+    for (const v1::Change& change : commit.changes) {
+      v1::Resource resource;
+      if (change.table() == std::string(kPoolTable) && resource.ParseFromString(change.value()) &&
+          IsFenced(resource.pool())) {
+        pools.insert(change.key());
+      }
+    }
+  }
+  if (pools.empty()) return desktops;
+  StoreReplay store(history);
+  while (store.NextChange()) {
+    const v1::Desktop* desktop = store.NewDesktop();
+    if (desktop != nullptr && pools.count(desktop->pool()) != 0) desktops.insert(desktop->id());
+  }
+  return desktops;
+}
+
+}  // namespace
+
+Violations CheckOneCopyOfAFencedDesktop(const History& history) {
+  Violations found;
+  const std::set<std::string> fenced = FencedDesktops(history);
+  if (fenced.empty()) return found;
+  std::map<std::string, std::set<std::string>> runs_on;
+  for (const RunSeen& run : history.runs) {
+    if (fenced.count(run.desktop) == 0) continue;
+    std::set<std::string>& hosts = runs_on[run.desktop];
+    if (!run.runs) {
+      hosts.erase(run.host);
+      continue;
+    }
+    hosts.insert(run.host);
+    if (hosts.size() < 2) continue;
+    found.push_back({"S3", absl::StrCat(At(run.at), run.desktop, " runs on ", *hosts.begin(),
+                                        " and on ", *hosts.rbegin())});
+  }
+  return found;
+}
+
+Violations CheckGraceAfterElection(const History& history) {
+  Violations found;
+  const absl::Duration grace = BrokerSettings().down_after;
+  std::map<uint64_t, absl::Duration> began;
+  for (const ElectionSeen& election : history.elections) began[election.epoch] = election.at;
+  std::map<std::pair<uint64_t, std::string>, absl::Duration> spoke;
+  for (const FirstReportSeen& report : history.first_reports) {
+    spoke.try_emplace({report.epoch, report.host}, report.at);
+  }
+  StoreReplay store(history);
+  while (store.NextChange()) {
+    const v1::Desktop* after = store.NewDesktop();
+    const v1::Desktop* before = store.OldDesktop();
+    if (after == nullptr || before == nullptr || after->state() != v1::DESKTOP_STATE_LOST ||
+        before->state() == v1::DESKTOP_STATE_LOST) {
+      continue;
+    }
+    const uint64_t epoch = store.epoch();
+    const auto elected = began.find(epoch);
+    const auto heard = spoke.find({epoch, before->host()});
+    const bool may_know = heard != spoke.end() && heard->second <= store.at();
+    if (elected == began.end() || may_know || store.at() - elected->second >= grace) continue;
+    found.push_back(
+        {"grace", absl::StrCat(At(store.at()), before->host(), " was judged down ",
+                               absl::FormatDuration(store.at() - elected->second),
+                               " after the election of epoch ", epoch, ", before it could speak")});
+  }
+  return found;
+}
+
+}  // namespace werkplek::sim

@@ -1,0 +1,45 @@
+#include "tests/sim/client.h"
+
+#include "tests/sim/world.h"
+
+namespace werkplek::sim {
+
+bool Client::MayRetry(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status);
+}
+
+BrokerProcess& Client::Target() {
+  const auto brokers = world_.brokers();
+  return *brokers[next_ % brokers.size()];
+}
+
+void Client::SignIn(const Caller& caller, const v1::SignInRequest& request,
+                    BrokerProcess::Served served, BrokerProcess::Done done) {
+  Target().SignIn(machine_, caller, request, std::move(served),
+                  [this, done = std::move(done)](const BrokerProcess::Answer& answer) {
+                    NoteOutcome(answer.status());
+                    done(answer);
+                  });
+}
+
+void Client::Call(const Caller& caller, MessagePointer request, BrokerProcess::Served served,
+                  BrokerProcess::Done done) {
+  Target().Call(machine_, caller, std::move(request), std::move(served),
+                [this, done = std::move(done)](const BrokerProcess::Answer& answer) {
+                  NoteOutcome(answer.status());
+                  done(answer);
+                });
+}
+
+void Client::Connect(const Caller& caller, const v1::ConnectRequest& request,
+                     BrokerProcess::ServedUpdate served, BrokerProcess::OnUpdate update) {
+  Target().Connect(
+      machine_, caller, request, std::move(served),
+      [this, update = std::move(update)](const BrokerProcess::Update& message, bool last) {
+        NoteOutcome(message.status());
+        update(message, last);
+      });
+}
+
+}  // namespace werkplek::sim
