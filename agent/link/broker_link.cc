@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -14,6 +15,21 @@
 
 namespace werkplek {
 namespace {
+
+// Trailing metadata of a broker that does not lead: where the one that does listens for agents.
+constexpr char kLeaderKey[] = "leader-agent-address";
+constexpr size_t kMaxAddressBytes = 255;
+// Brokers that send an agent round are not followed for ever.
+constexpr int kMaxRedirects = 3;
+
+std::string LeaderOf(const grpc::ClientContext& context) {
+  const auto& trailing = context.GetServerTrailingMetadata();
+  const auto found = trailing.find(kLeaderKey);
+  if (found == trailing.end() || found->second.size() > kMaxAddressBytes) return "";
+  std::string address(found->second.data(), found->second.size());
+  // Nothing that gRPC would take for another kind of target.
+  return address.find('/') == std::string::npos ? address : "";
+}
 
 absl::Status ToAbsl(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -58,8 +74,20 @@ class BrokerLink::State : public std::enable_shared_from_this<State> {
   void Received(const v1::AgentCommand& command);
   // The stream is about to be deleted; then it was, which ends Stop's wait.
   void LetGo();
-  void Ended(const absl::Status& why, bool was_heard);
+  struct End {
+    absl::Status why;
+    std::string broker;
+    bool was_heard = false;
+    // Where the broker said that the leader is; empty: it did not.
+    std::string leader;
+  };
+  void Ended(const End& end);
+  // Chooses the next broker, and the pause before it is tried.
+  absl::Duration PlanNext(const End& end);
   absl::Duration NextPause();
+  // Between half and the whole, so that a thousand hosts do not come back at once.
+  absl::Duration Spread(absl::Duration pause);
+  const std::shared_ptr<grpc::Channel>& ChannelTo(const std::string& broker);
 
   const BrokerLinkSettings settings_;
   const std::shared_ptr<grpc::ChannelCredentials> credentials_;
@@ -67,8 +95,12 @@ class BrokerLink::State : public std::enable_shared_from_this<State> {
   const BrokerLinkListener listener_;
 
   // On the executor only.
-  std::vector<std::shared_ptr<grpc::Channel>> channels_;
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
   size_t next_broker_ = 0;
+  // Tried before the next one of the list: the leader that a broker named, or once more the broker
+  // that was the leader until now. Empty: none.
+  std::string first_try_;
+  int redirects_ = 0;
   absl::Duration pause_ = absl::ZeroDuration();
 
   Mutex mutex_;
@@ -134,14 +166,14 @@ class BrokerLink::State::Stream
   void OnDone(const grpc::Status& status) override {
     absl::Status why = ToAbsl(status);
     if (why.ok()) why = absl::UnavailableError("the broker ended the stream");
-    why = absl::Status(why.code(), absl::StrCat(broker_, ": ", why.message()));
+    const End end{absl::Status(why.code(), absl::StrCat(broker_, ": ", why.message())), broker_,
+                  heard_, LeaderOf(context_)};
     // The state must go last, and not from here: the channel's end would wait for this very thread
     // of gRPC's. So it waits in Stop until the stream, with its share of the channel, is gone.
     State* const state = state_;
-    const bool heard = heard_;
     state->LetGo();
     delete this;
-    state->Ended(why, heard);
+    state->Ended(end);
   }
 
  private:
@@ -170,18 +202,29 @@ class BrokerLink::State::Stream
   std::optional<v1::AgentReport> waiting_ ABSL_GUARDED_BY(mutex_);
 };
 
-void BrokerLink::State::Attempt() {
-  if (channels_.empty()) {
-    for (const std::string& broker : settings_.brokers) {
-      channels_.push_back(grpc::CreateCustomChannel(broker, credentials_, Arguments(settings_)));
-    }
+const std::shared_ptr<grpc::Channel>& BrokerLink::State::ChannelTo(const std::string& broker) {
+  // Leaders that were named and are not of the list: the last one is kept, no more.
+  for (auto at = channels_.begin(); at != channels_.end();) {
+    const bool listed = std::find(settings_.brokers.begin(), settings_.brokers.end(), at->first) !=
+                        settings_.brokers.end();
+    at = listed || at->first == broker ? std::next(at) : channels_.erase(at);
   }
-  const size_t broker = next_broker_++ % channels_.size();
+  std::shared_ptr<grpc::Channel>& channel = channels_[broker];
+  if (channel == nullptr) {
+    channel = grpc::CreateCustomChannel(broker, credentials_, Arguments(settings_));
+  }
+  return channel;
+}
+
+void BrokerLink::State::Attempt() {
+  std::string broker = std::exchange(first_try_, "");
+  if (broker.empty()) broker = settings_.brokers[next_broker_++ % settings_.brokers.size()];
+  const std::shared_ptr<grpc::Channel>& channel = ChannelTo(broker);
   {
     MutexLock lock(mutex_);
     if (stopping_) return;
     ++streams_;
-    stream_ = new Stream(this, settings_.brokers[broker], channels_[broker]);
+    stream_ = new Stream(this, broker, channel);
   }
   listener_.up();
 }
@@ -208,35 +251,51 @@ void BrokerLink::State::LetGo() {
   stream_ = nullptr;
 }
 
-void BrokerLink::State::Ended(const absl::Status& why, bool was_heard) {
+void BrokerLink::State::Ended(const End& end) {
   MutexLock lock(mutex_);
   --streams_;
   if (stopping_) {
     ended_.SignalAll();
     return;
   }
-  executor_->Post([self = shared_from_this(), why, was_heard] {
+  executor_->Post([self = shared_from_this(), end] {
     {
       MutexLock state_lock(self->mutex_);
       if (self->stopping_) return;
     }
-    self->listener_.down(why);
-    // The same broker once more when it was the leader until now, else the next one.
-    if (was_heard) --self->next_broker_;
-    const absl::Duration pause = self->NextPause();
+    self->listener_.down(end.why);
+    const absl::Duration pause = self->PlanNext(end);
     Log(Severity::kWarning, "broker-link-down",
-        {{"why", why.ToString()},
+        {{"why", end.why.ToString()},
+         {"leader", end.leader},
          {"next-attempt-ms", absl::StrCat(absl::ToInt64Milliseconds(pause))}});
     self->executor_->PostAfter(pause, [self] { self->Attempt(); });
   });
 }
 
+absl::Duration BrokerLink::State::PlanNext(const End& end) {
+  if (end.was_heard) redirects_ = 0;
+  if (!end.leader.empty() && end.leader != end.broker && redirects_ < kMaxRedirects) {
+    ++redirects_;
+    first_try_ = end.leader;
+    // It is known where to go; the pause only keeps a thousand hosts from coming at once.
+    return Spread(settings_.first_pause);
+  }
+  redirects_ = 0;
+  // The same broker once more when it was the leader until now, else the next one.
+  if (end.was_heard) first_try_ = end.broker;
+  return NextPause();
+}
+
 absl::Duration BrokerLink::State::NextPause() {
   pause_ = pause_ == absl::ZeroDuration() ? settings_.first_pause
                                           : std::min(pause_ * 2, settings_.last_pause);
-  // Between half and the whole, so that a thousand hosts do not come back at once.
+  return Spread(pause_);
+}
+
+absl::Duration BrokerLink::State::Spread(absl::Duration pause) {
   const auto chance = static_cast<unsigned char>(executor_->RandomBytes(1)[0]);
-  return pause_ / 2 + pause_ / 2 * chance / 255;
+  return pause / 2 + pause / 2 * chance / 255;
 }
 
 void BrokerLink::State::Stop() {

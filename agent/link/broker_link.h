@@ -21,7 +21,8 @@
 namespace werkplek {
 
 struct BrokerLinkSettings {
-  // "ADDRESS:PORT", tried in turn.
+  // "ADDRESS:PORT", tried in turn. A broker that does not lead names the leader, which is then
+  // tried first, whether it is of the list or not.
   std::vector<std::string> brokers;
   // The pause after a failed attempt doubles from the first to the last, and is spread by half.
   absl::Duration first_pause = absl::Milliseconds(200);

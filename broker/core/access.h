@@ -15,7 +15,7 @@
 
 namespace werkplek {
 
-// The method whose input is this message. Unique over the session, admin and agent services.
+// The method whose input is this message. Unique over all services.
 struct MethodInfo {
   // "/werkplek.v1.AdminService/CreateResource".
   std::string path;

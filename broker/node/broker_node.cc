@@ -20,6 +20,9 @@ void BrokerNode::SignIn(const Caller& caller, const v1::SignInRequest& request,
   loop_->SignIn(caller, request, std::move(done));
 }
 
+void BrokerNode::SubmitSignIn(SignInChecked checked, ReplyCallback done) {
+  loop_->SubmitSignIn(std::move(checked), std::move(done));
+}
 void BrokerNode::Call(const Caller& caller, MessagePointer request, ReplyCallback done) {
   loop_->Call(caller, std::move(request), std::move(done));
 }

@@ -43,6 +43,24 @@ using WatchCallback = absl::AnyInvocable<void(const Committed& committed)>;
 
 class TokenAuthority;
 
+// nullptr: the user has no enrolment.
+using Enrolment = std::shared_ptr<const v1::TokenEnrolment>;
+using EnrolmentCallback = absl::AnyInvocable<void(absl::StatusOr<Enrolment>)>;
+
+// What a sign-in at a broker that does not lead needs of the one that does (broker/peer). Empty:
+// this broker is the only one. Called on the loop thread; the callbacks come once, from any thread.
+// UNAVAILABLE: no leader is known, or it does not answer.
+struct LeaderFunctions {
+  // What the leader has of the user for judging a code: the user, the seed's id, the sealed seed.
+  std::function<void(const Caller& caller, const std::string& user, EnrolmentCallback done)>
+      get_enrolment;
+  // The leader's answer to the sign-in, without the access token.
+  std::function<void(const SignInChecked& checked, ReplyCallback done)> submit_sign_in;
+};
+
+// UNAVAILABLE: this broker does not lead, or lost what it was doing.
+absl::Status TryAgain();
+
 // What a node is built from. All outlive the node. `observe` takes each StageTook and Counted
 // effect, on the loop thread.
 struct NodeParts {
@@ -53,6 +71,7 @@ struct NodeParts {
   AgentLinks* agents = nullptr;
   const TokenAuthority* tokens = nullptr;
   std::function<void(const Effect&)> observe;
+  LeaderFunctions leader = {};
 };
 
 struct NodeSettings {
@@ -90,8 +109,11 @@ class BrokerNode {
 
   // The access token in the answer is `wp1_` and 32 random bytes in URL-safe base64; the core (and
   // Caller.token_sha256) knows the SHA-256 of that whole text. A malformed name is answered like a
-  // wrong password, as late; INVALID_ARGUMENT names what is empty or too long.
+  // wrong password, as late; INVALID_ARGUMENT names what is empty or too long. Without the lead,
+  // password and code are judged here and the leader decides, when it can be asked.
   void SignIn(const Caller& caller, const v1::SignInRequest& request, ReplyCallback done);
+  // A sign-in that was judged by another broker. Its answer has no access token.
+  void SubmitSignIn(SignInChecked checked, ReplyCallback done);
   // Any other unary call that changes something.
   void Call(const Caller& caller, MessagePointer request, ReplyCallback done);
   CallId Connect(const Caller& caller, const v1::ConnectRequest& request, ConnectCallback update);

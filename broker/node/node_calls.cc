@@ -61,13 +61,15 @@ void NodeLoop::SignIn(const Caller& caller, const v1::SignInRequest& request, Re
   parts_.executor->Post(
       AsLoop([this, attempt = std::move(attempt), password = Secret(request.password())]() mutable {
         AssertBusy();
+        if (Follows()) return AskLeaderFirst(std::move(attempt), std::move(password));
         AskDirectory(std::move(attempt), std::move(password));
       }));
 }
 
 absl::Status NodeLoop::AdmitSignIn() {
   MutexLock lock(mutex_);
-  if (stopped_ || phase_ != Phase::kLeading) return TryAgain();
+  const bool may_ask = phase_ == Phase::kFollowing && parts_.leader.get_enrolment != nullptr;
+  if (stopped_ || (phase_ != Phase::kLeading && !may_ask)) return TryAgain();
   if (sign_ins_in_flight_ >= settings_.max_sign_ins_in_flight) {
     return absl::ResourceExhaustedError("too many sign-ins at once; try again in a second");
   }
@@ -89,11 +91,14 @@ void NodeLoop::AskDirectory(SignInAttempt attempt, Secret password) {
       }));
 }
 
+void NodeLoop::SignInOver() {
+  MutexLock lock(mutex_);
+  --sign_ins_in_flight_;
+}
+
 void NodeLoop::JudgeAndEnqueue(const SignInAttempt& attempt, DirectoryAnswer answer) {
-  {
-    MutexLock lock(mutex_);
-    --sign_ins_in_flight_;
-  }
+  if (attempt.remote) return JudgeAndSubmit(attempt, std::move(answer));
+  SignInOver();
   const Picture fleet = picture();
   // Failed meanwhile, or the caller has gone: then the code must not be used up.
   if (!calls_.Waits(attempt.call) || fleet == nullptr) return;

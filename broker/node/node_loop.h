@@ -17,9 +17,6 @@
 
 namespace werkplek {
 
-// What a caller hears when this broker does not lead, or lost what it was doing.
-absl::Status TryAgain();
-
 // Two locks. `busy_` is held by whatever runs as the loop: one at a time, also when Stop comes from
 // another thread. `mutex_` guards what any thread may touch, and is never held over a callback.
 // `busy_` comes before `mutex_`.
@@ -33,6 +30,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   // From any thread.
   Picture picture() const;
   void SignIn(const Caller& caller, const v1::SignInRequest& request, ReplyCallback done);
+  void SubmitSignIn(SignInChecked checked, ReplyCallback done);
   void Call(const Caller& caller, MessagePointer request, ReplyCallback done);
   CallId Connect(const Caller& caller, const v1::ConnectRequest& request, ConnectCallback update);
   void Cancel(CallId call);
@@ -108,12 +106,23 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   // --- calls that ask the directory first (node_calls.cc) ---
   void AskDirectory(SignInAttempt attempt, Secret password) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void JudgeAndEnqueue(const SignInAttempt& attempt, DirectoryAnswer answer);
+  // The sign-in is with the directory or the leader no longer.
+  void SignInOver();
   void CallAboutToken(const Caller& caller, MessagePointer request, ReplyCallback done);
   void EnrolFound(CallRequested requested, const absl::StatusOr<DirectoryPerson>& person,
                   const std::shared_ptr<std::string>& user);
   void ConfirmFound(CallRequested requested, const absl::StatusOr<DirectoryPerson>& person,
                     absl::Time came);
   absl::StatusOr<MessagePointer> WithOtpauthUri(const std::string& user) const;
+
+  // --- sign-ins without the lead (remote_sign_in.cc) ---
+  bool Follows() const;
+  // Asks the leader; `done` comes as the loop, when the call still waits and the leader has
+  // answered. Otherwise the call fails.
+  void FindEnrolment(const SignInAttempt& attempt, const std::string& user, EnrolmentCallback done);
+  void AskLeaderFirst(SignInAttempt attempt, Secret password);
+  void JudgeAndSubmit(SignInAttempt attempt, DirectoryAnswer answer);
+  void Submit(const SignInAttempt& attempt, DirectoryAnswer answer);
 
   const NodeSettings settings_;
   const NodeParts parts_;

@@ -2,6 +2,7 @@
 // the core. Pure but for the token authority, which is.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,9 @@ struct SignInAttempt {
   absl::Time came;
   // The directory was asked for nobody, so that a malformed name takes the same way and time.
   bool malformed_name = false;
+  // Another broker leads: the code is judged against this, which it gave.
+  bool remote = false;
+  std::shared_ptr<const v1::TokenEnrolment> enrolment;
 };
 
 // Judges the code, whatever the directory said, and gives both facts to the core.

@@ -10,6 +10,7 @@
 #include "broker/election/etcd_election.h"
 #include "broker/election/standalone_election.h"
 #include "broker/node/broker_node.h"
+#include "broker/peer/peer_calls.h"
 #include "broker/program/broker_metrics.h"
 #include "broker/program/own_certificate.h"
 #include "broker/rpc/grpc_server.h"
@@ -48,6 +49,8 @@ struct BrokerProgram::Parts {
 
   void Leading();
   absl::Status BuildStore();
+  void BuildLeaderLink();
+  absl::Status MayJoinHere() const;
   absl::Time RevokedBefore(const PeerName& peer) const;
   void KillCodes(const Committed& committed);
   absl::Status BuildState();
@@ -68,6 +71,8 @@ struct BrokerProgram::Parts {
   std::unique_ptr<LdapDirectory> directory;
   std::unique_ptr<TokenAuthority> tokens;
   GrpcAgentLinks links;
+  // The way to the broker that leads; null when this is the only one.
+  std::unique_ptr<LeaderLink> leader;
   std::unique_ptr<BrokerNode> node;
   Mutex mutex;
   CondVar changed;
@@ -120,8 +125,34 @@ absl::Status BrokerProgram::Parts::BuildState() {
   parts.agents = &links;
   parts.tokens = tokens.get();
   parts.observe = [this](const Effect& effect) { broker_metrics.Observe(effect); };
+  if (config.store.in_etcd) {
+    BuildLeaderLink();
+    parts.leader = AskOverLink(leader.get());
+  }
   node = std::make_unique<BrokerNode>(config.node, parts);
   return absl::OkStatus();
+}
+
+void BrokerProgram::Parts::BuildLeaderLink() {
+  LeaderLinkSettings settings;
+  settings.own_name = config.name;
+  LeaderLinkParts parts;
+  parts.executor = &loop;
+  parts.leader = [this] { return election->leader(); };
+  parts.credentials = [this](const std::string& name) {
+    return GrpcChannelCredentials(config.tls, ExpectPeer({v1::IDENTITY_BROKER, name}));
+  };
+  leader = std::make_unique<LeaderLink>(settings, parts);
+}
+
+// Codes are known to the broker that leads only, and what was revoked, too.
+absl::Status BrokerProgram::Parts::MayJoinHere() const {
+  if (leader == nullptr || node->picture() != nullptr) return absl::OkStatus();
+  const LeaderInfo known = leader->leader();
+  return absl::UnavailableError(
+      absl::StrCat("this broker does not lead now",
+                   known.epoch == 0 ? "" : absl::StrCat(" (", known.name, " does)"),
+                   "; ask an administrator for a new code, which says where to join"));
 }
 
 absl::Status BrokerProgram::Parts::BuildTrust() {
@@ -155,6 +186,7 @@ absl::Status BrokerProgram::Parts::Serve() {
     done(office->RenewCertificate(*peer, absl::FromUnixMillis(caller.certificate_issued_unix_ms),
                                   request));
   };
+  parts.leader = leader.get();
   parts.observe = [this](absl::string_view what, absl::string_view label) {
     broker_metrics.Count(what, label);
   };
@@ -163,11 +195,14 @@ absl::Status BrokerProgram::Parts::Serve() {
     KillCodes(committed);
   });
   node->Start();
+  if (leader != nullptr) leader->Start();
   ASSIGN_OR_RETURN(server, GrpcServer::Start(config.rpc, std::move(parts)));
   HttpServerSettings http;
   http.address = config.join_address;
   http.name = "join";
-  ASSIGN_OR_RETURN(join, HttpServer::Start(http, join_context.get(), JoinEndpoint(office.get())));
+  ASSIGN_OR_RETURN(join,
+                   HttpServer::Start(http, join_context.get(),
+                                     JoinEndpoint(office.get(), [this] { return MayJoinHere(); })));
   metrics.BeforeScrape([this] {
     broker_metrics.ReadFleet(node->picture().get());
     broker_metrics.SetAgentsConnected(links.size());
@@ -263,6 +298,7 @@ BrokerProgram::~BrokerProgram() {
   parts.watchdog.reset();
   parts.join.reset();
   if (parts.server != nullptr) parts.server->Stop();
+  if (parts.leader != nullptr) parts.leader->Stop();
   if (parts.node != nullptr) parts.node->Stop();
   // Nothing posted runs from here on: the tasks refer to the parts below.
   parts.loop.Stop();

@@ -242,8 +242,12 @@ grpc::ServerUnaryReactor* AdminRpc::ListAudit(grpc::CallbackServerContext* conte
 }
 
 grpc::ServerWriteReactor<v1::WatchEvent>* AdminRpc::Watch(grpc::CallbackServerContext* context,
-                                                          const v1::WatchRequest*) {
+                                                          const v1::WatchRequest* request) {
   absl::StatusOr<Admitted> admitted = parts_.gate->Admit(*context, v1::WatchRequest::descriptor());
+  if (admitted.ok() && admitted->elsewhere) {
+    return ForwardedStream<v1::WatchRequest, v1::WatchEvent>::Begin(parts_.leader, context,
+                                                                    *admitted, *request);
+  }
   if (admitted.ok() && admitted->picture == nullptr) admitted = NotInCharge();
   if (!admitted.ok()) {
     return new RefusedStream<grpc::ServerWriteReactor<v1::WatchEvent>>(context, admitted.status());

@@ -20,6 +20,10 @@ AgentRpc::AgentRpc(const ServiceParts& parts, const RpcSettings& settings, GrpcA
 grpc::ServerBidiReactor<v1::AgentReport, v1::AgentCommand>* AgentRpc::Attach(
     grpc::CallbackServerContext* context) {
   absl::StatusOr<Admitted> admitted = parts_.gate->Admit(*context, v1::AgentReport::descriptor());
+  // Agents speak to the leader only, and hear here who it is.
+  if (admitted.ok() && parts_.leader != nullptr && admitted->picture == nullptr) {
+    admitted = NotLeading(parts_.leader->leader());
+  }
   if (!admitted.ok()) {
     return new RefusedStream<grpc::ServerBidiReactor<v1::AgentReport, v1::AgentCommand>>(
         context, admitted.status());

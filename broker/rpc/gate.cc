@@ -2,17 +2,25 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/peer/peer_messages.h"
 #include "broker/rpc/rpc_status.h"
 #include "common/base/log.h"
+#include "common/base/status_macros.h"
 
 namespace werkplek {
 namespace {
 
 bool HasDeadline(const grpc::ServerContextBase& context) {
   return context.deadline() != std::chrono::system_clock::time_point::max();
+}
+
+// Password and code are, at every broker.
+bool IsJudgedHere(const MethodInfo& method) {
+  return method.method->input_type() == v1::SignInRequest::descriptor();
 }
 
 bool Streams(const google::protobuf::MethodDescriptor& method) {
@@ -36,11 +44,37 @@ absl::StatusOr<Admitted> Gate::Admit(const grpc::ServerContextBase& context,
   }
   call.caller = *std::move(caller);
   call.picture = parts_.picture();
+  if (absl::Status taken = TakeForwarded(context, call); !taken.ok()) {
+    LogRefusal(call, taken);
+    return taken;
+  }
   if (absl::Status judged = Judge(context, call); !judged.ok()) {
     LogRefusal(call, judged);
     return judged;
   }
   return call;
+}
+
+absl::Status Gate::TakeForwarded(const grpc::ServerContextBase& context, Admitted& call) const {
+  const auto [first, last] = context.client_metadata().equal_range(kForwardedCallerKey);
+  if (first == last) return absl::OkStatus();
+  if (call.caller.identity != v1::IDENTITY_BROKER || !parts_.forwards) {
+    return absl::PermissionDeniedError("only a broker may forward calls, and not everywhere");
+  }
+  // Loops end here: what was forwarded once is decided here or not at all.
+  if (call.picture == nullptr) {
+    return parts_.leader == nullptr ? NotInCharge() : NotLeading(parts_.leader->leader());
+  }
+  if (IsRevoked(*call.picture, call.caller)) {
+    return absl::PermissionDeniedError("the certificates of this broker were revoked");
+  }
+  v1::ForwardedCaller forwarded;
+  if (std::next(first) != last ||
+      !forwarded.ParseFromArray(first->second.data(), static_cast<int>(first->second.size()))) {
+    return absl::InvalidArgumentError("the forwarded caller cannot be read");
+  }
+  ASSIGN_OR_RETURN(call.caller, FromForwarded(forwarded));
+  return absl::OkStatus();
 }
 
 absl::Status Gate::Judge(const grpc::ServerContextBase& context, Admitted& call) const {
@@ -54,6 +88,9 @@ absl::Status Gate::Judge(const grpc::ServerContextBase& context, Admitted& call)
   const v1::Access& access = call.method->access;
   absl::Status allowed =
       Authorize(leads ? *call.picture : nobody, access, call.caller, parts_.settings, parts_.now());
+  call.elsewhere =
+      !leads && parts_.forwards && parts_.leader != nullptr && !IsJudgedHere(*call.method);
+  if (call.elsewhere && (allowed.ok() || absl::IsUnauthenticated(allowed))) return absl::OkStatus();
   // Without a fleet nobody's sign-in is known; who may not call at all is told so even then.
   if (!leads && absl::IsUnauthenticated(allowed)) {
     allowed = NotInCharge();

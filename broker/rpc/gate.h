@@ -13,6 +13,7 @@
 #include "broker/core/access.h"
 #include "broker/core/settings.h"
 #include "broker/node/broker_node.h"
+#include "broker/peer/leader_link.h"
 #include "broker/rpc/caller.h"
 #include "broker/rpc/connection_limits.h"
 #include "google/protobuf/descriptor.h"
@@ -34,14 +35,21 @@ struct GateParts {
   std::function<absl::Time()> now;
   ConnectionLimits* connections = nullptr;
   RpcObserver observe;
+  // The way to the leader, for calls that are not decided here; nullptr: this is the only broker.
+  LeaderLink* leader = nullptr;
+  // Whether calls of this listener are forwarded, and taken from other brokers.
+  bool forwards = false;
 };
 
 // A call that may go on.
 struct Admitted {
+  // Who made the call first, when a broker forwarded it.
   Caller caller;
   const MethodInfo* method = nullptr;
   // The fleet that the caller was judged by; nullptr while this broker does not lead.
   Picture picture;
+  // Another broker is to answer it.
+  bool elsewhere = false;
 };
 
 // Thread-safe.
@@ -53,6 +61,10 @@ class Gate {
   // call here and may make this call, a deadline (unary calls), and the roles of the token's
   // sign-in. UNAUTHENTICATED, PERMISSION_DENIED, INVALID_ARGUMENT (set a deadline) or UNAVAILABLE
   // (nobody can be judged yet), in words for people. Each refusal is one line in the log.
+  //
+  // While another broker leads, only what the certificate tells is judged, and the rest there. A
+  // call that a broker forwarded is judged as its first caller's, and never forwarded again.
+  // Anybody else who claims to forward is refused.
   absl::StatusOr<Admitted> Admit(const grpc::ServerContextBase& context,
                                  const google::protobuf::Descriptor* request);
 
@@ -64,6 +76,8 @@ class Gate {
 
  private:
   absl::Status Judge(const grpc::ServerContextBase& context, Admitted& call) const;
+  // Puts the first caller of a forwarded call into `call`.
+  absl::Status TakeForwarded(const grpc::ServerContextBase& context, Admitted& call) const;
   void LogRefusal(const std::string& peer, const std::string& address, const std::string& method,
                   const absl::Status& why, const std::string& detail) const;
 

@@ -9,6 +9,7 @@
 #include "broker/rpc/admin_service.h"
 #include "broker/rpc/agent_service.h"
 #include "broker/rpc/listener.h"
+#include "broker/rpc/peer_service.h"
 #include "broker/rpc/pending_calls.h"
 #include "broker/rpc/session_service.h"
 #include "common/base/mutex.h"
@@ -59,7 +60,16 @@ GateParts GateFor(const RpcParts& parts, const std::string& listener,
           .picture = [node = parts.node] { return node->picture(); },
           .now = parts.now,
           .connections = connections,
-          .observe = parts.observe};
+          .observe = parts.observe,
+          .leader = parts.leader};
+}
+
+GateParts ClientGate(const RpcParts& parts, ConnectionLimits* connections) {
+  GateParts gate =
+      GateFor(parts, "clients", {v1::IDENTITY_CLIENT, v1::IDENTITY_GATEWAY, v1::IDENTITY_ADMIN},
+              connections);
+  gate.forwards = true;
+  return gate;
 }
 
 }  // namespace
@@ -69,40 +79,53 @@ struct GrpcServer::Parts {
       : outside(std::move(given)),
         client_connections(settings.connections),
         agent_connections(settings.connections),
-        client_gate(GateFor(outside, "clients",
-                            {v1::IDENTITY_CLIENT, v1::IDENTITY_GATEWAY, v1::IDENTITY_ADMIN},
-                            &client_connections)),
-        agent_gate(GateFor(outside, "agents", {v1::IDENTITY_HOST}, &agent_connections)),
+        client_gate(ClientGate(outside, &client_connections)),
+        agent_gate(GateFor(outside, "agents", {v1::IDENTITY_HOST, v1::IDENTITY_BROKER},
+                           &agent_connections)),
         pending(settings.unary_limit, [this] { Sweep(); }),
         sessions(OfClients(), settings),
         admin(OfClients(), settings, outside.add_join_code),
         client_renewals(OfClients(), settings, outside.links, outside.renew_certificate),
-        agents({.gate = &agent_gate, .pending = &pending, .node = outside.node}, settings,
-               outside.links, outside.renew_certificate) {}
+        agents(OfAgents(), settings, outside.links, outside.renew_certificate),
+        peers(OfAgents()) {}
 
   ServiceParts OfClients() {
-    return {.gate = &client_gate, .pending = &pending, .node = outside.node};
+    return {
+        .gate = &client_gate, .pending = &pending, .node = outside.node, .leader = outside.leader};
+  }
+  ServiceParts OfAgents() {
+    return {
+        .gate = &agent_gate, .pending = &pending, .node = outside.node, .leader = outside.leader};
   }
 
   // On the sweep's thread.
   void Sweep() {
     const Picture picture = outside.node->picture();
     TellHealth(picture != nullptr);
-    if (picture == nullptr || picture->revocations.empty()) return;
-    // Calls are judged as they come; a stream that runs is judged here.
-    outside.links->CloseUnwelcome([&picture](const Caller& caller) {
-      return IsRevoked(*picture, caller)
-                 ? absl::PermissionDeniedError("the certificates of this machine were revoked")
-                 : absl::OkStatus();
-    });
+    if (picture == nullptr) {
+      // Agents go where the lead went.
+      if (outside.leader == nullptr || outside.links->size() == 0) return;
+      const absl::Status elsewhere = NotLeading(outside.leader->leader());
+      outside.links->CloseUnwelcome([&elsewhere](const Caller&) { return elsewhere; });
+    } else if (!picture->revocations.empty()) {
+      // Calls are judged as they come; a stream that runs is judged here.
+      outside.links->CloseUnwelcome([&picture](const Caller& caller) {
+        return IsRevoked(*picture, caller)
+                   ? absl::PermissionDeniedError("the certificates of this machine were revoked")
+                   : absl::OkStatus();
+      });
+    }
   }
 
+  // People are served wherever the leader can be asked; agents by the leader only.
   void TellHealth(bool leads) {
+    const bool serves = leads || (outside.leader != nullptr && outside.leader->usable());
     MutexLock lock(mutex);
-    if (!listening || leads == told_health) return;
-    told_health = leads;
-    client_listener->SetServing(leads);
-    agent_listener->SetServing(leads);
+    if (!listening) return;
+    if (serves != told_clients) client_listener->SetServing(serves);
+    if (leads != told_agents) agent_listener->SetServing(leads);
+    told_clients = serves;
+    told_agents = leads;
   }
 
   const RpcParts outside;
@@ -113,13 +136,16 @@ struct GrpcServer::Parts {
   Mutex mutex;
   // Both listeners are there.
   bool listening ABSL_GUARDED_BY(mutex) = false;
-  bool told_health ABSL_GUARDED_BY(mutex) = false;
+  bool told_clients ABSL_GUARDED_BY(mutex) = false;
+  bool told_agents ABSL_GUARDED_BY(mutex) = false;
   PendingCalls pending;
   SessionRpc sessions;
   AdminRpc admin;
   // Clients renew their certificates at their own port.
   AgentRpc client_renewals;
   AgentRpc agents;
+  // At the port for agents, which takes larger messages.
+  PeerRpc peers;
   // After the services, so that they go first.
   std::unique_ptr<Listener> client_listener;
   std::unique_ptr<Listener> agent_listener;
@@ -138,7 +164,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const RpcSettings&
                                                       {&p.sessions, &p.admin, &p.client_renewals},
                                                       &p.client_connections));
   ASSIGN_OR_RETURN(p.agent_listener, Listener::Start(ForAgents(settings), p.outside.credentials,
-                                                     {&p.agents}, &p.agent_connections));
+                                                     {&p.agents, &p.peers}, &p.agent_connections));
   MutexLock lock(p.mutex);
   p.listening = true;
   return server;

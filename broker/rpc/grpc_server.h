@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "broker/core/settings.h"
 #include "broker/node/broker_node.h"
+#include "broker/peer/leader_link.h"
 #include "broker/rpc/acceptor.h"
 #include "broker/rpc/agent_links.h"
 #include "broker/rpc/gate.h"
@@ -33,6 +34,8 @@ struct RpcParts {
   RenewCertificateFunction renew_certificate;
   // May be empty.
   RpcObserver observe;
+  // The way to the broker that leads, when it is not this one; nullptr: this is the only broker.
+  LeaderLink* leader = nullptr;
 };
 
 // Thread-safe after Start.

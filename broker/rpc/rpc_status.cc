@@ -35,10 +35,23 @@ absl::Status NotInCharge() {
   return absl::UnavailableError("the broker is starting or not in charge; try again");
 }
 
+absl::Status NotLeading(const LeaderInfo& leader) {
+  if (leader.epoch == 0) {
+    return absl::UnavailableError("this broker does not lead, and knows no leader; try again");
+  }
+  absl::Status status = absl::UnavailableError(
+      absl::StrCat("this broker does not lead; the leader is ", leader.name));
+  status.SetPayload(kLeaderKey, absl::Cord(leader.agent_address));
+  return status;
+}
+
 grpc::Status ToGrpc(const absl::Status& status, grpc::ServerContextBase* context) {
   if (status.ok()) return grpc::Status::OK;
   if (const std::optional<absl::Duration> delay = RetryAfter(status); delay.has_value()) {
     context->AddTrailingMetadata(kRetryAfterKey, absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+  }
+  if (const auto leader = status.GetPayload(kLeaderKey); leader.has_value()) {
+    context->AddTrailingMetadata(kLeaderKey, std::string(*leader));
   }
   std::string message(status.message());
   if (status.code() == absl::StatusCode::kInternal || status.code() == absl::StatusCode::kUnknown ||

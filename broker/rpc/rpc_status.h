@@ -5,13 +5,16 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "broker/node/ports.h"
+#include "broker/peer/leader_status.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
 
 namespace werkplek {
 
-// Trailing metadata with which RESOURCE_EXHAUSTED and UNAVAILABLE say when to try again.
-inline constexpr char kRetryAfterKey[] = "retry-after-ms";
+// Trailing metadata in which a broker that does not lead tells agents where the leader listens for
+// them, "ADDRESS:PORT"; also the key of a status' payload.
+inline constexpr char kLeaderKey[] = "leader-agent-address";
 
 // The delay a caller is told when the status does not carry one.
 inline constexpr absl::Duration kDefaultRetryAfter = absl::Seconds(1);
@@ -25,6 +28,8 @@ std::optional<absl::Duration> RetryAfter(const absl::Status& status);
 
 // UNAVAILABLE: nobody can be judged and nothing read yet.
 absl::Status NotInCharge();
+// The same, with the leader's name and its address for agents when they are known.
+absl::Status NotLeading(const LeaderInfo& leader);
 
 // The status for the wire. The messages of INTERNAL, UNKNOWN and DATA_LOSS speak of our insides, so
 // they are logged and a plain sentence goes out instead. Adds `retry-after-ms` to the call's

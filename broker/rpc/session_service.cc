@@ -50,6 +50,10 @@ grpc::ServerWriteReactor<v1::ConnectUpdate>* SessionRpc::Connect(
     return new RefusedStream<grpc::ServerWriteReactor<v1::ConnectUpdate>>(context,
                                                                           admitted.status());
   }
+  if (admitted->elsewhere) {
+    return ForwardedStream<v1::ConnectRequest, v1::ConnectUpdate>::Begin(parts_.leader, context,
+                                                                         *admitted, *request);
+  }
   return ConnectStream::Begin(parts_.node, context, admitted->caller, *request,
                               max_waiting_updates_);
 }

@@ -10,6 +10,7 @@
 #include "broker/core/access.h"
 #include "broker/core/views.h"
 #include "broker/node/broker_node.h"
+#include "broker/rpc/forward.h"
 #include "broker/rpc/gate.h"
 #include "broker/rpc/pending_calls.h"
 #include "broker/rpc/unary_call.h"
@@ -22,20 +23,25 @@ struct ServiceParts {
   Gate* gate = nullptr;
   PendingCalls* pending = nullptr;
   BrokerNode* node = nullptr;
+  // The way to the leader; nullptr: this is the only broker.
+  LeaderLink* leader = nullptr;
 };
 
 // Admits the call and hands it to `handle(admitted, request, call)`, which answers `call` now or
-// later; a call that is not admitted is answered here. `request` is valid until then only.
+// later; a call that is not admitted is answered here, and one that another broker is to answer is
+// forwarded. `request` is valid until then only.
 template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* HandleUnary(const ServiceParts& parts,
                                       grpc::CallbackServerContext* context, const Request* request,
                                       Response* response, Handle handle) {
   const auto call = UnaryCall<Response>::Begin(parts.pending, context, response);
   const absl::StatusOr<Admitted> admitted = parts.gate->Admit(*context, Request::descriptor());
-  if (admitted.ok()) {
-    handle(*admitted, *request, call);
-  } else {
+  if (!admitted.ok()) {
     call->End(admitted.status());
+  } else if (admitted->elsewhere) {
+    ForwardedUnary<Request, Response>::Begin(parts.leader, *context, *admitted, *request, call);
+  } else {
+    handle(*admitted, *request, call);
   }
   return call.get();
 }

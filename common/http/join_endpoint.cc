@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "absl/strings/match.h"
 
@@ -35,7 +36,8 @@ std::string Field(const Json& body, const char* name) {
   return found != body.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-HttpResponse Answer(CertificateOffice* office, const HttpRequest& request) {
+HttpResponse Answer(CertificateOffice* office, const std::function<absl::Status()>& may_join,
+                    const HttpRequest& request) {
   if (request.target != kJoinPath) return Refusal(404, "nothing is here");
   if (request.method != "POST") return Refusal(405, "use POST");
   if (!absl::StartsWithIgnoreCase(request.content_type, "application/json")) {
@@ -47,6 +49,9 @@ HttpResponse Answer(CertificateOffice* office, const HttpRequest& request) {
   const std::string pem = Field(body, "certificate_request_pem");
   if (code.empty()) return Refusal(400, "code: must be a text that is not empty");
   if (pem.empty()) return Refusal(400, "certificate_request_pem: must be a text that is not empty");
+  if (may_join) {
+    if (const absl::Status here = may_join(); !here.ok()) return Refusal(503, here.message());
+  }
   const absl::StatusOr<std::string> chain = office->Join(code, pem, request.address);
   if (!chain.ok()) return Refusal(HttpStatus(chain.status()), chain.status().message());
   return {200, "application/json", Json{{"certificate_chain_pem", *chain}}.dump()};
@@ -54,8 +59,10 @@ HttpResponse Answer(CertificateOffice* office, const HttpRequest& request) {
 
 }  // namespace
 
-HttpHandler JoinEndpoint(CertificateOffice* office) {
-  return [office](const HttpRequest& request) { return Answer(office, request); };
+HttpHandler JoinEndpoint(CertificateOffice* office, std::function<absl::Status()> may_join) {
+  return [office, may_join = std::move(may_join)](const HttpRequest& request) {
+    return Answer(office, may_join, request);
+  };
 }
 
 }  // namespace werkplek

@@ -2,6 +2,9 @@
 // with 200, or {"error": ...} with 400, 403, 429 or 503.
 #pragma once
 
+#include <functional>
+
+#include "absl/status/status.h"
 #include "common/http/http_message.h"
 #include "common/pki/certificate_office.h"
 
@@ -9,7 +12,9 @@ namespace werkplek {
 
 inline constexpr char kJoinPath[] = "/v1/join";
 
-// `office` outlives the handler.
-HttpHandler JoinEndpoint(CertificateOffice* office);
+// `office` outlives the handler. What `may_join` says when it is not OK is answered with 503;
+// empty: everybody with a code may join here.
+HttpHandler JoinEndpoint(CertificateOffice* office,
+                         std::function<absl::Status()> may_join = nullptr);
 
 }  // namespace werkplek

@@ -33,6 +33,11 @@ class FakeDirectory : public Directory {
     people_[user] = std::move(person);
   }
 
+  // The person who is found under this name has another spelling in the directory.
+  void Rename(const std::string& typed, const std::string& spelling) {
+    people_.at(typed).facts.user = spelling;
+  }
+
   // What is said to everybody instead of the truth; kOk: the truth.
   void SetOutage(DirectoryOutcome outcome) { outage_ = outcome; }
   void SetDelay(absl::Duration delay) { delay_ = delay; }

@@ -29,7 +29,7 @@ const std::vector<v1::Identity> kIdentities = {v1::IDENTITY_CLIENT, v1::IDENTITY
 // Who may come to which port at all.
 const std::set<v1::Identity> kAtClientPort = {v1::IDENTITY_CLIENT, v1::IDENTITY_GATEWAY,
                                               v1::IDENTITY_ADMIN};
-const std::set<v1::Identity> kAtAgentPort = {v1::IDENTITY_HOST};
+const std::set<v1::Identity> kAtAgentPort = {v1::IDENTITY_HOST, v1::IDENTITY_BROKER};
 
 std::vector<const MethodDescriptor*> Methods(const std::vector<const char*>& services) {
   const std::set<std::string> to_come = {"ListSites",   "RehearseSiteLoss", "ConfirmSiteLoss",
@@ -160,7 +160,7 @@ TEST_F(AccessMatrix, EveryCellAtTheClientPort) {
 }
 
 TEST_F(AccessMatrix, EveryCellAtTheAgentPort) {
-  EXPECT_EQ(Walk({"werkplek.v1.AgentService"}, true), 2 * 25);
+  EXPECT_EQ(Walk({"werkplek.v1.AgentService", "werkplek.v1.PeerService"}, true), 5 * 25);
 }
 
 // The session and admin services are not at the agents' port at all.
@@ -177,8 +177,8 @@ TEST_F(AccessMatrix, OtherServicesAreNotAtTheAgentPort) {
 
 TEST(AccessOptions, EveryMethodHasOneAndARequestOfItsOwn) {
   std::set<const google::protobuf::Descriptor*> requests;
-  const auto methods = Methods(
-      {"werkplek.v1.AdminService", "werkplek.v1.AgentService", "werkplek.v1.SessionService"});
+  const auto methods = Methods({"werkplek.v1.AdminService", "werkplek.v1.AgentService",
+                                "werkplek.v1.PeerService", "werkplek.v1.SessionService"});
   ASSERT_GE(methods.size(), 30u);
   for (const MethodDescriptor* method : methods) {
     EXPECT_FALSE(method->options().GetExtension(v1::access).identities().empty())

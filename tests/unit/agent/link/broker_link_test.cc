@@ -86,6 +86,40 @@ class HearingBroker : public v1::AgentService::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
+// A broker that does not lead, and says who does.
+class FollowingBroker : public v1::AgentService::Service {
+ public:
+  FollowingBroker(Happenings* happenings, const std::string& leader)
+      : happenings_(happenings), leader_(leader) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+  }
+  ~FollowingBroker() override { server_->Shutdown(absl::ToChronoTime(absl::Now())); }
+
+  grpc::Status Attach(grpc::ServerContext* context,
+                      grpc::ServerReaderWriter<v1::AgentCommand, v1::AgentReport>*) override {
+    happenings_->Add("sent on");
+    MutexLock lock(mutex_);
+    context->AddTrailingMetadata("leader-agent-address", leader_);
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "this broker does not lead");
+  }
+
+  void Names(const std::string& leader) {
+    MutexLock lock(mutex_);
+    leader_ = leader;
+  }
+  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
+
+ private:
+  Happenings* const happenings_;
+  Mutex mutex_;
+  std::string leader_ ABSL_GUARDED_BY(mutex_);
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
 class BrokerLinkTest : public testing::Test {
  protected:
   std::unique_ptr<BrokerLink> Link(std::vector<std::string> brokers) {
@@ -146,6 +180,53 @@ TEST_F(BrokerLinkTest, ComesBackAfterTheBrokerLeft) {
   EXPECT_EQ(mine_.Next(), "up");
   link->Send(Report(3));
   EXPECT_EQ(mine_.Next(), "heard 3");
+}
+
+TEST_F(BrokerLinkTest, GoesToTheLeaderThatAFollowerNames) {
+  HearingBroker leader(&brokers_);
+  Happenings follower_saw;
+  FollowingBroker follower(&follower_saw, leader.address());
+  const auto link = Link({follower.address()});
+  ASSERT_TRUE(mine_.WaitFor("down"));
+  EXPECT_EQ(follower_saw.Next(), "sent on");
+  ASSERT_TRUE(mine_.WaitFor("up"));
+  link->Send(Report(1));
+  EXPECT_TRUE(mine_.WaitFor("heard 1"));
+  // The leader goes: once more there, then the list again.
+  link->Send(Report(2, "leave"));
+  ASSERT_TRUE(mine_.WaitFor("down"));
+  ASSERT_TRUE(mine_.WaitFor("up"));
+  link->Send(Report(3));
+  EXPECT_TRUE(mine_.WaitFor("heard 3"));
+}
+
+TEST_F(BrokerLinkTest, AGoneLeaderSendsItBackToItsList) {
+  Happenings follower_saw;
+  FollowingBroker follower(&follower_saw, "127.0.0.1:1");
+  HearingBroker leader(&brokers_);
+  const auto link = Link({follower.address(), leader.address()});
+  ASSERT_TRUE(brokers_.WaitFor("attached"));
+  link->Send(Report(5));
+  EXPECT_TRUE(mine_.WaitFor("heard 5"));
+}
+
+TEST_F(BrokerLinkTest, BrokersThatSendItRoundAreNotFollowedForEver) {
+  Happenings first_saw;
+  Happenings second_saw;
+  FollowingBroker first(&first_saw, "");
+  FollowingBroker second(&second_saw, first.address());
+  first.Names(second.address());
+  HearingBroker leader(&brokers_);
+  const auto link = Link({first.address(), leader.address()});
+  EXPECT_TRUE(brokers_.WaitFor("attached"));
+}
+
+TEST_F(BrokerLinkTest, WhatIsNoAddressIsNotFollowed) {
+  Happenings follower_saw;
+  FollowingBroker follower(&follower_saw, "unix:///tmp/somewhere");
+  HearingBroker leader(&brokers_);
+  const auto link = Link({follower.address(), leader.address()});
+  EXPECT_TRUE(brokers_.WaitFor("attached"));
 }
 
 TEST_F(BrokerLinkTest, OnlyTheNewestReportWaits) {

@@ -77,5 +77,16 @@ TEST_F(JoinEndpointTest, WrongCodesAreRefusedAndThenNotLookedAt) {
   EXPECT_THAT(response.body, HasSubstr("too many wrong join codes"));
 }
 
+TEST_F(JoinEndpointTest, ABrokerThatDoesNotLeadSaysWhereToGo) {
+  absl::Status may_join = absl::UnavailableError("this broker does not lead now");
+  handler_ = JoinEndpoint(&office_, [&may_join] { return may_join; });
+  const HttpResponse response = Ask(Body(code_));
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(response.body, HasSubstr("this broker does not lead now"));
+  // The code is not spent.
+  may_join = absl::OkStatus();
+  EXPECT_EQ(Ask(Body(code_)).status, 200);
+}
+
 }  // namespace
 }  // namespace werkplek

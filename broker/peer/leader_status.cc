@@ -1,0 +1,34 @@
+#include "broker/peer/leader_status.h"
+
+#include "absl/strings/cord.h"
+#include "broker/node/broker_node.h"
+
+namespace werkplek {
+
+absl::Status LeaderStatus(const grpc::Status& status, absl::string_view retry_after) {
+  if (status.ok()) return absl::OkStatus();
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      if (retry_after.empty()) return TryAgain();
+      break;
+    // A server that is killed or stops ends calls with these; our services never do.
+    case grpc::StatusCode::CANCELLED:
+    case grpc::StatusCode::UNKNOWN:
+      return TryAgain();
+    default:
+      break;
+  }
+  absl::Status mapped(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  if (!retry_after.empty()) mapped.SetPayload(kRetryAfterKey, absl::Cord(retry_after));
+  return mapped;
+}
+
+absl::Status LeaderStatus(const grpc::Status& status, const grpc::ClientContext& context) {
+  const auto& trailing = context.GetServerTrailingMetadata();
+  const auto found = trailing.find(kRetryAfterKey);
+  return LeaderStatus(status, found == trailing.end()
+                                  ? absl::string_view()
+                                  : absl::string_view(found->second.data(), found->second.size()));
+}
+
+}  // namespace werkplek
