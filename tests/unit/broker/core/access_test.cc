@@ -103,7 +103,9 @@ TEST_F(AuthorizeTest, EveryMethodByEveryIdentityAndRole) {
         const bool has = std::find(roles.begin(), roles.end(), role) != roles.end();
         const bool may = identity != v1::IDENTITY_UNSPECIFIED && known && (roles.empty() || has);
         EXPECT_EQ(status.ok(), may) << method->full_name() << " by " << identity << "/" << role;
-        if (!known) EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+        if (!known) {
+          EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+        }
         if (known && !roles.empty() && role == v1::ROLE_UNSPECIFIED) {
           EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated);
         }

@@ -168,7 +168,9 @@ TEST_F(HostsTest, CommandsOfANewLeaderCarryItsEpoch) {
   driver_.Advance(absl::Seconds(2));
   Come("jan");
   for (const Effect& effect : driver_.effects()) {
-    if (const auto* sent = std::get_if<SendCommand>(&effect)) EXPECT_EQ(sent->command.epoch(), 2u);
+    if (const auto* sent = std::get_if<SendCommand>(&effect)) {
+      EXPECT_EQ(sent->command.epoch(), 2u);
+    }
   }
   EXPECT_FALSE(driver_.Commands(v1::COMMAND_BEGIN_SESSION).empty());
 }

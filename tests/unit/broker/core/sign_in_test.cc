@@ -289,7 +289,9 @@ TEST_F(SignInTest, ASignInEndsAfterTwelveHoursAlsoOverARestart) {
   for (int i = 0; i < 25; ++i) {
     driver_.Apply(SignInUsed{token});
     driver_.Apply(Tick{});
-    if (i < 24) EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u) << i;
+    if (i < 24) {
+      EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u) << i;
+    }
     driver_.now += absl::Minutes(29);
     if (i == 23) driver_.now += absl::Minutes(24);
   }

@@ -54,7 +54,9 @@ TEST_P(TableTest, DoesAsAMapDoes) {
         const auto found = model.find(key);
         const int* record = table.Find(key);
         ASSERT_EQ(record != nullptr, found != model.end());
-        if (record != nullptr) ASSERT_EQ(*record, found->second);
+        if (record != nullptr) {
+          ASSERT_EQ(*record, found->second);
+        }
         ASSERT_EQ(table.FindShared(key).get(), record);
         break;
       }
@@ -62,7 +64,9 @@ TEST_P(TableTest, DoesAsAMapDoes) {
         const auto after = table.After(key);
         const auto expected = model.upper_bound(key);
         ASSERT_EQ(after == table.end(), expected == model.end());
-        if (expected != model.end()) ASSERT_EQ(after->key, expected->first);
+        if (expected != model.end()) {
+          ASSERT_EQ(after->key, expected->first);
+        }
         break;
       }
     }

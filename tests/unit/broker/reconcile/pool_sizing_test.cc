@@ -132,7 +132,9 @@ TEST(PoolSizingTest, RandomPictures) {
     after.dirty = 0;
     after.running = pool.running - plan.remove_running - plan.suspend + plan.resume;
     after.suspended = pool.suspended - plan.remove_suspended + plan.suspend - plan.resume;
-    if (plan.create > 0) ASSERT_LE(existing(after), pool.max_desktops);
+    if (plan.create > 0) {
+      ASSERT_LE(existing(after), pool.max_desktops);
+    }
     const PoolPlan next = SizePool(after);
     ASSERT_EQ(next.create, 0u);
     ASSERT_EQ(next.resume, 0u);

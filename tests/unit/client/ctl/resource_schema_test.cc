@@ -35,8 +35,12 @@ TEST(ResourceSchema, SetsNestedAndRepeatedFields) {
   v1::Resource pool = NewResource(v1::RESOURCE_KIND_POOL, "p");
   pool.mutable_pool()->add_sites("old");
   for (const FieldFlag& flag : FlagsOf(v1::RESOURCE_KIND_POOL)) {
-    if (flag.flag == "--suspend-after-s") EXPECT_TRUE(ApplyFlag(flag, "900", pool).ok());
-    if (flag.flag == "--sites") EXPECT_TRUE(ApplyFlag(flag, "a, b", pool).ok());
+    if (flag.flag == "--suspend-after-s") {
+      EXPECT_TRUE(ApplyFlag(flag, "900", pool).ok());
+    }
+    if (flag.flag == "--sites") {
+      EXPECT_TRUE(ApplyFlag(flag, "a, b", pool).ok());
+    }
     if (flag.flag == "--vcpus") {
       EXPECT_EQ(ApplyFlag(flag, "two", pool).message(),
                 "--vcpus must be a whole number from 0 to 4294967295, not \"two\"");

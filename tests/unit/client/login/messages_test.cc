@@ -38,7 +38,9 @@ TEST(Messages, PlaceholdersAgree) {
 TEST(Messages, LongTextsAreTranslated) {
   for (const MessageRow& row : AllMessages()) {
     const bool has_words = row.english.size() > 20 && row.english.front() != '{';
-    if (has_words) EXPECT_NE(row.english, row.dutch);
+    if (has_words) {
+      EXPECT_NE(row.english, row.dutch);
+    }
   }
 }
 
