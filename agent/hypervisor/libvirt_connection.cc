@@ -76,7 +76,7 @@ void EventInbox::Stop() {
 }
 
 absl::StatusOr<std::shared_ptr<LibvirtConnection>> LibvirtConnection::Open(
-    const std::string& uri, std::shared_ptr<EventInbox> inbox, std::function<void()> lost) {
+    const std::string& uri, const std::shared_ptr<EventInbox>& inbox, std::function<void()> lost) {
   std::shared_ptr<LibvirtConnection> made(new LibvirtConnection);
   made->connection_ = virConnectOpen(uri.c_str());
   if (made->connection_ == nullptr) {
@@ -96,7 +96,8 @@ void LibvirtConnection::RegisterEvents(const std::shared_ptr<EventInbox>& inbox,
     const int id = virConnectDomainEventRegisterAny(connection_, nullptr, event, callback,
                                                     target.get(), FreeTarget);
     if (id < 0) return;
-    target.release();
+    // libvirt frees it, with FreeTarget.
+    static_cast<void>(target.release());
     callbacks_.push_back(id);
   };
   add(VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(OnLifecycle));

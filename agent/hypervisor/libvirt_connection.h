@@ -42,9 +42,8 @@ class EventInbox {
 class LibvirtConnection {
  public:
   // Blocks. `lost` is called on the inbox's thread when libvirt closes the connection.
-  static absl::StatusOr<std::shared_ptr<LibvirtConnection>> Open(const std::string& uri,
-                                                                 std::shared_ptr<EventInbox> inbox,
-                                                                 std::function<void()> lost);
+  static absl::StatusOr<std::shared_ptr<LibvirtConnection>> Open(
+      const std::string& uri, const std::shared_ptr<EventInbox>& inbox, std::function<void()> lost);
   ~LibvirtConnection();
   LibvirtConnection(const LibvirtConnection&) = delete;
   LibvirtConnection& operator=(const LibvirtConnection&) = delete;

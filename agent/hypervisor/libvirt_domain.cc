@@ -163,7 +163,7 @@ absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
   DomainHandle domain(virDomainDefineXMLFlags(connection, xml.c_str(), 0));
   if (domain == nullptr) return LastLibvirtStatus(absl::StrCat("cannot define ", desktop));
   if (virDomainCreateWithFlags(domain.get(), 0) < 0) {
-    const absl::Status status = LastLibvirtStatus(absl::StrCat("cannot start ", desktop));
+    absl::Status status = LastLibvirtStatus(absl::StrCat("cannot start ", desktop));
     if (virDomainUndefineFlags(domain.get(), 0) < 0) virResetLastError();
     return status;
   }
