@@ -117,7 +117,7 @@ class Network:
 
 
 def private_libvirt(machine, folder, host_uuid, address):
-    """Gives the machine a libvirt of its own in `folder`; gives the command that starts its daemon."""
+    """Gives the machine a libvirt of its own in `folder`; gives the commands that start its lock manager and it."""
     conf = os.path.join(folder, "etc")
     for name in ("etc", "lib", "log", "cache"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -147,7 +147,7 @@ lock_manager = "lockd"
         f"mount --bind {folder}/cache /var/cache/libvirt",
     ])
     machine.run("sh", "-c", script)
-    return machine.enter("libvirtd", "-l")
+    return machine.enter("virtlockd"), machine.enter("libvirtd", "-l")
 
 
 def write(path, text, mode=0o600):

@@ -36,7 +36,7 @@ class TwoSites(Lab):
             for place, host in enumerate(hosts, 21):
                 self.addresses[host] = f"10.201.{number}.{place}"
                 self.site_of[host] = site
-        self.etcd, self.directories, self.brokers, self.libvirt = {}, {}, {}, {}
+        self.etcd, self.directories, self.brokers, self.libvirt, self.locks = {}, {}, {}, {}, {}
 
     @staticmethod
     def broker_of(site):
@@ -262,8 +262,10 @@ tls:
         folder = self.path(host, "libvirt")
         os.makedirs(folder, exist_ok=True)
         identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.lab")
-        command = private_libvirt(self.machine(host), folder, identity, self.addresses[host])
-        self.libvirt[host] = Part(f"libvirtd {host}", command, self.path(f"{host}-libvirt.log")).start()
+        locks, daemon = private_libvirt(self.machine(host), folder, identity, self.addresses[host])
+        log = self.path(f"{host}-libvirt.log")
+        self.locks[host] = Part(f"virtlockd {host}", locks, log).start()
+        self.libvirt[host] = Part(f"libvirtd {host}", daemon, log).start()
         self.libvirt[host].wait_ready(lambda: self.answers(host, 16509))
 
     def start_agent(self, host):
@@ -293,7 +295,7 @@ tls:
                 self.start_libvirt(host)
                 self.start_agent(host)
         self.add_image()
-        wait_until(lambda: all(self.host_status(host).get("liveness") == "up" for host in self.agents), 30,
+        wait_until(lambda: all(self.host_status(host).get("liveness") == "LIVENESS_UP" for host in self.agents), 30,
                    "all hosts up")
 
     def host_status(self, host):
@@ -303,7 +305,7 @@ tls:
         for part in [*self.agents.values(), *self.brokers.values(), *self.directories.values(), *self.etcd.values()]:
             part.stop()
         stop_virtual_machines(self.folder)
-        for part in self.libvirt.values():
+        for part in [*self.libvirt.values(), *self.locks.values()]:
             part.stop()
         if self.network:
             self.network.close()
