@@ -19,7 +19,7 @@ constexpr size_t kMaxToldOutput = 200;
 constexpr size_t kMaxBootIdBytes = 64;
 constexpr char kBootIdFile[] = "/proc/sys/kernel/random/boot_id";
 
-absl::Status UnlessNotFound(absl::Status status) {
+absl::Status UnlessNotFound(const absl::Status& status) {
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 

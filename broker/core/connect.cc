@@ -10,6 +10,7 @@
 #include "broker/core/sessions.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
+#include "common/base/words.h"
 
 namespace werkplek {
 namespace {
@@ -20,7 +21,7 @@ void KeepVerdicts(std::vector<v1::HostVerdict> verdicts, v1::Explanation& explan
     if (explanation.hosts_size() == kVerdictsKept) break;
     *explanation.add_hosts() = std::move(verdict);
   }
-  if (more > 0) explanation.add_steps(absl::StrCat("and ", more, " more hosts"));
+  if (more > 0) explanation.add_steps(absl::StrCat("and ", CountOf(more, "more host")));
 }
 
 // How the pool stands, for people.
@@ -28,9 +29,9 @@ std::string PoolStands(const PoolState& pool, uint32_t max_desktops) {
   const uint32_t starting = pool.Count(v1::DESKTOP_STATE_PROVISIONING) +
                             pool.Count(v1::DESKTOP_STATE_STARTING) +
                             pool.Count(v1::DESKTOP_STATE_RESETTING);
-  return absl::StrCat("the pool has ", pool.Count(v1::DESKTOP_STATE_ASSIGNED), " desktops in use, ",
-                      pool.Count(v1::DESKTOP_STATE_READY), " spare, ", starting, " starting, ",
-                      pool.Count(v1::DESKTOP_STATE_DIRTY), " to be reset, ",
+  return absl::StrCat("the pool has ", CountOf(pool.Count(v1::DESKTOP_STATE_ASSIGNED), "desktop"),
+                      " in use, ", pool.Count(v1::DESKTOP_STATE_READY), " spare, ", starting,
+                      " starting, ", pool.Count(v1::DESKTOP_STATE_DIRTY), " to be reset, ",
                       pool.Count(v1::DESKTOP_STATE_ERROR), " failed, of at most ", max_desktops);
 }
 
@@ -199,7 +200,8 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
   }
   if (own.queue.size() >= limit && !(spare && own.queue.empty())) {
     Refuse(turn, call, "queue-full",
-           {absl::StrCat(own.queue.size(), " people wait already, at most ", limit),
+           {absl::StrCat(own.queue.size(), own.queue.size() == 1 ? " person waits" : " people wait",
+                         " already, at most ", limit),
             PoolStands(own, pool.max_desktops())},
            PlaceFor(turn, pool).verdicts);
     return;
@@ -219,6 +221,9 @@ void QueueAgain(Turn& turn, ConnectCall call) {
     return;
   }
   call.queued = true;
+  // The old one may be armed on the host that was lost.
+  call.ticket = turn.FreshTicket();
+  call.ticket_sha256 = Sha256(call.ticket);
   call.told_position = 0;
   call.told_starting.clear();
   call.told_preparing = false;
@@ -295,8 +300,8 @@ void ExpireQueue(Turn& turn, const std::string& pool_name) {
     const ConnectCall call = std::move(*at);
     at = pool.queue.erase(at);
     turn.Touch(pool_name);
-    std::vector<std::string> reasons = {absl::StrCat(
-        "no desktop came free within ", absl::FormatDuration(turn.now() - call.arrived))};
+    std::vector<std::string> reasons = {
+        absl::StrCat("no desktop came free within ", RoughTime(turn.now() - call.arrived))};
     if (record != nullptr) reasons.push_back(PoolStands(pool, record->pool().max_desktops()));
     if (pool.breaker.tripped()) reasons.push_back(pool.breaker.reason());
     Refuse(turn, call, "deadline", std::move(reasons),

@@ -13,7 +13,7 @@ namespace werkplek {
 void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequest& request,
                    const v1::SignIn& sign_in);
 
-// A call whose session was lost goes back to the head of its pool's queue.
+// A call whose session was lost goes back to the head of its pool's queue, with a fresh ticket.
 void QueueAgain(Turn& turn, ConnectCall call);
 
 // Gives spares of the pool to those who wait, in their order.

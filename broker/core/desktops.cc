@@ -68,7 +68,7 @@ HostCandidate Candidate(const BrokerState& state, const std::string& name, const
 
 }  // namespace
 
-Placement PlaceFor(Turn& turn, const v1::Pool& pool) {
+Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid) {
   const BrokerState& state = turn.state();
   const v1::Resource* image = state.fleet.images.Find(pool.image());
   PlacementNeed need;
@@ -77,14 +77,34 @@ Placement PlaceFor(Turn& turn, const v1::Pool& pool) {
   std::vector<HostCandidate> candidates;
   candidates.reserve(state.fleet.hosts.size());
   for (const auto& entry : state.fleet.hosts) {
+    if (entry.key == avoid) continue;
     candidates.push_back(Candidate(state, entry.key, entry.record->host(), pool,
                                    image == nullptr ? nullptr : &image->image()));
   }
   return Place(need, candidates);
 }
 
+std::string ImageFault(const Turn& turn, const v1::Pool& pool) {
+  const v1::Resource* image = turn.fleet().images.Find(pool.image());
+  std::string fault;
+  for (const auto& entry : turn.fleet().hosts) {
+    const auto& sites = pool.sites();
+    const bool in_site = sites.empty() || std::find(sites.begin(), sites.end(),
+                                                    entry.record->host().site()) != sites.end();
+    const HostSoft* soft = turn.fleet().host_soft.Find(entry.key);
+    if (!in_site || soft == nullptr || turn.state().closed_hosts.count(entry.key) != 0) continue;
+    HostCandidate candidate;
+    FillImage(*soft->report, pool.image(), image == nullptr ? nullptr : &image->image(), candidate);
+    if (candidate.image_error.empty()) return "";
+    if (!fault.empty()) continue;
+    fault = absl::StrCat("the image ", pool.image(), " failed on every host that is there for it; ",
+                         entry.key, ": ", candidate.image_error.substr(0, 512));
+  }
+  return fault;
+}
+
 void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
-                   const std::string& host) {
+                   const std::string& host, const v1::Desktop* failed) {
   v1::Desktop desktop;
   do {
     desktop.set_id(absl::StrCat(pool_name, "-", turn.FreshHex(8)));
@@ -96,11 +116,23 @@ void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& poo
   desktop.set_wanted_power(v1::POWER_RUNNING);
   desktop.set_memory_mib(pool.memory_mib());
   desktop.set_vcpus(pool.vcpus());
+  if (failed != nullptr) {
+    desktop.set_failures(failed->failures());
+    desktop.set_last_error(failed->last_error());
+  }
   if (!turn.Move(DesktopEvent::kPlace, desktop)) return;
   turn.Note(Severity::kInfo, "desktop-created",
             {{"desktop", desktop.id()}, {"pool", pool_name}, {"host", host}});
   Send(turn, desktop, v1::COMMAND_START);
   turn.Put(std::move(desktop));
+}
+
+void MakeElsewhere(Turn& turn, const v1::Desktop& failed, const v1::Pool& pool,
+                   const std::string& host) {
+  turn.Note(Severity::kInfo, "start-elsewhere",
+            {{"desktop", failed.id()}, {"failed_on", failed.host()}, {"host", host}});
+  RemoveDesktop(turn, failed);
+  CreateDesktop(turn, failed.pool(), pool, host, &failed);
 }
 
 bool StartFits(const Turn& turn, const v1::Desktop& desktop) {

@@ -8,11 +8,19 @@
 
 namespace werkplek {
 
-// Where a new desktop of the pool would go now, with a verdict for each host.
-Placement PlaceFor(Turn& turn, const v1::Pool& pool);
+// Where a new desktop of the pool would go now, with a verdict for each host but `avoid`.
+Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid = "");
 
-// Makes a desktop on the host and commands its first start.
+// Why no host that is there for the pool can make a desktop of its image; empty: one can, or may
+// be asked to, or no host is there.
+std::string ImageFault(const Turn& turn, const v1::Pool& pool);
+
+// Makes a desktop on the host and commands its first start. `failed`: the one that it replaces.
 void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
+                   const std::string& host, const v1::Desktop* failed = nullptr);
+
+// Its start failed: removed, and made anew on another host; what failed so far goes with it.
+void MakeElsewhere(Turn& turn, const v1::Desktop& failed, const v1::Pool& pool,
                    const std::string& host);
 
 // Whether the limits on starts of its host and site, and the host itself, allow a start there now.

@@ -10,6 +10,7 @@
 #include "broker/core/sessions.h"
 #include "broker/reconcile/difference.h"
 #include "broker/reconcile/liveness.h"
+#include "common/base/words.h"
 
 namespace werkplek {
 namespace {
@@ -313,10 +314,9 @@ void DesktopTimerFired(Turn& turn, const std::string& id) {
   } else if (report != nullptr) {
     seen = "it runs, its proof of cleanness did not come";
   }
-  FailDesktop(
-      turn, *desktop,
-      absl::StrCat("not ready within ",
-                   absl::FormatDuration(StartDeadline(turn.state(), desktop->pool())), ": ", seen));
+  FailDesktop(turn, *desktop,
+              absl::StrCat("not ready within ",
+                           RoughTime(StartDeadline(turn.state(), desktop->pool())), ": ", seen));
 }
 
 void CheckImages(Turn& turn, const std::string& host, const v1::AgentReport& report) {

@@ -78,7 +78,23 @@ void RemoveIdle(Turn& turn, const std::string& name) {
   }
 }
 
-void ServeDirty(Turn& turn, const std::string& name, PoolPlan& plan) {
+// Makes the desktop fresh: where it is, or on another host when its start failed there. False: not
+// now.
+bool Renew(Turn& turn, PoolState& own, const v1::Pool& pool, const v1::Desktop& desktop) {
+  if (desktop.failures() > 0) {
+    const Placement elsewhere = PlaceFor(turn, pool, desktop.host());
+    if (!elsewhere.host.empty()) {
+      if (!BreakerAllows(turn, own)) return false;
+      MakeElsewhere(turn, desktop, pool, elsewhere.host);
+      return true;
+    }
+  }
+  if (!StartFits(turn, desktop) || !BreakerAllows(turn, own)) return false;
+  ResetDesktop(turn, desktop);
+  return true;
+}
+
+void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, PoolPlan& plan) {
   PoolState& own = turn.state().pools[name];
   const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_DIRTY);
   for (const std::string& id : ids) {
@@ -89,9 +105,8 @@ void ServeDirty(Turn& turn, const std::string& name, PoolPlan& plan) {
     } else if (plan.remove_dirty > 0) {
       --plan.remove_dirty;
       RemoveDesktop(turn, *desktop);
-    } else if (plan.reset > 0 && StartFits(turn, *desktop) && BreakerAllows(turn, own)) {
+    } else if (plan.reset > 0 && Renew(turn, own, pool, *desktop)) {
       --plan.reset;
-      ResetDesktop(turn, *desktop);
     }
   }
 }
@@ -165,6 +180,21 @@ void CreateWanted(Turn& turn, const std::string& name, const v1::Pool& pool, uin
   }
 }
 
+// Hosts that all report the image as failed break the pool before any start does.
+void JudgeImage(Turn& turn, const std::string& name, const v1::Pool& pool, PoolState& own) {
+  if (own.breaker.SetFault(ImageFault(turn, pool))) {
+    const bool open = own.breaker.tripped();
+    turn.Audit("broker", open ? "breaker-open" : "breaker-closed", absl::StrCat("pool:", name),
+               open ? own.breaker.reason() : "ok", "",
+               open ? LogFields() : LogFields{{"why", "a host can use the image"}});
+  }
+  // Nothing that may still come can serve them.
+  if (own.breaker.faulty() && !own.queue.empty() && Starting(own) == 0) {
+    RefuseQueue(turn, name, "pool-broken",
+                absl::StrCat("the pool makes no new desktops: ", own.breaker.reason()));
+  }
+}
+
 }  // namespace
 
 bool HostGivesOut(const Turn& turn, const std::string& host) {
@@ -203,12 +233,13 @@ void ServePool(Turn& turn, const std::string& name) {
     RefuseQueue(turn, name, "pool-draining", "nobody gets a new desktop there now");
   }
   AssignWaiting(turn, name);
+  JudgeImage(turn, name, pool, own);
   if (pool.schedulability() == v1::SCHEDULABILITY_OPEN) RenewStale(turn, name);
   PoolPlan plan = SizePool(PictureOf(turn, name, pool, own));
   if (plan.remove_all) {
     RemoveIdle(turn, name);
   } else {
-    ServeDirty(turn, name, plan);
+    ServeDirty(turn, name, pool, plan);
     RemoveSpares(turn, name, plan);
     SetSparePower(turn, name, v1::POWER_RUNNING, plan.resume);
     SetSparePower(turn, name, v1::POWER_SUSPENDED, plan.suspend);

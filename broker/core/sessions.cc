@@ -7,6 +7,7 @@
 #include "broker/core/commands.h"
 #include "broker/core/connect.h"
 #include "broker/reconcile/disconnect.h"
+#include "common/base/words.h"
 
 namespace werkplek {
 namespace {
@@ -69,7 +70,7 @@ bool GuestKnows(Turn& turn, const v1::Session& session, const v1::DesktopReport&
   }
   if (turn.now() - soft.begun >= turn.settings().prepare_deadline) {
     unsaid = absl::StrCat("the guest was not told of the session within ",
-                          absl::FormatDuration(turn.settings().prepare_deadline));
+                          RoughTime(turn.settings().prepare_deadline));
     return true;
   }
   return false;

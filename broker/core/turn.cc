@@ -9,9 +9,11 @@ namespace werkplek {
 Turn::Turn(BrokerState& state, absl::Time now, absl::string_view entropy)
     : state_(state), now_(now), entropy_(entropy) {}
 
-std::string Turn::FreshHex(size_t digits) {
-  return HexEncode(Sha256(absl::StrCat(entropy_, "/", fresh_++))).substr(0, digits);
-}
+std::string Turn::FreshHex(size_t digits) { return HexEncode(FreshBytes()).substr(0, digits); }
+
+std::string Turn::FreshTicket() { return Base64UrlEncode(FreshBytes()); }
+
+std::string Turn::FreshBytes() { return Sha256(absl::StrCat(entropy_, "/", fresh_++)); }
 
 bool Turn::Move(DesktopEvent event, v1::Desktop& desktop) {
   const auto next = Next(desktop.state(), event);
@@ -210,7 +212,7 @@ std::string Turn::PopTouched() {
 void Turn::Write(absl::string_view table, const std::string& key, Record record) {
   const auto [at, fresh] = written_.try_emplace({table, key}, writes_.size());
   if (fresh) {
-    writes_.push_back({{table, key}, std::move(record)});
+    writes_.emplace_back(std::make_pair(table, key), std::move(record));
   } else {
     writes_[at->second].second = std::move(record);
   }

@@ -40,6 +40,8 @@ class Turn {
 
   // `digits` hexadecimal digits (at most 64) from the event's entropy, different at each call.
   std::string FreshHex(size_t digits);
+  // A ticket like those that come with calls.
+  std::string FreshTicket();
 
   // False, counted and logged: the table has no such edge; the record is then as it was.
   bool Move(DesktopEvent event, v1::Desktop& desktop);
@@ -80,6 +82,8 @@ class Turn {
  private:
   using Record = std::shared_ptr<const google::protobuf::Message>;
 
+  // 32 bytes from the event's entropy, different at each call.
+  std::string FreshBytes();
   void Write(absl::string_view table, const std::string& key, Record record);
 
   BrokerState& state_;

@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<LdapDirectory>> LdapDirectory::Create(DirectorySe
           "which names exist; set decoy_dn"}});
   }
   return std::unique_ptr<LdapDirectory>(new LdapDirectory(std::make_unique<DirectoryLoop>(
-      std::make_shared<const DirectorySettings>(settings), tls, executor)));
+      std::make_shared<const DirectorySettings>(std::move(settings)), tls, executor)));
 }
 
 void LdapDirectory::Authenticate(const std::string& user, const Secret& password,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/words.h"
 
 namespace werkplek {
 namespace {
@@ -45,17 +46,21 @@ std::string Memory(const PlacementNeed& need, const HostCandidate& host) {
 
 std::string MaxDesktops(const PlacementNeed&, const HostCandidate& host) {
   if (host.max_desktops == 0 || host.desktops < host.max_desktops) return "";
-  return absl::StrCat("has ", host.desktops, " desktops of at most ", host.max_desktops);
+  return absl::StrCat("has ", CountOf(host.desktops, "desktop"), " of at most ", host.max_desktops);
+}
+
+std::string InFlight(uint32_t starts) {
+  return absl::StrCat(CountOf(starts, "start"), starts == 1 ? " is" : " are", " in flight");
 }
 
 std::string HostStarts(const PlacementNeed&, const HostCandidate& host) {
   if (host.starts < host.max_starts) return "";
-  return absl::StrCat(host.starts, " starts are in flight there, at most ", host.max_starts);
+  return absl::StrCat(InFlight(host.starts), " there, at most ", host.max_starts);
 }
 
 std::string SiteStarts(const PlacementNeed&, const HostCandidate& host) {
   if (host.site_starts < host.site_max_starts) return "";
-  return absl::StrCat(host.site_starts, " starts are in flight in site ", host.site, ", at most ",
+  return absl::StrCat(InFlight(host.site_starts), " in site ", host.site, ", at most ",
                       host.site_max_starts);
 }
 

@@ -38,7 +38,7 @@ struct YamlDocument {
   YamlNode root;
   std::vector<YamlComplaint> complaints;
 };
-inline constexpr size_t kMaxYamlBytes = 1024 * 1024;
+inline constexpr size_t kMaxYamlBytes = 1 << 20;
 YamlDocument ParseYaml(const std::string& text);
 
 // "a map", "a list", "a text", "nothing".

@@ -133,7 +133,7 @@ TEST_F(ConnectTest, AFullPoolQueuesWithPositionDeadlineAndReasons) {
   EXPECT_EQ(first.queued().deadline_unix_ms(), absl::ToUnixMillis(driver_.now + absl::Minutes(5)));
   EXPECT_EQ(first.queued().explanation().decision(), "queued");
   EXPECT_THAT(first.queued().explanation().steps(),
-              Contains(HasSubstr("1 desktops in use, 0 spare")));
+              Contains(HasSubstr("1 desktop in use, 0 spare")));
   EXPECT_EQ(first.queued().explanation().hosts_size(), 1);
   EXPECT_EQ(driver_.Last(kees).queued().position(), 2u);
   EXPECT_EQ(Pool().waiting, 2u);
@@ -167,7 +167,7 @@ TEST_F(ConnectTest, TheDeadlineEndsTheWait) {
   driver_.Advance(absl::Seconds(1));
   const v1::Refused refused = Refused(piet);
   EXPECT_EQ(refused.rule(), "deadline");
-  EXPECT_THAT(refused.reasons(), Contains(HasSubstr("1 desktops in use")));
+  EXPECT_THAT(refused.reasons(), Contains(HasSubstr("1 desktop in use")));
   EXPECT_EQ(Pool().waiting, 0u);
 }
 

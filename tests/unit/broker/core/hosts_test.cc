@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "common/base/crypto.h"
 #include "tests/unit/broker/core/driver.h"
 #include "tests/unit/broker/core/municipality.h"
 
@@ -50,6 +52,29 @@ TEST_F(HostsTest, ANewLeaderCountsAnew) {
   driver_.Advance(absl::Seconds(2));
   EXPECT_EQ(Liveness(), v1::LIVENESS_DOWN);
   EXPECT_EQ(driver_.SessionOf("jan"), nullptr);
+}
+
+TEST_F(HostsTest, ADesktopThatIsLostBeforeItIsReadyTakesItsTicketAlong) {
+  Open(1, 4, 1);
+  Second();
+  // The commands for the session do not arrive.
+  const std::string host = driver_.fleet().desktops.begin()->record->host();
+  Host(host).stuck = true;
+  const CallId jan = Come("jan");
+  ASSERT_EQ(driver_.DesktopOf("jan")->host(), host);
+  ASSERT_FALSE(driver_.Last(jan).has_ready());
+  driver_.Advance(absl::Seconds(2));
+  Host(host).silent = true;
+  driver_.Advance(absl::Seconds(15));
+  ASSERT_TRUE(driver_.Last(jan).has_ready()) << driver_.Last(jan).ShortDebugString();
+  EXPECT_NE(driver_.DesktopOf("jan")->host(), host);
+  // The call's first ticket may be armed on the host that was lost.
+  const std::string ticket = driver_.Last(jan).ready().ticket();
+  EXPECT_NE(ticket, absl::StrCat("ticket-", jan));
+  EXPECT_EQ(ticket.size(), 43u);
+  const auto granted = driver_.Commands(v1::COMMAND_GRANT_TICKET);
+  ASSERT_FALSE(granted.empty());
+  EXPECT_EQ(granted.back().ticket().ticket_sha256(), Sha256(ticket));
 }
 
 TEST_F(HostsTest, ALostHostEndsItsSessionsAndPeopleGetAnother) {

@@ -129,7 +129,7 @@ TEST_F(PoolsTest, AStartThatTakesTooLongFailsAndSaysWhatWasSeen) {
   driver_.Advance(absl::Seconds(21));
   const v1::Desktop& desktop = *driver_.fleet().desktops.begin()->record;
   EXPECT_EQ(desktop.failures(), 1u);
-  EXPECT_THAT(desktop.last_error(), HasSubstr("not ready within 20s"));
+  EXPECT_THAT(desktop.last_error(), HasSubstr("not ready within 20 s"));
   EXPECT_EQ(desktop.generation(), 2u);
 }
 
@@ -185,6 +185,138 @@ TEST_F(PoolsTest, FixingTheImageClosesTheBreakerAtOnceAndRevivesWhatFailed) {
   driver_.Advance(absl::Seconds(5));
   EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_ERROR), 0);
   EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_READY), 2);
+}
+
+// What a host says of the image that it could not fetch, or could.
+void ReportImage(FakeHost& host, const std::string& error, char digit = 'a') {
+  host.report().clear_images();
+  v1::ImageReport& image = *host.report().add_images();
+  image.set_image("tiny");
+  image.set_sha256(std::string(64, digit));
+  image.set_verified(error.empty());
+  image.set_error(error);
+}
+
+TEST_F(PoolsTest, AnImageThatFailedOnEveryHostBreaksThePoolBeforeAnyStart) {
+  Open(0, 4, 0);
+  driver_.Create(MakeHost("hv-a2"));
+  FakeHost& second = driver_.AddHost("hv-a2");
+  ReportImage(Host(), "wrong digest");
+  driver_.Advance(absl::Seconds(2));
+  // One host may still have it.
+  EXPECT_EQ(Pool().breaker, "");
+  ReportImage(second, "no such file");
+  driver_.Advance(absl::Seconds(2));
+  EXPECT_EQ(Pool().breaker,
+            "the image tiny failed on every host that is there for it; hv-a1: wrong digest");
+  EXPECT_EQ(Pool().failures_in_a_row, 0u);
+  const auto last = driver_.Last(Come("jan"));
+  ASSERT_TRUE(last.has_refused()) << last.ShortDebugString();
+  EXPECT_EQ(last.refused().rule(), "pool-broken");
+  EXPECT_THAT(last.refused().reasons(0), HasSubstr("wrong digest"));
+  EXPECT_TRUE(driver_.fleet().desktops.empty());
+  // One that has it good is enough.
+  ReportImage(second, "");
+  driver_.Advance(absl::Seconds(2));
+  EXPECT_EQ(Pool().breaker, "");
+  const CallId again = Come("jan");
+  driver_.Advance(absl::Seconds(3));
+  EXPECT_TRUE(driver_.Last(again).has_ready());
+  EXPECT_EQ(driver_.DesktopOf("jan")->host(), "hv-a2");
+  std::vector<std::string> audited;
+  for (const v1::AuditRecord& record : driver_.audit()) {
+    if (record.object() == "pool:kantoor" && record.actor() == "broker") {
+      audited.push_back(record.action());
+    }
+  }
+  EXPECT_THAT(audited, testing::ElementsAre("breaker-open", "breaker-closed"));
+}
+
+TEST_F(PoolsTest, WhoWaitsIsToldWhenTheImageFailsEverywhere) {
+  Open(0, 4, 0);
+  Host().stuck = true;
+  const CallId jan = Come("jan");
+  ASSERT_TRUE(driver_.Last(jan).has_starting());
+  // The start may still work; only when it has failed nothing is left to wait for.
+  ReportImage(Host(), "wrong digest");
+  driver_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(driver_.Last(jan).has_starting());
+  Host().stuck = false;
+  Host().start_error = "image tiny: wrong digest";
+  driver_.Advance(absl::Seconds(30));
+  ASSERT_TRUE(driver_.Last(jan).has_refused()) << driver_.Last(jan).ShortDebugString();
+  EXPECT_EQ(driver_.Last(jan).refused().rule(), "pool-broken");
+}
+
+TEST_F(PoolsTest, AnotherImageMendsThePoolAtOnceAndASpareIsGivenAllTheWhile) {
+  Open(1, 4, 1);
+  ReportImage(Host(), "the file was changed");
+  driver_.Advance(absl::Seconds(2));
+  EXPECT_NE(Pool().breaker, "");
+  const CallId jan = Come("jan");
+  driver_.Advance(absl::Seconds(2));
+  EXPECT_TRUE(driver_.Last(jan).has_ready());
+  EXPECT_NE(Pool().breaker, "");
+  SetImage('b');
+  EXPECT_EQ(Pool().breaker, "");
+  const CallId piet = Come("piet");
+  driver_.Advance(absl::Seconds(3));
+  EXPECT_TRUE(driver_.Last(piet).has_ready());
+}
+
+TEST_F(PoolsTest, AHostThatIsNotThereNeitherBreaksNorMendsThePool) {
+  Open(0, 4, 0);
+  driver_.Create(MakeHost("hv-a2"));
+  FakeHost& second = driver_.AddHost("hv-a2");
+  ReportImage(Host(), "wrong digest");
+  driver_.Advance(absl::Seconds(2));
+  second.silent = true;
+  driver_.Advance(absl::Seconds(11));
+  EXPECT_NE(Pool().breaker, "");
+  second.silent = false;
+  driver_.Advance(absl::Seconds(2));
+  EXPECT_EQ(Pool().breaker, "");
+}
+
+TEST_F(PoolsTest, AStartThatFailedIsTriedOnAnotherHost) {
+  driver_.Create(MakeSite("a"));
+  for (const std::string name : {"hv-a1", "hv-a2"}) {
+    driver_.Create(MakeHost(name));
+    driver_.AddHost(name);
+  }
+  driver_.Create(MakeImage("tiny"));
+  Host("hv-a1").start_error = "no space left";
+  driver_.Create(MakePool("kantoor", 1, 1, 1));
+  driver_.Advance(absl::Seconds(5));
+  ASSERT_EQ(driver_.fleet().desktops.size(), 1u);
+  const v1::Desktop& desktop = *driver_.fleet().desktops.begin()->record;
+  EXPECT_EQ(desktop.host(), "hv-a2");
+  EXPECT_EQ(desktop.state(), v1::DESKTOP_STATE_READY);
+  EXPECT_EQ(desktop.failures(), 0u);
+  EXPECT_EQ(driver_.Counted("start_failures", "kantoor"), 1u);
+  EXPECT_TRUE(driver_.Logged("start-elsewhere", "host", "hv-a2"));
+  // Nothing of the first try is left.
+  EXPECT_TRUE(Host("hv-a1").report().desktops().empty());
+}
+
+TEST_F(PoolsTest, FailuresCountAcrossHostsUntilItIsGivenUp) {
+  driver_.Create(MakeSite("a"));
+  for (const std::string name : {"hv-a1", "hv-a2"}) {
+    driver_.Create(MakeHost(name));
+    driver_.AddHost(name).start_error = "no space left";
+  }
+  driver_.Create(MakeImage("tiny"));
+  v1::Resource pool = MakePool("kantoor", 1, 1, 1);
+  pool.mutable_pool()->set_max_failures(3);
+  driver_.Create(pool);
+  driver_.Advance(absl::Seconds(10));
+  ASSERT_EQ(driver_.fleet().desktops.size(), 1u);
+  const v1::Desktop& desktop = *driver_.fleet().desktops.begin()->record;
+  EXPECT_EQ(desktop.state(), v1::DESKTOP_STATE_ERROR);
+  EXPECT_EQ(desktop.failures(), 3u);
+  EXPECT_EQ(desktop.last_error(), "no space left");
+  // There and back again.
+  EXPECT_EQ(driver_.Commands(v1::COMMAND_START).size(), 3u);
 }
 
 TEST_F(PoolsTest, ANewImageReachesEverySpareFewAtATime) {

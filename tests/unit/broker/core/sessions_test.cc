@@ -245,7 +245,7 @@ TEST_F(SessionsTest, AGuestThatIsSilentIsWaitedForAtMostTwentySeconds) {
   driver_.Advance(absl::Seconds(2));
   ASSERT_TRUE(driver_.Last(call).has_ready());
   EXPECT_THAT(driver_.SessionOf("jan")->explanation().steps(),
-              Contains(HasSubstr("was not told of the session within 20s")));
+              Contains(HasSubstr("was not told of the session within 20 s")));
 }
 
 TEST_F(SessionsTest, AnImageWithoutGuestAgentNeedsNoTelling) {

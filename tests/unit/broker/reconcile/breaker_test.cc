@@ -46,5 +46,36 @@ TEST(BreakerTest, ClosesAndCountsAnew) {
   EXPECT_EQ(breaker.reason(), "");
 }
 
+TEST(BreakerTest, OneFailureIsNotARow) {
+  Breaker breaker;
+  EXPECT_TRUE(breaker.Failed(1, "no space left", kProbe, kNow));
+  EXPECT_EQ(breaker.reason(), "a start failed: no space left");
+}
+
+TEST(BreakerTest, AFaultOpensItForAsLongAsItIsThere) {
+  Breaker breaker;
+  EXPECT_FALSE(breaker.SetFault(""));
+  EXPECT_TRUE(breaker.SetFault("the image failed"));
+  EXPECT_TRUE(breaker.tripped());
+  EXPECT_TRUE(breaker.faulty());
+  EXPECT_EQ(breaker.reason(), "the image failed");
+  EXPECT_FALSE(breaker.SetFault("the image failed elsewhere too"));
+  EXPECT_FALSE(breaker.Close()) << "a start that worked does not mend the image";
+  EXPECT_TRUE(breaker.tripped());
+  EXPECT_TRUE(breaker.SetFault(""));
+  EXPECT_FALSE(breaker.tripped());
+}
+
+TEST(BreakerTest, FailedStartsOutliveTheFault) {
+  Breaker breaker;
+  breaker.SetFault("the image failed");
+  EXPECT_FALSE(breaker.Failed(1, "x", kProbe, kNow)) << "it was open already";
+  EXPECT_EQ(breaker.reason(), "the image failed");
+  EXPECT_FALSE(breaker.ProbeDue(kNow + absl::Seconds(29)));
+  EXPECT_FALSE(breaker.SetFault(""));
+  EXPECT_EQ(breaker.reason(), "a start failed: x");
+  EXPECT_TRUE(breaker.Close());
+}
+
 }  // namespace
 }  // namespace werkplek
