@@ -49,7 +49,8 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-// Shared with the calls under way.
+// Outlives the calls under way, and goes on the thread that ends the client: gRPC must not take its
+// channels down on a thread of its own, which it would wait for.
 class EtcdClient::Core {
  public:
   struct Member {
@@ -74,9 +75,9 @@ class EtcdClient::Core {
     under_way.insert(context);
     return true;
   }
-  void Ended(grpc::ClientContext* context) {
+  void Ended(const grpc::ClientContext* context) {
     MutexLock lock(mutex);
-    under_way.erase(context);
+    under_way.erase(const_cast<grpc::ClientContext*>(context));
     changed.SignalAll();
   }
   size_t preferred() {
@@ -155,9 +156,9 @@ class EtcdCall : public std::enable_shared_from_this<EtcdCall<Core, Request, Res
   using Send = std::function<void(Member&, grpc::ClientContext*, const Request&, Response*,
                                   std::function<void(grpc::Status)>)>;
 
-  EtcdCall(std::shared_ptr<Core> core, Request request, Send send, EtcdRepeat repeat,
-           absl::Duration limit, EtcdClient::Done<Response> done)
-      : core_(std::move(core)),
+  EtcdCall(Core* core, Request request, Send send, EtcdRepeat repeat, absl::Duration limit,
+           EtcdClient::Done<Response> done)
+      : core_(core),
         request_(std::move(request)),
         send_(std::move(send)),
         repeat_(repeat),
@@ -186,8 +187,8 @@ class EtcdCall : public std::enable_shared_from_this<EtcdCall<Core, Request, Res
  private:
   void Answered(const grpc::Status& status) {
     const EtcdVerdict verdict = JudgeEtcdStatus(status);
-    // Kept until the end of this function: the client's destructor waits for callbacks too.
-    const std::unique_ptr<grpc::ClientContext> context = std::move(context_);
+    // Told as ended only after the callback: the client's destructor waits for callbacks too.
+    std::unique_ptr<grpc::ClientContext> context = std::move(context_);
     if (verdict.outcome == EtcdOutcome::kDone) {
       core_->Prefer(member_);
       done_(std::move(response_));
@@ -205,10 +206,13 @@ class EtcdCall : public std::enable_shared_from_this<EtcdCall<Core, Request, Res
         done_(worst_);
       }
     }
-    core_->Ended(context.get());
+    // The last touch: the client may be gone after it.
+    const grpc::ClientContext* const key = context.get();
+    context.reset();
+    core_->Ended(key);
   }
 
-  const std::shared_ptr<Core> core_;
+  Core* const core_;
   const Request request_;
   const Send send_;
   const EtcdRepeat repeat_;
@@ -225,8 +229,8 @@ class EtcdCall : public std::enable_shared_from_this<EtcdCall<Core, Request, Res
 namespace {
 
 template <typename Request, typename Response, typename Core, typename Send>
-void StartCall(const std::shared_ptr<Core>& core, Request request, Send send, EtcdRepeat repeat,
-               absl::Duration limit, EtcdClient::Done<Response> done) {
+void StartCall(Core* core, Request request, Send send, EtcdRepeat repeat, absl::Duration limit,
+               EtcdClient::Done<Response> done) {
   std::make_shared<EtcdCall<Core, Request, Response>>(core, std::move(request), send, repeat, limit,
                                                       std::move(done))
       ->Try();
@@ -238,10 +242,10 @@ absl::StatusOr<std::unique_ptr<EtcdClient>> EtcdClient::Create(EtcdSettings sett
   if (settings.endpoints.empty()) return absl::InvalidArgumentError("etcd has no endpoints");
   ASSIGN_OR_RETURN(const auto credentials, EtcdCredentials(settings));
   return std::unique_ptr<EtcdClient>(
-      new EtcdClient(std::make_shared<Core>(std::move(settings), credentials)));
+      new EtcdClient(std::make_unique<Core>(std::move(settings), credentials)));
 }
 
-EtcdClient::EtcdClient(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+EtcdClient::EtcdClient(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 
 EtcdClient::~EtcdClient() { core_->End(); }
 
@@ -250,7 +254,7 @@ const EtcdSettings& EtcdClient::settings() const { return core_->settings; }
 void EtcdClient::Txn(etcdserverpb::TxnRequest request, EtcdRepeat repeat, absl::Duration limit,
                      Done<etcdserverpb::TxnResponse> done) {
   StartCall<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>(
-      core_, std::move(request),
+      core_.get(), std::move(request),
       [](Core::Member& member, auto* context, const auto& sent, auto* response, auto answered) {
         member.kv->async()->Txn(context, &sent, response, std::move(answered));
       },
@@ -260,7 +264,7 @@ void EtcdClient::Txn(etcdserverpb::TxnRequest request, EtcdRepeat repeat, absl::
 void EtcdClient::Range(etcdserverpb::RangeRequest request, absl::Duration limit,
                        Done<etcdserverpb::RangeResponse> done) {
   StartCall<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>(
-      core_, std::move(request),
+      core_.get(), std::move(request),
       [](Core::Member& member, auto* context, const auto& sent, auto* response, auto answered) {
         member.kv->async()->Range(context, &sent, response, std::move(answered));
       },
@@ -272,7 +276,7 @@ void EtcdClient::Compact(int64_t revision, absl::Duration limit,
   etcdserverpb::CompactionRequest request;
   request.set_revision(revision);
   StartCall<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse>(
-      core_, std::move(request),
+      core_.get(), std::move(request),
       [](Core::Member& member, auto* context, const auto& sent, auto* response, auto answered) {
         member.kv->async()->Compact(context, &sent, response, std::move(answered));
       },
@@ -284,7 +288,7 @@ void EtcdClient::GrantLease(int64_t ttl_seconds, absl::Duration limit,
   etcdserverpb::LeaseGrantRequest request;
   request.set_ttl(ttl_seconds);
   StartCall<etcdserverpb::LeaseGrantRequest, etcdserverpb::LeaseGrantResponse>(
-      core_, std::move(request),
+      core_.get(), std::move(request),
       [](Core::Member& member, auto* context, const auto& sent, auto* response, auto answered) {
         member.lease->async()->LeaseGrant(context, &sent, response, std::move(answered));
       },
@@ -296,7 +300,7 @@ void EtcdClient::RevokeLease(int64_t lease, absl::Duration limit,
   etcdserverpb::LeaseRevokeRequest request;
   request.set_id(lease);
   StartCall<etcdserverpb::LeaseRevokeRequest, etcdserverpb::LeaseRevokeResponse>(
-      core_, std::move(request),
+      core_.get(), std::move(request),
       [](Core::Member& member, auto* context, const auto& sent, auto* response, auto answered) {
         member.lease->async()->LeaseRevoke(context, &sent, response, std::move(answered));
       },
@@ -308,7 +312,7 @@ void EtcdClient::KeepLease(int64_t lease, absl::Duration limit,
   etcdserverpb::LeaseKeepAliveRequest request;
   request.set_id(lease);
   StartCall<etcdserverpb::LeaseKeepAliveRequest, etcdserverpb::LeaseKeepAliveResponse>(
-      core_, std::move(request),
+      core_.get(), std::move(request),
       [](Core::Member& member, auto* context, const auto& sent, auto* response, auto answered) {
         new KeepLeaseStream(member.lease.get(), context, sent, response, std::move(answered));
       },

@@ -57,8 +57,8 @@ class EtcdClient {
 
  private:
   class Core;
-  explicit EtcdClient(std::shared_ptr<Core> core);
-  std::shared_ptr<Core> core_;
+  explicit EtcdClient(std::unique_ptr<Core> core);
+  const std::unique_ptr<Core> core_;
 };
 
 }  // namespace werkplek

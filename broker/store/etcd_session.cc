@@ -25,6 +25,11 @@ constexpr int64_t kRecordPage = 1000;
 constexpr int64_t kLogPage = 16;
 constexpr int64_t kAuditPage = 32;
 
+// What a read leaves open does not matter.
+absl::Status NothingDone(const absl::Status& status) {
+  return absl::IsUnknown(status) ? absl::UnavailableError(status.message()) : status;
+}
+
 bool IsAudit(const v1::Change& change) { return change.table() == std::string(kAuditTable); }
 
 }  // namespace
@@ -246,8 +251,8 @@ absl::Status EtcdSession::ReadRecords(uint64_t epoch,
 
 absl::StatusOr<Fleet> EtcdSession::Load(uint64_t epoch) {
   Fleet fleet;
-  RETURN_IF_ERROR(
-      ReadRecords(epoch, [&fleet](v1::Change& change) { return ApplyChange(change, fleet); }));
+  RETURN_IF_ERROR(NothingDone(
+      ReadRecords(epoch, [&fleet](v1::Change& change) { return ApplyChange(change, fleet); })));
   fleet.audit_sequence = attached_->last_audit;
   return fleet;
 }
@@ -327,7 +332,7 @@ absl::Status EtcdSession::CheckAudit(const ChangeSet& changes) const {
 
 absl::Status EtcdSession::Commit(uint64_t epoch, ChangeSet changes) {
   RETURN_IF_ERROR(CheckChanges(changes));
-  RETURN_IF_ERROR(Attach(epoch));
+  RETURN_IF_ERROR(NothingDone(Attach(epoch)));
   RETURN_IF_ERROR(CheckAudit(changes));
   ASSIGN_OR_RETURN(std::vector<etcd::LogEntry> entries,
                    SplitChanges(changes, settings_.max_request_bytes));

@@ -14,10 +14,10 @@
 namespace werkplek {
 namespace {
 
-sockaddr_in Loopback(int port) {
+sockaddr_in Loopback(int port, const std::string& text = "127.0.0.1") {
   sockaddr_in address = {};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  inet_pton(AF_INET, text.c_str(), &address.sin_addr);
   address.sin_port = htons(static_cast<uint16_t>(port));
   return address;
 }
@@ -34,10 +34,10 @@ bool WriteAll(int fd, const char* data, ssize_t size) {
 
 }  // namespace
 
-CuttingProxy::CuttingProxy(const std::string& target)
-    : target_port_(std::atoi(target.substr(target.rfind(':') + 1).c_str())) {
+CuttingProxy::CuttingProxy(const std::string& target, const std::string& listens_on)
+    : address_(listens_on), target_port_(std::atoi(target.substr(target.rfind(':') + 1).c_str())) {
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Loopback(0);
+  sockaddr_in address = Loopback(0, address_);
   socklen_t size = sizeof(address);
   if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
       listen(listener_, 64) != 0 || pipe(wake_) != 0) {
@@ -59,7 +59,7 @@ CuttingProxy::~CuttingProxy() {
   for (int fd : {listener_, wake_[0], wake_[1]}) close(fd);
 }
 
-std::string CuttingProxy::endpoint() const { return absl::StrCat("127.0.0.1:", port_); }
+std::string CuttingProxy::endpoint() const { return absl::StrCat(address_, ":", port_); }
 
 void CuttingProxy::SetMode(Mode mode) {
   bytes_in_ = 0;

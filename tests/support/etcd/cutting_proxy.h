@@ -23,8 +23,8 @@ class CuttingProxy {
     kRefuse,
   };
 
-  // `target`: "127.0.0.1:PORT".
-  explicit CuttingProxy(const std::string& target);
+  // `target`: "127.0.0.1:PORT". Listens on `address`.
+  explicit CuttingProxy(const std::string& target, const std::string& address = "127.0.0.1");
   ~CuttingProxy();
   CuttingProxy(const CuttingProxy&) = delete;
   CuttingProxy& operator=(const CuttingProxy&) = delete;
@@ -43,6 +43,7 @@ class CuttingProxy {
   // False: the link has ended.
   bool Move(Link& link, bool from_client);
 
+  const std::string address_;
   int target_port_ = 0;
   int listener_ = -1;
   int port_ = 0;
