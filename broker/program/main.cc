@@ -9,6 +9,7 @@
 #include "broker/program/broker_config.h"
 #include "broker/program/broker_program.h"
 #include "broker/program/commands.h"
+#include "broker/program/store_transfer.h"
 #include "common/config/units.h"
 #include "common/program/hardening.h"
 #include "common/program/watchdog.h"
@@ -56,6 +57,7 @@ struct Arguments {
   IssueTerms issue;
   std::string lifetime;
   std::string user;
+  std::string store_file;
 };
 
 int RunCommand(const CLI::App& app, Arguments& arguments) {
@@ -86,6 +88,12 @@ int RunCommand(const CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("enrol-first-admin")) {
     return Tell(EnrolFirstAdmin(*config, arguments.user, std::cout));
   }
+  if (app.got_subcommand("store-export")) {
+    return Tell(ExportStore(config->store, arguments.store_file, std::cout));
+  }
+  if (app.got_subcommand("store-import")) {
+    return Tell(ImportStore(config->store, arguments.store_file, std::cout));
+  }
   return Serve(*std::move(config));
 }
 
@@ -113,6 +121,13 @@ int Main(int argc, char** argv) {
       "enrol-first-admin",
       "Give the first administrator a token, while the broker is stopped; prints a secret");
   enrol->add_option("--user", arguments.user, "The name the person signs in with")->required();
+  app.add_subcommand("store-export",
+                     "Write the whole store, while no broker uses it, to a file (it holds secrets)")
+      ->add_option("--to", arguments.store_file, "The file to make")
+      ->required();
+  app.add_subcommand("store-import", "Fill an empty store from such a file")
+      ->add_option("--from", arguments.store_file, "The file to read")
+      ->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -93,6 +93,11 @@ OfflineStore::OfflineStore(std::unique_ptr<Parts> parts)
 
 OfflineStore::~OfflineStore() = default;
 
+absl::Status OfflineStore::TakeEpoch(uint64_t epoch) {
+  epoch_ = epoch;
+  return Load().status();
+}
+
 absl::StatusOr<Fleet> OfflineStore::Load() {
   return WaitFor<absl::StatusOr<Fleet>>(
       [&](auto done) { parts_->store->Load(epoch_, std::move(done)); });

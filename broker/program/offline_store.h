@@ -26,6 +26,8 @@ class OfflineStore {
 
   // This tool's claim.
   uint64_t epoch() const { return epoch_; }
+  // Takes a higher epoch than the one that was claimed.
+  absl::Status TakeEpoch(uint64_t epoch);
   absl::StatusOr<Fleet> Load();
   absl::Status Commit(ChangeSet changes);
   absl::StatusOr<std::vector<v1::AuditRecord>> ReadAudit(uint64_t after, uint32_t limit);

@@ -36,7 +36,7 @@ bool IsAudit(const v1::Change& change) { return change.table() == std::string(kA
 
 EtcdSession::EtcdSession(EtcdStoreSettings settings, EtcdClient* client,
                          std::function<bool(absl::Duration)> wait)
-    : settings_(settings),
+    : settings_(std::move(settings)),
       client_(client),
       keys_(client->settings().prefix),
       wait_(std::move(wait)) {}
@@ -68,7 +68,7 @@ absl::Status EtcdSession::Attach(uint64_t epoch) {
 absl::StatusOr<EtcdSession::Attached> EtcdSession::AttachOnce(uint64_t epoch, bool& again) {
   TxnRequest txn;
   IfValue(txn, keys_.epoch, EncodeNumber(epoch));
-  IfValue(txn, keys_.schema, kEtcdSchema);
+  IfValue(txn, keys_.schema, settings_.schema);
   ThenRange(txn, keys_.head);
   ThenRange(txn, keys_.audit_tail);
   ElseRange(txn, keys_.epoch);
@@ -78,7 +78,9 @@ absl::StatusOr<EtcdSession::Attached> EtcdSession::AttachOnce(uint64_t epoch, bo
   if (!answer.succeeded()) {
     const KeyValue* schema = OneKey(answer, 1);
     const std::string known = schema == nullptr ? "" : schema->value();
-    RETURN_IF_ERROR(CheckEtcdSchema(known, client_->settings().prefix));
+    if (known != settings_.schema) {
+      RETURN_IF_ERROR(CheckEtcdSchema(known, client_->settings().prefix));
+    }
     ASSIGN_OR_RETURN(const uint64_t found, DecodeNumber(OneKey(answer, 0)));
     RETURN_IF_ERROR(CheckEpoch(epoch, found));
     RETURN_IF_ERROR(TakeEpoch(epoch, found, known));

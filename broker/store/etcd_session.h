@@ -35,6 +35,8 @@ struct EtcdStoreSettings {
   // The log is folded when it holds this much.
   size_t fold_entries = 512;
   size_t fold_bytes = 1 << 20;
+  // An import writes under another layout until it is whole.
+  std::string schema = std::string(kEtcdSchema);
 };
 
 // Thread-compatible.

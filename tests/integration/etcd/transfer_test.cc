@@ -1,0 +1,172 @@
+// A whole store moves between a file and etcd and back, and nothing is lost.
+#include <sys/stat.h>
+
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "broker/etcd/leadership.h"
+#include "broker/program/offline_store.h"
+#include "broker/program/store_transfer.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/etcd/etcd_cluster.h"
+#include "tests/support/store_client.h"
+
+namespace werkplek {
+namespace {
+
+using ::testing::HasSubstr;
+
+class TransferTest : public ::testing::Test {
+ protected:
+  StoreConfig File(const std::string& name) {
+    StoreConfig config;
+    config.sqlite_file = folder_.File(name);
+    return config;
+  }
+  StoreConfig Etcd() {
+    StoreConfig config;
+    config.in_etcd = true;
+    config.etcd = cluster_.Settings();
+    config.lease_ttl = absl::Seconds(2);
+    return config;
+  }
+  // Everything in a store, and the epoch that this look at it took.
+  struct Content {
+    std::string bytes;
+    uint64_t epoch = 0;
+  };
+  static Content Read(const StoreConfig& config) {
+    Content content;
+    const auto store = OfflineStore::Open(config);
+    EXPECT_TRUE(store.ok()) << store.status();
+    if (!store.ok()) return content;
+    content.epoch = (*store)->epoch();
+    const auto fleet = (*store)->Load();
+    EXPECT_TRUE(fleet.ok()) << fleet.status();
+    if (!fleet.ok()) return content;
+    for (const v1::Change& change : RecordsOf(*fleet)) content.bytes += change.SerializeAsString();
+    for (uint64_t last = 0;;) {
+      const auto page = (*store)->ReadAudit(last, 700);
+      EXPECT_TRUE(page.ok()) << page.status();
+      if (!page.ok() || page->empty()) return content;
+      for (const v1::AuditRecord& record : *page) content.bytes += record.SerializeAsString();
+      last = page->back().sequence();
+    }
+  }
+  static absl::Status Export(const StoreConfig& from, const std::string& path) {
+    std::ostringstream out;
+    return ExportStore(from, path, out);
+  }
+  static absl::Status Import(const StoreConfig& into, const std::string& path) {
+    std::ostringstream out;
+    return ImportStore(into, path, out);
+  }
+  // One of each table, many desktops and many audit records.
+  void Fill(const StoreConfig& config) {
+    const auto store = OfflineStore::Open(config);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ChangeSet changes;
+    for (const char* table : {"site", "host", "image", "pool", "entitlement"}) {
+      v1::Resource resource;
+      resource.set_name(std::string("the-") + table);
+      changes.push_back(PutChange(table, resource.name(), resource.SerializeAsString()));
+    }
+    for (int i = 0; i < 3000; ++i) changes.push_back(PutDesktop("d" + std::to_string(i), i));
+    v1::TokenEnrolment token;
+    token.set_user("jan");
+    token.set_sealed_seed(std::string("\0\xff sealed", 9));
+    token.set_last_step(4711);
+    changes.push_back(PutChange("token", "jan", token.SerializeAsString()));
+    v1::AnsweredRequest answered;
+    answered.set_key("client/tc-1/x'/\n");
+    changes.push_back(PutChange("answered", answered.key(), answered.SerializeAsString()));
+    for (uint64_t i = 1; i <= 2500; ++i) changes.push_back(AppendAudit(i, "user:jan"));
+    ASSERT_TRUE((*store)->Commit(std::move(changes)).ok());
+  }
+
+  TemporaryFolder folder_;
+  EtcdCluster cluster_;
+};
+
+TEST_F(TransferTest, FromAFileToEtcdAndBackNothingIsLost) {
+  const StoreConfig first = File("first.sqlite");
+  const StoreConfig etcd = Etcd();
+  const StoreConfig second = File("second.sqlite");
+  Fill(first);
+  const Content before = Read(first);
+  EXPECT_GT(before.bytes.size(), 100'000u);
+  ASSERT_TRUE(Export(first, folder_.File("a")).ok());
+  struct stat facts;
+  ASSERT_EQ(stat(folder_.File("a").c_str(), &facts), 0);
+  EXPECT_EQ(facts.st_mode & 0777, 0600u);
+  const absl::Status in = Import(etcd, folder_.File("a"));
+  ASSERT_TRUE(in.ok()) << in;
+  const Content between = Read(etcd);
+  EXPECT_TRUE(between.bytes == before.bytes) << "etcd holds something else";
+  EXPECT_GT(between.epoch, before.epoch);
+  ASSERT_TRUE(Export(etcd, folder_.File("b")).ok());
+  ASSERT_TRUE(Import(second, folder_.File("b")).ok());
+  const Content after = Read(second);
+  EXPECT_TRUE(after.bytes == before.bytes) << "the second file holds something else";
+  EXPECT_GT(after.epoch, between.epoch);
+}
+
+TEST_F(TransferTest, ATargetThatHoldsSomethingIsRefused) {
+  const StoreConfig file = File("first.sqlite");
+  const StoreConfig etcd = Etcd();
+  Fill(file);
+  ASSERT_TRUE(Export(file, folder_.File("a")).ok());
+  EXPECT_EQ(Export(file, folder_.File("a")).code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(Import(file, folder_.File("a")).message()),
+              HasSubstr("is there already"));
+  ASSERT_TRUE(Import(etcd, folder_.File("a")).ok());
+  EXPECT_THAT(std::string(Import(etcd, folder_.File("a")).message()),
+              HasSubstr("etcd holds something under"));
+}
+
+TEST_F(TransferTest, AStoreInUseIsRefused) {
+  const StoreConfig file = File("first.sqlite");
+  const StoreConfig etcd = Etcd();
+  const auto file_user = OfflineStore::Open(file);
+  const auto etcd_user = OfflineStore::Open(etcd);
+  ASSERT_TRUE(file_user.ok() && etcd_user.ok()) << etcd_user.status();
+  EXPECT_THAT(std::string(Export(file, folder_.File("a")).message()),
+              HasSubstr("is open in another broker"));
+  EXPECT_THAT(std::string(Export(etcd, folder_.File("a")).message()), HasSubstr("is in use by"));
+}
+
+TEST_F(TransferTest, AFileThatIsCutOrChangedImportsNothing) {
+  const StoreConfig file = File("first.sqlite");
+  const StoreConfig etcd = Etcd();
+  Fill(file);
+  ASSERT_TRUE(Export(file, folder_.File("a")).ok());
+  const std::string whole = ReadWholeFile(folder_.File("a"));
+  for (const size_t cut : {size_t{0}, size_t{5}, size_t{17}, whole.size() / 2, whole.size() - 1}) {
+    const std::string path = folder_.Write("cut", whole.substr(0, cut));
+    EXPECT_FALSE(Import(etcd, path).ok()) << cut;
+    EXPECT_FALSE(Import(File("new.sqlite"), path).ok()) << cut;
+  }
+  for (size_t at = 20; at < whole.size(); at += whole.size() / 20) {
+    std::string flipped = whole;
+    flipped[at] = static_cast<char>(flipped[at] ^ 4);
+    EXPECT_FALSE(Import(etcd, folder_.Write("flipped", flipped)).ok()) << at;
+  }
+  EXPECT_EQ(cluster_.Ctl({"get", etcd.etcd.prefix, "--prefix", "--keys-only"}), "");
+  EXPECT_NE(access(folder_.File("new.sqlite").c_str(), F_OK), 0);
+}
+
+TEST_F(TransferTest, AnImportThatWasCutShortIsNoStore) {
+  const StoreConfig etcd = Etcd();
+  cluster_.Ctl({"put", etcd.etcd.prefix + "schema", std::string(kEtcdImporting)});
+  const auto client = cluster_.Client(etcd.etcd);
+  const auto claim = std::make_shared<std::promise<absl::Status>>();
+  ClaimLead(client.get(), EtcdKeys(etcd.etcd.prefix), {}, 0, absl::Seconds(5),
+            [claim](const auto& answer) { claim->set_value(answer.status()); });
+  EXPECT_THAT(std::string(claim->get_future().get().message()),
+              HasSubstr("an import into etcd under " + etcd.etcd.prefix + " has not finished"));
+}
+
+}  // namespace
+}  // namespace werkplek
