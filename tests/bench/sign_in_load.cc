@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "broker/token/one_time_code.h"
+#include "common/base/crypto.h"
 #include "common/base/status_macros.h"
 #include "common/tls/grpc_credentials.h"
 #include "common/tls/peer_name.h"
@@ -117,7 +118,8 @@ class Load {
     if (turn >= settings_.warm_up + settings_.count) return;
     ++next_;
     const size_t at = static_cast<size_t>(turn) % people_.size();
-    client.request.set_request_id(absl::StrCat("bench-", turn));
+    // As the clients make them.
+    client.request.set_request_id(HexEncode(RandomBytes(16)));
     client.request.set_user(people_[at].user);
     client.request.set_password(people_[at].password);
     client.request.set_token_code(codes_.Take(at));
