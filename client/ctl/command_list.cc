@@ -7,6 +7,7 @@
 #include "client/ctl/program.h"
 #include "client/ctl/report_commands.h"
 #include "client/ctl/resource_commands.h"
+#include "client/ctl/store_commands.h"
 #include "client/ctl/work_commands.h"
 
 namespace werkplek {
@@ -89,6 +90,10 @@ std::vector<CommandEntry> AllCommands() {
   list.Add<WatchCommand>("", "watch", "Show each change as it happens");
   list.Add<ExplainCommand>("", "explain", "Why a session got its desktop, or why not");
   list.Add<ListAuditCommand>("audit", "list", "Show who did what");
+  list.Add<StoreCommand>("store", "export", "Write a stopped broker's whole store to a file",
+                         StoreCommand::Way::kExport);
+  list.Add<StoreCommand>("store", "import", "Fill a broker's empty store from such a file",
+                         StoreCommand::Way::kImport);
   return list.Take();
 }
 

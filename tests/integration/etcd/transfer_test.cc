@@ -1,6 +1,8 @@
 // A whole store moves between a file and etcd and back, and nothing is lost.
 #include <sys/stat.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -12,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/etcd/etcd_cluster.h"
 #include "tests/support/store_client.h"
+#include "tests/unit/broker/program/broker_files.h"
 
 namespace werkplek {
 namespace {
@@ -124,6 +127,21 @@ TEST_F(TransferTest, ATargetThatHoldsSomethingIsRefused) {
   ASSERT_TRUE(Import(etcd, folder_.File("a")).ok());
   EXPECT_THAT(std::string(Import(etcd, folder_.File("a")).message()),
               HasSubstr("etcd holds something under"));
+}
+
+TEST_F(TransferTest, TheAdminsToolDoesBoth) {
+  const BrokerFiles broker;
+  const std::string tool = std::string(std::getenv("WERKPLEK_BIN_DIR")) + "/werkplekctl";
+  const std::string config = broker.config_path();
+  const std::string file = folder_.File("exported");
+  const auto run = [&](const std::string& verb, const std::string& flag) {
+    const auto output = RunProgram({tool, "store", verb, "--broker-config", config, flag, file});
+    return output.ok() ? *output : std::string(output.status().message());
+  };
+  EXPECT_THAT(run("export", "--to"), HasSubstr("exported "));
+  EXPECT_THAT(run("import", "--from"), HasSubstr("is there already"));
+  std::remove(broker.folder().File("data/fleet.sqlite").c_str());
+  EXPECT_THAT(run("import", "--from"), HasSubstr("imported "));
 }
 
 TEST_F(TransferTest, AStoreInUseIsRefused) {
