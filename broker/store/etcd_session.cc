@@ -42,7 +42,14 @@ EtcdSession::EtcdSession(EtcdStoreSettings settings, EtcdClient* client,
       wait_(std::move(wait)) {}
 
 absl::StatusOr<TxnResponse> EtcdSession::Send(const TxnRequest& txn, absl::Duration limit) {
-  return client_->TxnAndWait(txn, EtcdRepeat::kAlways, limit);
+  // Long enough for the members to elect a leader among them.
+  const auto until = std::chrono::steady_clock::now() +
+                     absl::ToChronoNanoseconds(std::min(limit, settings_.commit_limit));
+  for (;;) {
+    absl::StatusOr<TxnResponse> answer = client_->TxnAndWait(txn, EtcdRepeat::kAlways, limit);
+    const bool open = absl::IsUnknown(answer.status()) || absl::IsUnavailable(answer.status());
+    if (!open || !wait_(kPause) || std::chrono::steady_clock::now() >= until) return answer;
+  }
 }
 
 // --- attaching ---
@@ -382,7 +389,7 @@ absl::Status EtcdSession::PutHead(const CommitHead& next, const etcd::LogEntry& 
   absl::Duration rest = settings_.commit_limit;
   for (;;) {
     const auto began = std::chrono::steady_clock::now();
-    const absl::StatusOr<TxnResponse> answer = Send(txn, rest);
+    const absl::StatusOr<TxnResponse> answer = client_->TxnAndWait(txn, EtcdRepeat::kAlways, rest);
     if (answer.ok()) {
       if (answer->succeeded()) return absl::OkStatus();
       const absl::Status judged = JudgeHead(*answer, next, !certain);

@@ -109,6 +109,7 @@ class EtcdSession {
                          bool may_be_done) const;
   // A transaction under the guard of the epoch and the head.
   etcdserverpb::TxnRequest Guarded() const;
+  // Tries again while the outcome is open: for what does no harm when it is done twice.
   absl::StatusOr<etcdserverpb::TxnResponse> Send(const etcdserverpb::TxnRequest& txn,
                                                  absl::Duration limit);
 
