@@ -33,7 +33,10 @@ NodeLoop::BusyLock::~BusyLock() {
 }
 
 NodeLoop::NodeLoop(NodeSettings settings, NodeParts parts)
-    : settings_(std::move(settings)), parts_(std::move(parts)) {
+    : settings_(std::move(settings)),
+      parts_(std::move(parts)),
+      time_(parts_.executor->Now(), parts_.executor->Monotonic()),
+      ticked_(parts_.executor->Monotonic()) {
   for (const std::string& text : settings_.token_waived_networks) {
     absl::StatusOr<Network> network = Network::Parse(text);
     if (network.ok()) {
@@ -135,8 +138,9 @@ void NodeLoop::Loaded(absl::StatusOr<Fleet> fleet) {
     }
     return;
   }
-  broker_ =
-      std::make_unique<Broker>(settings_.broker, *std::move(fleet), epoch_, parts_.executor->Now());
+  const absl::Time now = parts_.executor->Now();
+  time_ = SteadyTime(now, parts_.executor->Monotonic());
+  broker_ = std::make_unique<Broker>(settings_.broker, *std::move(fleet), epoch_, now);
   {
     MutexLock lock(mutex_);
     phase_ = Phase::kLeading;
@@ -154,12 +158,26 @@ void NodeLoop::Loaded(absl::StatusOr<Fleet> fleet) {
 
 void NodeLoop::ArmTick() {
   parts_.executor->PostAfter(settings_.tick, AsLoop([this] {
+                               AssertBusy();
+                               if (StoodStill()) TakeLeadAnew("the loop stood still");
+                               ticked_ = parts_.executor->Monotonic();
                                {
                                  MutexLock lock(mutex_);
                                  if (!tick_waits_ && EnqueueLocked(Tick{}).ok()) tick_waits_ = true;
                                }
                                ArmTick();
                              }));
+}
+
+bool NodeLoop::StoodStill() {
+  return parts_.executor->Monotonic() - ticked_ >= settings_.broker.down_after / 2;
+}
+
+void NodeLoop::TakeLeadAnew(const char* why) {
+  if (broker_ == nullptr) return;
+  Log(Severity::kWarning, "lead-taken-anew", {{"epoch", absl::StrCat(epoch_)}, {"why", why}});
+  Drop(Phase::kFollowing);
+  parts_.election->StepDown();
 }
 
 absl::Status NodeLoop::Enqueue(decltype(Event::what) what) {
@@ -194,6 +212,8 @@ void NodeLoop::WakeIfWaiting() {
 }
 
 void NodeLoop::Turn() {
+  // What the hosts said meanwhile may wait behind the tick that would judge them.
+  if (StoodStill()) TakeLeadAnew("the loop stood still");
   std::vector<Event> batch;
   {
     MutexLock lock(mutex_);
@@ -210,7 +230,7 @@ void NodeLoop::Turn() {
   }
   if (batch.empty()) return;
   auto changes = std::make_shared<ChangeSet>();
-  const absl::Time now = parts_.executor->Now();
+  const absl::Time now = time_.Now(parts_.executor->Now(), parts_.executor->Monotonic());
   for (Event& event : batch) {
     event.entropy = parts_.executor->RandomBytes(32);
     Decision decision = broker_->Apply(event, now);

@@ -13,6 +13,7 @@
 #include "broker/node/call_table.h"
 #include "broker/node/network.h"
 #include "broker/node/sign_in_flow.h"
+#include "broker/node/steady_time.h"
 #include "common/base/mutex.h"
 
 namespace werkplek {
@@ -81,6 +82,9 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
 
   // --- order (node_loop.cc) ---
   void ArmTick();
+  // Whether the loop has not run for so long that the hosts' silence may be its own.
+  bool StoodStill() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  void TakeLeadAnew(const char* why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Turn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Committed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void CommitFailed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
@@ -131,6 +135,9 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
 
   mutable Mutex busy_;
   std::unique_ptr<Broker> broker_ ABSL_GUARDED_BY(busy_);
+  SteadyTime time_ ABSL_GUARDED_BY(busy_);
+  // When the tick last came, by the clock that never jumps.
+  absl::Duration ticked_ ABSL_GUARDED_BY(busy_);
   uint64_t epoch_ ABSL_GUARDED_BY(busy_) = 0;
   // Changes whenever the broker does; answers that the store gives to an earlier one are dropped.
   uint64_t term_ ABSL_GUARDED_BY(busy_) = 0;

@@ -210,6 +210,7 @@ void AgentProcess::Report(const v1::AgentReport& report) {
   if (world_.scenario().sabotage == Sabotage::kLoseReports && link_ % 2 == 0) return;
   BrokerProcess* broker = world_.BrokerNamed(linked_to_);
   up_->Send([this, broker, link = link_, report] {
+    broker->NoteArrival(machine_.name(), link);
     broker->executor().Post(
         [this, broker, link, report] { broker->Report(machine_.name(), link, report); });
   });

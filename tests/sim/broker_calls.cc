@@ -12,6 +12,7 @@ namespace werkplek::sim {
 namespace {
 
 constexpr absl::Duration kUnaryTimeout = absl::Seconds(15);
+constexpr absl::Duration kLeaderTimeout = absl::Seconds(5);
 constexpr absl::Duration kKeepalive = absl::Seconds(20);
 constexpr absl::Duration kConnectTimeout = absl::Minutes(10);
 
@@ -121,32 +122,62 @@ void BrokerProcess::SignIn(const std::string& machine, const Caller& caller,
                            const v1::SignInRequest& request, Served served, Done done) {
   const auto exchange =
       Begin(machine, kUnaryTimeout, [done](const absl::Status& why) { done(why); });
-  Travel(exchange, machine, *this, [this, exchange, caller, request, served, done] {
-    if (leads()) {
-      return ServeOrForward(exchange, [=, this](BrokerProcess& leader) {
-        leader.ServeSignIn(exchange, *this, caller, request, served, done);
-      });
-    }
+  Travel(exchange, machine, *this, [=, this] {
+    const bool alone = world_.scenario().sabotage == Sabotage::kFollowerCountsCode && !leads();
+    if (!alone) return node_->SignIn(caller, request, Landing(exchange, *this, served, done));
     directory_.Authenticate(request.user(), Secret(request.password()),
                             [=, this, run = run_](const DirectoryAnswer& judged) {
                               if (run != run_ || exchange->ended) return;
-                              if (world_.scenario().sabotage == Sabotage::kFollowerCountsCode) {
-                                return CountCodeAlone(exchange, request, judged, served, done);
-                              }
-                              ServeOrForward(exchange, [=, this](BrokerProcess& leader) {
-                                v1::SignInRequest forwarded = request;
-                                forwarded.set_password(leader.directory_.Judged(judged));
-                                leader.ServeSignIn(exchange, *this, caller, forwarded, served,
-                                                   done);
-                              });
+                              CountCodeAlone(exchange, request, judged, served, done);
                             });
   });
 }
 
-void BrokerProcess::ServeSignIn(const ExchangePointer& exchange, BrokerProcess& entry,
-                                const Caller& caller, const v1::SignInRequest& request,
-                                Served served, Done done) {
-  node_->SignIn(caller, request, Landing(exchange, entry, std::move(served), std::move(done)));
+template <typename Answer>
+void BrokerProcess::AskLeader(
+    absl::AnyInvocable<void(absl::StatusOr<Answer>)> done,
+    std::function<void(BrokerProcess& leader, std::function<void(absl::StatusOr<Answer>)> reply)>
+        there) {
+  const auto waits = std::make_shared<decltype(done)>(std::move(done));
+  const auto once = [this, waits, run = run_](absl::StatusOr<Answer> answer) {
+    if (run != run_ || *waits == nullptr) return;
+    auto first = std::exchange(*waits, nullptr);
+    first(std::move(answer));
+  };
+  executor_.PostAfter(kLeaderTimeout, [once] { once(absl::UnavailableError("no answer")); });
+  BrokerProcess* leader = world_.BrokerNamed(election_->leader().name);
+  if (leader == nullptr || leader == this || !leader->up() ||
+      !world_.network().OpenBothWays(name_, leader->name_)) {
+    executor_.PostAfter(Hop(), [once] { once(absl::UnavailableError("no leader")); });
+    return;
+  }
+  leader->executor_.PostAfter(Hop(), [this, leader, once, there, run = leader->run_] {
+    if (!leader->up() || run != leader->run_) return;
+    there(*leader, [this, leader, once](absl::StatusOr<Answer> answer) {
+      if (!world_.network().Open(leader->name_, name_)) return;
+      executor_.PostAfter(Hop(), [once, answer = std::move(answer)] { once(answer); });
+    });
+  });
+}
+
+LeaderFunctions BrokerProcess::AskingLeader() {
+  LeaderFunctions functions;
+  functions.get_enrolment = [this](const Caller&, const std::string& user, EnrolmentCallback done) {
+    AskLeader<Enrolment>(
+        std::move(done),
+        [user](BrokerProcess& leader, const std::function<void(absl::StatusOr<Enrolment>)>& reply) {
+          const Picture fleet = leader.picture();
+          if (fleet == nullptr) return reply(TryAgain());
+          reply(Enrolment(fleet->tokens.FindShared(user)));
+        });
+  };
+  functions.submit_sign_in = [this](const SignInChecked& checked, ReplyCallback done) {
+    AskLeader<MessagePointer>(std::move(done), [checked](BrokerProcess& leader,
+                                                         const std::function<void(Answer)>& reply) {
+      leader.node_->SubmitSignIn(checked, [reply](Answer answer) { reply(std::move(answer)); });
+    });
+  };
+  return functions;
 }
 
 void BrokerProcess::CountCodeAlone(const ExchangePointer& exchange,

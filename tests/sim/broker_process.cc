@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/election/standalone_election.h"
 #include "tests/sim/world.h"
 
 namespace werkplek::sim {
@@ -17,7 +18,24 @@ BrokerProcess::BrokerProcess(World& world, int index, std::string name)
 
 void BrokerProcess::SetNewsDelay(absl::Duration delay) {
   news_delay_ = delay;
-  if (election_ != nullptr) election_->SetNewsDelay(delay);
+  if (sim_election_ != nullptr) sim_election_->SetNewsDelay(delay);
+}
+
+std::unique_ptr<Election> BrokerProcess::MakeElection() {
+  if (world_.scenario().brokers == 1) {
+    const auto claim = [this](absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) {
+      const auto shared = std::make_shared<decltype(done)>(std::move(done));
+      world_.lease().Keep(name_, [this, shared](uint64_t epoch) {
+        executor_.Post([shared, epoch] { (*shared)(epoch); });
+      });
+    };
+    return std::make_unique<StandaloneElection>(&executor_, claim, LeaderInfo{0, name_, "", ""});
+  }
+  auto election =
+      std::make_unique<SimElection>(world_, name_, &executor_, [this] { LeadershipEnded(); });
+  election->SetNewsDelay(news_delay_);
+  sim_election_ = election.get();
+  return election;
 }
 
 void BrokerProcess::Start() {
@@ -25,9 +43,7 @@ void BrokerProcess::Start() {
   ++run_;
   store_.run = run_;
   world_.Say(name_, " starts");
-  election_ =
-      std::make_unique<SimElection>(world_, name_, &executor_, [this] { LeadershipEnded(); });
-  election_->SetNewsDelay(news_delay_);
+  election_ = MakeElection();
   NodeSettings settings;
   settings.broker = world_.broker_settings();
   if (world_.scenario().sabotage == Sabotage::kSkipToken) {
@@ -41,6 +57,7 @@ void BrokerProcess::Start() {
   parts.directory = &directory_;
   parts.agents = this;
   parts.tokens = &world_.tokens();
+  if (sim_election_ != nullptr) parts.leader = AskingLeader();
   node_ = std::make_unique<BrokerNode>(settings, parts);
   node_->Start();
 }
@@ -53,6 +70,7 @@ void BrokerProcess::Kill() {
   executor_.Reset();
   const auto broken = std::exchange(exchanges_, {});
   node_.reset();
+  sim_election_ = nullptr;
   election_.reset();
   own_steps_.clear();
   for (const std::weak_ptr<Exchange>& weak : broken) {
@@ -98,11 +116,14 @@ uint64_t BrokerProcess::Attach(const std::string& host, std::string* leader) {
   return link;
 }
 
-void BrokerProcess::Report(const std::string& host, uint64_t link, const v1::AgentReport& report) {
-  if (!up() || !Holds(host, link)) return;
-  if (const Picture fleet = picture(); fleet != nullptr && election_->leads()) {
+void BrokerProcess::NoteArrival(const std::string& host, uint64_t link) {
+  if (up() && Holds(host, link) && leads() && election_->leader().name == name_) {
     world_.NoteReport(host, election_->leader().epoch);
   }
+}
+
+void BrokerProcess::Report(const std::string& host, uint64_t link, const v1::AgentReport& report) {
+  if (!up() || !Holds(host, link)) return;
   node_->AgentReported(host, link & UINT32_MAX, report);
 }
 

@@ -1,8 +1,9 @@
 // A broker of a simulation: the real node and core, reached over a network that loses messages.
 // Killed, stopped for a while and started again at will; only the store outlives it.
 //
-// Any broker takes any call. One that does not lead judges passwords with its own directory and
-// forwards the rest to the leader it has heard of, as the real transport does.
+// Any broker takes any call. One that does not lead judges passwords and codes itself, and forwards
+// the rest to the leader it has heard of, as the real transport does. A broker that is alone leads
+// by the standalone election.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,9 @@
 
 #include "broker/node/broker_node.h"
 #include "tests/sim/process_executor.h"
-#include "tests/sim/sim_directory.h"
 #include "tests/sim/sim_election.h"
 #include "tests/sim/sim_store.h"
+#include "tests/support/fake_directory.h"
 
 namespace werkplek::sim {
 
@@ -38,7 +39,7 @@ class BrokerProcess : public AgentLinks {
   // nullptr: down, or it does not lead.
   Picture picture() const { return node_ == nullptr ? nullptr : node_->picture(); }
   bool leads() const { return picture() != nullptr; }
-  SimDirectory& directory() { return directory_; }
+  FakeDirectory& directory() { return directory_; }
   // How late a new leader hears of it.
   void SetNewsDelay(absl::Duration delay);
 
@@ -68,6 +69,8 @@ class BrokerProcess : public AgentLinks {
     const auto at = links_.find(host);
     return at != links_.end() && at->second == link;
   }
+  // A report is at this machine, before the process looks at it.
+  void NoteArrival(const std::string& host, uint64_t link);
   void Report(const std::string& host, uint64_t link, const v1::AgentReport& report);
   void Detach(const std::string& host, uint64_t link);
 
@@ -103,14 +106,21 @@ class BrokerProcess : public AgentLinks {
   // Sends an answer back over `entry`; `land` runs at the client, if it gets there.
   void Return(const ExchangePointer& exchange, BrokerProcess& entry, absl::Duration delay,
               std::function<void()> land);
-  void ServeSignIn(const ExchangePointer& exchange, BrokerProcess& entry, const Caller& caller,
-                   const v1::SignInRequest& request, Served served, Done done);
   void ServeConnect(const ExchangePointer& exchange, BrokerProcess& entry, const Caller& caller,
                     const v1::ConnectRequest& request, ServedUpdate served, OnUpdate update);
   Done Landing(const ExchangePointer& exchange, BrokerProcess& entry, Served served, Done done);
   void CountCodeAlone(const ExchangePointer& exchange, const v1::SignInRequest& request,
                       const DirectoryAnswer& judged, const Served& served, const Done& done);
   void LeadershipEnded();
+  std::unique_ptr<Election> MakeElection();
+  LeaderFunctions AskingLeader();
+  // Runs at the leader, and what it replies here, as far as the network lets them; UNAVAILABLE
+  // otherwise, in the end.
+  template <typename Answer>
+  void AskLeader(
+      absl::AnyInvocable<void(absl::StatusOr<Answer>)> done,
+      std::function<void(BrokerProcess& leader, std::function<void(absl::StatusOr<Answer>)> reply)>
+          there);
   absl::Duration Hop();
 
   World& world_;
@@ -118,8 +128,10 @@ class BrokerProcess : public AgentLinks {
   const std::string name_;
   ProcessExecutor executor_;
   SimStore store_;
-  SimDirectory directory_;
-  std::unique_ptr<SimElection> election_;
+  FakeDirectory directory_;
+  std::unique_ptr<Election> election_;
+  // Of the same, when there are several brokers; else nullptr.
+  SimElection* sim_election_ = nullptr;
   std::unique_ptr<BrokerNode> node_;
   uint64_t run_ = 0;
   absl::Duration news_delay_;

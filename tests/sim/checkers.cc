@@ -425,7 +425,7 @@ Violations CheckAll(const History& history, const Truth& truth) {
   add(CheckNothingAcknowledgedIsLost(history));
   add(CheckTransitions(history));
   add(CheckEpochs(history));
-  add(CheckGraceAfterElection(history));
+  add(CheckGrace(history));
   add(CheckProofOfPerson(history, truth));
   add(CheckCleanness(history));
   add(CheckCodesOnce(history));

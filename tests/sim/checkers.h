@@ -38,8 +38,8 @@ Violations CheckNothingAcknowledgedIsLost(const History& history);
 Violations CheckTransitions(const History& history);
 // An agent never obeys an epoch below the highest it was told.
 Violations CheckEpochs(const History& history);
-// A new leader does not judge a host down before that could speak to it.
-Violations CheckGraceAfterElection(const History& history);
+// No host is judged down that has spoken to the leader lately, or could not speak to it yet.
+Violations CheckGrace(const History& history);
 // A session has a person behind it with password, code and entitlement.
 Violations CheckProofOfPerson(const History& history, const Truth& truth);
 // A desktop that was used reaches nobody else.

@@ -13,6 +13,8 @@
 namespace werkplek::sim {
 namespace {
 
+constexpr absl::Duration kLongestCommit = absl::Seconds(15);
+
 std::string At(absl::Duration at) { return absl::StrCat(absl::FormatDuration(at), ": "); }
 
 bool IsFenced(const v1::Pool& pool) {
@@ -63,15 +65,22 @@ Violations CheckOneCopyOfAFencedDesktop(const History& history) {
   return found;
 }
 
-Violations CheckGraceAfterElection(const History& history) {
+Violations CheckGrace(const History& history) {
   Violations found;
-  const absl::Duration grace = BrokerSettings().down_after;
+  // The core's clock runs a tenth faster at most.
+  const absl::Duration grace = BrokerSettings().down_after * 10 / 11;
   std::map<uint64_t, absl::Duration> began;
   for (const ElectionSeen& election : history.elections) began[election.epoch] = election.at;
-  std::map<std::pair<uint64_t, std::string>, absl::Duration> spoke;
-  for (const FirstReportSeen& report : history.first_reports) {
-    spoke.try_emplace({report.epoch, report.host}, report.at);
-  }
+  // When each host last spoke to each leader, and when it last did so after a long silence.
+  struct Heard {
+    absl::Duration last;
+    absl::Duration long_silence_ended = -absl::InfiniteDuration();
+  };
+  std::map<std::pair<uint64_t, std::string>, Heard> heard;
+  const auto heard_of = [&](uint64_t epoch, const std::string& host) -> Heard& {
+    return heard.try_emplace({epoch, host}, Heard{began[epoch]}).first->second;
+  };
+  auto report = history.reports.begin();
   StoreReplay store(history);
   while (store.NextChange()) {
     const v1::Desktop* after = store.NewDesktop();
@@ -80,15 +89,20 @@ Violations CheckGraceAfterElection(const History& history) {
         before->state() == v1::DESKTOP_STATE_LOST) {
       continue;
     }
-    const uint64_t epoch = store.epoch();
-    const auto elected = began.find(epoch);
-    const auto heard = spoke.find({epoch, before->host()});
-    const bool may_know = heard != spoke.end() && heard->second <= store.at();
-    if (elected == began.end() || may_know || store.at() - elected->second >= grace) continue;
-    found.push_back(
-        {"grace", absl::StrCat(At(store.at()), before->host(), " was judged down ",
-                               absl::FormatDuration(store.at() - elected->second),
-                               " after the election of epoch ", epoch, ", before it could speak")});
+    for (; report != history.reports.end() && report->at <= store.at(); ++report) {
+      Heard& host = heard_of(report->epoch, report->host);
+      if (report->at - host.last >= grace) host.long_silence_ended = report->at;
+      host.last = report->at;
+    }
+    if (began.count(store.epoch()) == 0) continue;
+    const Heard& host = heard_of(store.epoch(), before->host());
+    // The verdict was given before it became durable.
+    const bool was_silent = store.at() - host.long_silence_ended < kLongestCommit;
+    if (was_silent || store.at() - host.last >= grace) continue;
+    found.push_back({"grace", absl::StrCat(At(store.at()), before->host(), " was judged down ",
+                                           absl::FormatDuration(store.at() - host.last),
+                                           " after it spoke to the leader of epoch ", store.epoch(),
+                                           ", or that was elected")});
   }
   return found;
 }

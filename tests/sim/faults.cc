@@ -70,7 +70,7 @@ void BrokerRestart(World& world) {
 }
 
 void SlowDirectory(World& world) {
-  FakeDirectory& directory = world.chance().Pick(world.brokers())->directory().own();
+  FakeDirectory& directory = world.chance().Pick(world.brokers())->directory();
   if (world.chance().Percent(40)) {
     directory.SetOutage(world.chance().Percent(70) ? DirectoryOutcome::kUnavailable
                                                    : DirectoryOutcome::kOverloaded);

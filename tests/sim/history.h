@@ -27,8 +27,9 @@ struct ElectionSeen {
   std::string broker;
 };
 
-// A host's report reached a broker that led under that epoch, for the first time.
-struct FirstReportSeen {
+// A host's report reached the machine of a broker that led under that epoch; whether the broker
+// looked at it at once is its own matter.
+struct ReportSeen {
   absl::Duration at;
   std::string host;
   uint64_t epoch = 0;
@@ -153,7 +154,7 @@ struct History {
   std::vector<HostLoadSeen> loads;
   std::vector<OldCommandSeen> old_commands;
   std::vector<ElectionSeen> elections;
-  std::vector<FirstReportSeen> first_reports;
+  std::vector<ReportSeen> reports;
   std::vector<RunSeen> runs;
   EndSeen end;
 };

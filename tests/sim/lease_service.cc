@@ -25,6 +25,11 @@ void LeaseService::Claim(const std::string& broker, std::function<void(LeaderInf
   });
 }
 
+void LeaseService::Keep(const std::string& broker, std::function<void(uint64_t epoch)> done) {
+  Claim(broker, [done = std::move(done)](const LeaderInfo& leader) { done(leader.epoch); });
+  expires_ = absl::InfiniteDuration();
+}
+
 bool LeaseService::Renew(const std::string& broker, uint64_t epoch) {
   if (Holder() != broker || epoch != epoch_) return false;
   expires_ = world_.now() + Life();
@@ -36,6 +41,7 @@ void LeaseService::Revoke(const std::string& broker, uint64_t epoch) {
 }
 
 void LeaseService::EndEarly() {
+  if (expires_ == absl::InfiniteDuration()) return;
   world_.Say("lease: ends early");
   expires_ = absl::ZeroDuration();
 }

@@ -23,6 +23,8 @@ class LeaseService {
 
   // `done(leader)`: who leads from now; the caller under a new epoch, or another one.
   void Claim(const std::string& broker, std::function<void(LeaderInfo leader)> done);
+  // The only broker leads without a lease: each claim gives it a new epoch.
+  void Keep(const std::string& broker, std::function<void(uint64_t epoch)> done);
   // False: it is not held under that epoch any more.
   bool Renew(const std::string& broker, uint64_t epoch);
   void Revoke(const std::string& broker, uint64_t epoch);

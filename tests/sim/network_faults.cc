@@ -27,6 +27,33 @@ void Elections(World& world) {
   if (chance.Percent(60)) world.lease().EndEarly();
 }
 
+// The clock of a leader's wall jumps; of others it would only be noticed once they lead.
+void ClockJump(World& world) {
+  BrokerProcess* broker = world.BrokerNamed(world.lease().Holder());
+  if (broker == nullptr) return;
+  const absl::Duration by = world.chance().Between(-absl::Hours(1), absl::Hours(1));
+  world.Say("the wall clock of ", broker->name(), " jumps");
+  broker->executor().SetWallOffset(by);
+  world.After(world.chance().Between(absl::Seconds(1), absl::Seconds(12)),
+              [broker] { broker->executor().SetWallOffset(absl::ZeroDuration()); });
+}
+
+// Everything is restarted, one after another: first the brokers, then the agents.
+void RollingUpgrade(World& world) {
+  absl::Duration at;
+  for (BrokerProcess* broker : world.brokers()) {
+    world.After(at, [broker] { broker->Kill(); });
+    at += world.chance().Between(absl::Milliseconds(500), absl::Seconds(6));
+    world.After(at, [broker] { broker->Start(); });
+    at += world.chance().Between(absl::Seconds(1), absl::Seconds(5));
+  }
+  for (AgentProcess* agent : world.agents()) {
+    world.After(at, [agent] { agent->Kill(); });
+    at += world.chance().Between(absl::Milliseconds(200), absl::Seconds(4));
+    world.After(at, [agent] { agent->Start(); });
+  }
+}
+
 // One direction, or both, between two ends.
 void CutForAWhile(World& world, const std::string& one, const std::string& other,
                   absl::Duration heals) {
@@ -125,6 +152,8 @@ void PlanNetworkFaults(World& world) {
   PlanFault(world, Workload::kSiteCut, 10, 70, SiteCut);
   PlanFault(world, Workload::kSiteLoss, 20, 120, SiteLoss);
   PlanFault(world, Workload::kSwizzle, 8, 50, Swizzle);
+  PlanFault(world, Workload::kClockJump, 10, 60, ClockJump);
+  PlanFault(world, Workload::kRollingUpgrade, 20, 100, RollingUpgrade);
 }
 
 }  // namespace werkplek::sim

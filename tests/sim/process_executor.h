@@ -17,7 +17,7 @@ class ProcessExecutor : public Executor {
   explicit ProcessExecutor(Executor* world) : world_(world) {}
 
   absl::Time Now() const override { return world_->Now() + wall_offset_; }
-  absl::Duration Monotonic() const override { return world_->Monotonic(); }
+  absl::Duration Monotonic() const override { return world_->Monotonic() + monotonic_offset_; }
   std::string RandomBytes(size_t count) override { return world_->RandomBytes(count); }
   void Post(Task task) override { PostAfter(absl::ZeroDuration(), std::move(task)); }
   void PostAfter(absl::Duration delay, Task task) override {
@@ -46,8 +46,9 @@ class ProcessExecutor : public Executor {
     state_->paused = false;
     state_->waiting.clear();
   }
-  // How far this process' wall clock is off.
+  // How far this process' clocks are off.
   void SetWallOffset(absl::Duration offset) { wall_offset_ = offset; }
+  void SetMonotonicOffset(absl::Duration offset) { monotonic_offset_ = offset; }
 
  private:
   struct State {
@@ -57,6 +58,7 @@ class ProcessExecutor : public Executor {
 
   Executor* const world_;
   absl::Duration wall_offset_;
+  absl::Duration monotonic_offset_;
   const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 

@@ -6,9 +6,10 @@ namespace werkplek::sim {
 
 const char* WorkloadName(Workload workload) {
   static constexpr const char* kNames[kWorkloads] = {
-      "login-storm",   "workday",        "reconnects",     "pool-resize", "drain",     "host-loss",
-      "agent-restart", "broker-restart", "slow-directory", "bad-store",   "bad-links", "elections",
-      "help-desk",     "broker-pause",   "store-cut",      "site-cut",    "site-loss", "swizzle"};
+      "login-storm", "workday",       "reconnects",     "pool-resize",    "drain",
+      "host-loss",   "agent-restart", "broker-restart", "slow-directory", "bad-store",
+      "bad-links",   "elections",     "help-desk",      "broker-pause",   "store-cut",
+      "site-cut",    "site-loss",     "swizzle",        "clock-jump",     "rolling-upgrade"};
   return kNames[static_cast<int>(workload)];
 }
 

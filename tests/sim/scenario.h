@@ -29,8 +29,10 @@ enum class Workload {
   kSiteCut,
   kSiteLoss,
   kSwizzle,
+  kClockJump,
+  kRollingUpgrade,
 };
-inline constexpr int kWorkloads = static_cast<int>(Workload::kSwizzle) + 1;
+inline constexpr int kWorkloads = static_cast<int>(Workload::kRollingUpgrade) + 1;
 
 const char* WorkloadName(Workload workload);
 

@@ -85,9 +85,9 @@ void SimStore::Load(uint64_t epoch, absl::AnyInvocable<void(absl::StatusOr<Fleet
       Once<Loaded>([this, done = std::move(done)](Loaded fleet) mutable {
         const bool early = world_.scenario().sabotage == Sabotage::kJudgeBeforeGrace;
         // As if the time without a leader counted as the hosts' silence.
-        if (early) executor_->SetWallOffset(-absl::Minutes(1));
+        if (early) executor_->SetMonotonicOffset(-absl::Minutes(1));
         done(std::move(fleet));
-        executor_->SetWallOffset(absl::ZeroDuration());
+        executor_->SetMonotonicOffset(absl::ZeroDuration());
       });
   executor_->PostAfter(kDeadline, [once] { once(absl::UnavailableError("no answer in time")); });
   if (!world_.network().Open(broker_, kStoreNode)) return;

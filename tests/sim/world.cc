@@ -77,9 +77,7 @@ Picture World::picture() {
 }
 
 void World::NoteReport(const std::string& host, uint64_t epoch) {
-  if (reported_.insert({epoch, host}).second) {
-    history_.first_reports.push_back({now(), host, epoch});
-  }
+  history_.reports.push_back({now(), host, epoch});
 }
 
 void World::BreakDisplaysSoon() {
@@ -136,7 +134,7 @@ void World::MakePeople() {
   const auto add = [this](const std::string& user, const std::string& password,
                           const std::vector<std::string>& groups) {
     for (const auto& broker : brokers_) {
-      broker->directory().own().AddPerson(user, password, groups);
+      broker->directory().AddPerson(user, password, groups);
     }
   };
   add(Admin::kUser, Admin::kPassword, {"admins"});
@@ -204,9 +202,10 @@ void World::HealAll() {
   loss_ = 0;
   for (const auto& broker : brokers_) {
     broker->Resume();
+    broker->executor().SetWallOffset(absl::ZeroDuration());
     broker->SetNewsDelay(absl::ZeroDuration());
-    broker->directory().own().SetOutage(DirectoryOutcome::kOk);
-    broker->directory().own().SetDelay(absl::Milliseconds(2));
+    broker->directory().SetOutage(DirectoryOutcome::kOk);
+    broker->directory().SetDelay(absl::Milliseconds(2));
     broker->Start();
   }
   for (const auto& machine : machines_) machine->SetImageBroken(false);

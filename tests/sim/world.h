@@ -85,7 +85,7 @@ class World {
   // Something is not as it should be.
   void Complain(const std::string& what);
 
-  // A report reached a leader.
+  // A report reached a leader's machine.
   void NoteReport(const std::string& host, uint64_t epoch);
   // What a host carries after a change there.
   void NoteLoad(Machine& machine);
@@ -108,7 +108,6 @@ class World {
   absl::Duration busy_until_;
   int loss_ = 0;
   Network network_;
-  std::set<std::pair<uint64_t, std::string>> reported_;
   std::unique_ptr<TokenAuthority> tokens_;
   std::unique_ptr<StoreServer> store_;
   std::unique_ptr<LeaseService> lease_;
