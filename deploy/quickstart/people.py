@@ -44,6 +44,11 @@ class Authenticator:
                 return code_at(self._seed, step)
             time.sleep(STEP_S - time.time() % STEP_S + 0.1)
 
+    @property
+    def last_step(self):
+        """The time step of the last code."""
+        return self._last
+
     def last_code(self):
         return code_at(self._seed, self._last)
 

@@ -196,6 +196,7 @@ store:
     key: etcd/{name}.key
     ca: etcd/ca.pem
     request_timeout: 1s
+    lease_ttl: 3s
 directory:
   servers: {servers}
   ca_file: ldap-all.pem
@@ -263,9 +264,12 @@ tls:
         os.makedirs(folder, exist_ok=True)
         identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.lab")
         locks, daemon = private_libvirt(self.machine(host), folder, identity, self.addresses[host])
-        log = self.path(f"{host}-libvirt.log")
-        self.locks[host] = Part(f"virtlockd {host}", locks, log).start()
-        self.libvirt[host] = Part(f"libvirtd {host}", daemon, log).start()
+        self.locks[host] = Part(f"virtlockd {host}", locks, self.path(f"{host}-libvirt.log")).start()
+        self.start_libvirtd(host, daemon)
+
+    def start_libvirtd(self, host, daemon=None):
+        daemon = daemon or self.libvirt[host].command
+        self.libvirt[host] = Part(f"libvirtd {host}", daemon, self.path(f"{host}-libvirt.log")).start()
         self.libvirt[host].wait_ready(lambda: self.answers(host, 16509))
 
     def start_agent(self, host):

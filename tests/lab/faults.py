@@ -1,0 +1,250 @@
+"""What goes wrong in the lab: each fault knows how to begin, how to heal, and which figure it must meet meanwhile.
+
+The names F1, F2, ... are those of the fault matrix in docs/operating/two-sites.md.
+"""
+
+import os
+import signal
+import time
+
+from processes import executable, processes_naming
+from two_sites import PORTS, WITNESS
+
+
+class Fault:
+    """One row. `begin` and `heal` are called once each; `limit_s` is what a sign-in begun meanwhile may take."""
+
+    row = ""
+    name = ""
+    # How long it lasts before it is healed.
+    lasts_s = 4
+    # The longest that a sign-in of somebody at the desk may take while it lasts; None: it need not succeed.
+    limit_s = 10
+
+    def __init__(self, lab, chance):
+        self.lab, self.chance = lab, chance
+        self.where = ""
+
+    def begin(self):
+        raise NotImplementedError
+
+    def heal(self):
+        pass
+
+    def __str__(self):
+        return f"{self.row} {self.name}" + (f" ({self.where})" if self.where else "")
+
+    # -- who is who -------------------------------------------------------------------------------
+
+    def a_site(self):
+        self.where = self.chance.choice(self.lab.sites)
+        return self.where
+
+    def a_host(self):
+        self.where = self.chance.choice(sorted(self.lab.agents))
+        return self.where
+
+
+class BrokerKilled(Fault):
+    row, name, limit_s = "F1", "broker kill -9", 5
+
+    def begin(self):
+        self.site = self.a_site()
+        self.lab.brokers[self.site].kill()
+        self.lab.brokers[self.site].process.wait(10)
+
+    def heal(self):
+        self.lab.start_broker_of(self.site)
+
+
+class BrokerStopped(Fault):
+    row, name, lasts_s = "F2", "broker stopped, then on", 10
+
+    def begin(self):
+        self.part = self.lab.brokers[self.a_site()]
+        self.part.kill(signal.SIGSTOP)
+
+    def heal(self):
+        self.part.kill(signal.SIGCONT)
+
+
+class EtcdKilled(Fault):
+    row, name, limit_s = "F3", "etcd member kill -9", 4
+
+    def begin(self):
+        self.where = self.chance.choice(self.lab.etcd_machines())
+        self.lab.etcd[self.where].kill()
+        self.lab.etcd[self.where].process.wait(10)
+
+    def heal(self):
+        self.lab.start_etcd(self.where)
+
+
+class EtcdStopped(Fault):
+    row, name, lasts_s = "F4", "etcd member stopped for 10 s", 10
+
+    def begin(self):
+        self.where = self.chance.choice(self.lab.etcd_machines())
+        self.lab.etcd[self.where].kill(signal.SIGSTOP)
+
+    def heal(self):
+        self.lab.etcd[self.where].kill(signal.SIGCONT)
+
+
+class QuorumLost(Fault):
+    row, name, limit_s, lasts_s = "F5", "two etcd members stopped", None, 8
+
+    def begin(self):
+        self.stopped = self.chance.sample(self.lab.etcd_machines(), 2)
+        self.where = " and ".join(self.stopped)
+        for name in self.stopped:
+            self.lab.etcd[name].kill(signal.SIGSTOP)
+
+    def heal(self):
+        for name in self.stopped:
+            self.lab.etcd[name].kill(signal.SIGCONT)
+
+
+class SiteCut(Fault):
+    row, name, lasts_s, limit_s = "F6", "site cut off", 12, 10
+
+    def begin(self):
+        self.site = self.a_site()
+        self.lab.network.cut_site(self.site)
+
+    def heal(self):
+        self.lab.network.cut_site(self.site, False)
+
+
+class LineBetweenSitesCut(Fault):
+    row, name, lasts_s = "F7", "line between the sites cut, witness seen by both", 10
+
+    def begin(self):
+        self.lab.network.cut_between(*self.lab.sites)
+
+    def heal(self):
+        self.lab.network.cut_between(*self.lab.sites, False)
+
+
+class WitnessLost(Fault):
+    row, name, limit_s = "F8", "witness lost", 3
+
+    def begin(self):
+        self.lab.network.cut_machine(WITNESS)
+
+    def heal(self):
+        self.lab.network.cut_machine(WITNESS, False)
+
+
+class LineFlaps(Fault):
+    row, name, lasts_s, limit_s = "F9", "line to a site up and down each second", 1, None
+
+    def begin(self):
+        site = self.a_site()
+        for _ in range(5):
+            self.lab.network.cut_site(site)
+            time.sleep(1)
+            self.lab.network.cut_site(site, False)
+            time.sleep(1)
+
+
+class HostLost(Fault):
+    row, name, lasts_s = "F11", "power of a host lost", 14
+
+    def begin(self):
+        host = self.a_host()
+        self.lab.network.cut_machine(host)
+        self.lab.agents[host].kill()
+        for pid in processes_naming(self.lab.path(host) + "/"):
+            if "qemu-system" in executable(pid):
+                os.kill(pid, signal.SIGKILL)
+
+    def heal(self):
+        self.lab.network.cut_machine(self.where, False)
+        self.lab.start_agent(self.where)
+
+
+class AgentKilled(Fault):
+    row, name, lasts_s, limit_s = "F13", "agent kill -9", 2, 3
+
+    def begin(self):
+        host = self.a_host()
+        self.machines = self.guests(host)
+        self.lab.agents[host].kill()
+        self.lab.agents[host].process.wait(10)
+
+    def guests(self, host):
+        return {pid for pid in processes_naming(self.lab.path(host) + "/") if "qemu-system" in executable(pid)}
+
+    def heal(self):
+        gone = self.machines - self.guests(self.where)
+        if gone:
+            raise AssertionError(f"{len(gone)} desktops of {self.where} went with its agent")
+        self.lab.start_agent(self.where)
+
+
+class LibvirtRestarted(Fault):
+    row, name, lasts_s = "F14", "libvirtd restarted", 3
+
+    def begin(self):
+        host = self.a_host()
+        self.lab.libvirt[host].kill()
+        self.lab.libvirt[host].process.wait(10)
+
+    def heal(self):
+        self.lab.start_libvirtd(self.where)
+
+
+class AgentUnheard(Fault):
+    row, name, lasts_s, limit_s = "F25", "agent unheard, but hears", 12, 5
+
+    def begin(self):
+        host = self.a_host()
+        for site in self.lab.sites:
+            self.lab.network.mute(host, self.lab.addresses[self.lab.broker_of(site)])
+
+    def heal(self):
+        for site in self.lab.sites:
+            self.lab.network.mute(self.where, self.lab.addresses[self.lab.broker_of(site)], False)
+
+
+class Flood(Fault):
+    row, name, limit_s = "F28", "500 silent connections", 15
+
+    def begin(self):
+        name = self.lab.broker_of(self.a_site())
+        script = ("import socket,sys,time\nheld=[]\n"
+                  "for _ in range(500):\n s=socket.socket();s.settimeout(1)\n"
+                  " try: s.connect((sys.argv[1],int(sys.argv[2])));held.append(s)\n except OSError: pass\n"
+                  "time.sleep(60)\n")
+        self.flood = self.lab.part("flood", WITNESS, ["python3", "-c", script, self.lab.addresses[name],
+                                                      PORTS["clients"]], "flood.log")
+
+    def heal(self):
+        self.flood.stop()
+
+
+class ColdStart(Fault):
+    row, name, lasts_s, limit_s = "F32", "all power off, cold start of both sites", 1, None
+
+    def begin(self):
+        for part in [*self.lab.agents.values(), *self.lab.brokers.values(), *self.lab.etcd.values()]:
+            part.kill()
+            part.process.wait(10)
+        for pid in processes_naming(self.lab.folder + "/"):
+            if "qemu-system" in executable(pid):
+                os.kill(pid, signal.SIGKILL)
+
+    def heal(self):
+        for name in self.lab.etcd_machines():
+            self.lab.start_etcd(name)
+        for site in self.lab.sites:
+            self.lab.start_broker_of(site)
+        for host in list(self.lab.agents):
+            self.lab.start_agent(host)
+
+
+ALL = [BrokerKilled, BrokerStopped, EtcdKilled, EtcdStopped, QuorumLost, SiteCut, LineBetweenSitesCut, WitnessLost,
+       LineFlaps, HostLost, AgentKilled, LibvirtRestarted, AgentUnheard, Flood, ColdStart]
+
+

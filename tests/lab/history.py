@@ -1,0 +1,145 @@
+"""What happened in the lab, as those who asked for it saw it, and what must be true of it.
+
+Times are of one monotonic clock. A call that was not answered may have had its effect at any time after it was made.
+Each check is a function from a History to complaints; `history_test.py` has a history that each of them rejects.
+"""
+
+import dataclasses
+from typing import List, Optional
+
+FOREVER = float("inf")
+
+
+@dataclasses.dataclass
+class Call:
+    """One call of one person. `done` is None when no answer came."""
+
+    user: str
+    what: str  # "sign-in", "connect", "end", "probe"
+    made: float
+    done: Optional[float] = None
+    ok: bool = False
+    answer: str = ""  # connect: the session's id; sign-in: the code's time step
+
+
+@dataclasses.dataclass
+class SessionSeen:
+    """A session as the brokers tell of it in the end. Unix milliseconds; `ended` is None while it lives."""
+
+    id: str
+    user: str
+    pool: str
+    desktop: str
+    generation: int
+    created: int
+    ended: Optional[int] = None
+
+
+@dataclasses.dataclass
+class History:
+    calls: List[Call] = dataclasses.field(default_factory=list)
+    sessions: List[SessionSeen] = dataclasses.field(default_factory=list)
+    # (host, epoch) in the order in which the host's durable epoch was read.
+    epochs: List[tuple] = dataclasses.field(default_factory=list)
+    # (fault, seconds from its healing to the first good probe, or None).
+    recoveries: List[tuple] = dataclasses.field(default_factory=list)
+    # I14 on a machine that does nothing else.
+    most_to_recover_s: float = 10
+
+
+def overlaps(sessions, key, different):
+    """Pairs of sessions with the same key that live at once."""
+    found = []
+    groups = {}
+    for session in sessions:
+        groups.setdefault(key(session), []).append(session)
+    for group in groups.values():
+        group.sort(key=lambda session: session.created)
+        last = None
+        for session in group:
+            if last is not None and different(last, session) and session.created < (last.ended or FOREVER):
+                found.append((last, session))
+            if last is None or (session.ended or FOREVER) > (last.ended or FOREVER):
+                last = session
+    return found
+
+
+def one_user_of_a_desktop(history):
+    """I1: a desktop is assigned to at most one user at any instant."""
+    pairs = overlaps(history.sessions, lambda s: s.desktop, lambda one, other: one.user != other.user)
+    return [f"desktop {one.desktop} had {one.user} ({one.id}) and {other.user} ({other.id}) at once"
+            for one, other in pairs]
+
+
+def one_session_of_a_user(history):
+    """I2: a user has at most one session in a pool."""
+    pairs = overlaps(history.sessions, lambda s: (s.user, s.pool), lambda one, other: True)
+    return [f"{one.user} had {one.id} and {other.id} in {one.pool} at once" for one, other in pairs]
+
+
+def nothing_acknowledged_is_lost(history):
+    """I4: a session that a person was told of is known in the end."""
+    known = {session.id for session in history.sessions}
+    return [f"{call.user} was told of {call.answer}, which nobody knows"
+            for call in history.calls if call.what == "connect" and call.ok and call.answer not in known]
+
+
+def a_session_follows_a_sign_in(history):
+    """I5: nobody has a session who has not signed in before."""
+    first = {}
+    for call in history.calls:
+        if call.what == "sign-in" and (call.ok or call.done is None):
+            first[call.user] = min(call.made, first.get(call.user, FOREVER))
+    return [f"{call.user} was given {call.answer} without a sign-in before"
+            for call in history.calls
+            if call.what == "connect" and call.ok and (call.done or 0) < first.get(call.user, FOREVER)]
+
+
+def a_code_counts_once(history):
+    """I6: a code is accepted at most once, over all brokers."""
+    seen, complaints = set(), []
+    for call in history.calls:
+        if call.what != "sign-in" or not call.ok:
+            continue
+        key = (call.user, call.answer)
+        if key in seen:
+            complaints.append(f"the code of {call.user} for step {call.answer} was accepted twice")
+        seen.add(key)
+    return complaints
+
+
+def made_clean_between_people(history):
+    """I9: two sessions on one desktop are on different generations of it, the later on the higher."""
+    complaints, last = [], {}
+    for session in sorted(history.sessions, key=lambda s: s.created):
+        before = last.get(session.desktop)
+        if before is not None and session.generation <= before.generation:
+            complaints.append(f"{session.id} got desktop {session.desktop} at generation {session.generation}, "
+                              f"not above that of {before.id}")
+        last[session.desktop] = session
+    return complaints
+
+
+def epochs_never_fall(history):
+    """I10: no host obeys an older epoch after a newer."""
+    complaints, highest = [], {}
+    for host, epoch in history.epochs:
+        if epoch < highest.get(host, 0):
+            complaints.append(f"{host} fell from epoch {highest[host]} to {epoch}")
+        highest[host] = max(epoch, highest.get(host, 0))
+    return complaints
+
+
+def well_after_healing(history):
+    """I14: after a fault has healed, a person can sign in and get a desktop again."""
+    return [f"after {fault}: " + ("never well again" if took is None else f"well only after {took:.1f} s")
+            for fault, took in history.recoveries if took is None or took > history.most_to_recover_s]
+
+
+CHECKS = {"I1": one_user_of_a_desktop, "I2": one_session_of_a_user, "I4": nothing_acknowledged_is_lost,
+          "I5": a_session_follows_a_sign_in, "I6": a_code_counts_once, "I9": made_clean_between_people,
+          "I10": epochs_never_fall, "I14": well_after_healing}
+
+
+def violations(history):
+    return [f"{name}: {complaint}" for name, check in CHECKS.items() for complaint in check(history)]

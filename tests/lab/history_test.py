@@ -1,0 +1,68 @@
+"""Each check of the history rejects a history made for it, and nothing in a good one."""
+
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from history import CHECKS, Call, History, SessionSeen, violations  # noqa: E402
+
+
+def good():
+    """Two people, one after the other on the same desktop; a third whose call was never answered."""
+    return History(
+        calls=[Call("jan", "sign-in", 0, 1, True, "100"), Call("jan", "connect", 1, 2, True, "s1"),
+               Call("jan", "end", 3, 4, True), Call("piet", "sign-in", 0, 5, True, "100"),
+               Call("piet", "connect", 5, 6, True, "s2"), Call("eva", "sign-in", 2, None),
+               Call("eva", "connect", 7, 8, True, "s3"), Call("jan", "sign-in", 9, 10, False, "100")],
+        sessions=[SessionSeen("s1", "jan", "p", "d1", 1, 1000, 4000), SessionSeen("s2", "piet", "p", "d1", 2, 5000),
+                  SessionSeen("s3", "eva", "p", "d2", 1, 7000)],
+        epochs=[("a", 1), ("b", 1), ("a", 2), ("a", 2), ("b", 3)],
+        recoveries=[("a kill", 1.5)])
+
+
+def spoil(name):
+    history = good()
+    if name == "I1":
+        history.sessions.append(SessionSeen("s9", "eva", "q", "d1", 3, 6000))
+    elif name == "I2":
+        history.sessions.append(SessionSeen("s9", "piet", "p", "d3", 1, 6000))
+    elif name == "I4":
+        history.sessions.pop()
+    elif name == "I5":
+        history.calls.append(Call("mia", "connect", 1, 2, True, "s3"))
+    elif name == "I6":
+        history.calls.append(Call("piet", "sign-in", 6, 7, True, "100"))
+    elif name == "I9":
+        history.sessions[1].generation = 1
+    elif name == "I10":
+        history.epochs.append(("b", 2))
+    elif name == "I14":
+        history.recoveries.append(("a cut", None))
+    return history
+
+
+class HistoryTest(unittest.TestCase):
+    def test_a_good_history_is_accepted(self):
+        self.assertEqual(violations(good()), [])
+
+    def test_each_check_rejects_a_history_made_for_it(self):
+        for name in CHECKS:
+            with self.subTest(name):
+                found = violations(spoil(name))
+                self.assertTrue(any(line.startswith(name + ":") for line in found), found)
+
+    def test_a_long_session_is_not_hidden_by_a_short_one_after_it(self):
+        history = History(sessions=[SessionSeen("s1", "jan", "p", "d1", 1, 0, 10_000),
+                                    SessionSeen("s2", "piet", "q", "d1", 2, 1000, 2000),
+                                    SessionSeen("s3", "eva", "r", "d1", 3, 3000, 4000)])
+        found = [line for line in violations(history) if line.startswith("I1:")]
+        self.assertEqual(len(found), 2, found)
+
+    def test_a_late_recovery_is_a_violation(self):
+        self.assertNotEqual(violations(History(recoveries=[("a kill", 10.1)])), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
