@@ -430,6 +430,7 @@ Violations CheckAll(const History& history, const Truth& truth) {
   add(CheckCleanness(history));
   add(CheckCodesOnce(history));
   add(CheckTickets(history));
+  add(CheckAudit(history));
   add(CheckLiveness(history));
   return all;
 }

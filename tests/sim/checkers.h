@@ -11,7 +11,7 @@
 namespace werkplek::sim {
 
 struct Violation {
-  // "S1", ..., "grace", "liveness".
+  // "S1", ..., "audit", "grace", "liveness".
   std::string rule;
   std::string what;
 };
@@ -48,6 +48,8 @@ Violations CheckCleanness(const History& history);
 Violations CheckCodesOnce(const History& history);
 // A ticket opens one viewer's display, in time, its own.
 Violations CheckTickets(const History& history);
+// Every new session and sign-in is in the audit trail, by the same commit.
+Violations CheckAudit(const History& history);
 // After faults heal, all is well within the bound.
 Violations CheckLiveness(const History& history);
 

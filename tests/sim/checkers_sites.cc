@@ -1,5 +1,5 @@
-// What must never happen between hosts and between leaders: two copies of a fenced desktop, and
-// hosts that are judged before they could speak.
+// What must never happen between hosts and between leaders: two copies of a fenced desktop, hosts
+// that are judged before they could speak, and decisions that leave no trail.
 #include <map>
 #include <set>
 #include <string>
@@ -104,6 +104,32 @@ Violations CheckGrace(const History& history) {
                                            " after it spoke to the leader of epoch ", store.epoch(),
                                            ", or that was elected")});
   }
+  return found;
+}
+
+Violations CheckAudit(const History& history) {
+  Violations found;
+  StoreReplay store(history);
+  size_t commit = 0;
+  size_t told = 0;
+  size_t new_things = 0;
+  const auto judge = [&] {
+    if (commit == 0 || told >= new_things) return;
+    found.push_back(
+        {"audit", absl::StrCat(At(history.commits[commit - 1].at), new_things,
+                               " new sessions and sign-ins, but ", told, " audit records")});
+  };
+  while (store.NextChange()) {
+    if (store.commits() != commit) {
+      judge();
+      commit = store.commits();
+      told = new_things = 0;
+    }
+    if (store.change().table() == std::string(kAuditTable)) ++told;
+    if (store.NewSession() != nullptr && store.OldSession() == nullptr) ++new_things;
+    if (store.NewSignIn() != nullptr && store.OldSignIn() == nullptr) ++new_things;
+  }
+  judge();
   return found;
 }
 

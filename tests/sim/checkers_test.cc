@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
 #include "gmock/gmock.h"
@@ -90,18 +91,25 @@ void Add(History& history, std::vector<v1::Change> changes) {
       {absl::Seconds(static_cast<int64_t>(history.commits.size() + 1)), std::move(changes), 1});
 }
 
+v1::Change Trail(uint64_t sequence) {
+  v1::AuditRecord record;
+  record.set_sequence(sequence);
+  return Put(kAuditTable, absl::StrCat(sequence), record);
+}
+
 // jan signs in and gets, sees, leaves and ends a session: every rule holds.
 History GoodHistory() {
   History history;
   history.sign_ins.push_back(MakeTry("jan", 100));
   v1::Desktop desktop = MakeDesktop("d1", v1::DESKTOP_STATE_PROVISIONING);
-  Add(history, {Put(kEntitlementTable, "e", MakeEntitlement("staff")),
-                Put(kDesktopTable, "d1", desktop), Put(kSignInTable, "si-jan", MakeSignIn("jan"))});
+  Add(history,
+      {Put(kEntitlementTable, "e", MakeEntitlement("staff")), Put(kDesktopTable, "d1", desktop),
+       Trail(1), Put(kSignInTable, "si-jan", MakeSignIn("jan"))});
   desktop.set_state(v1::DESKTOP_STATE_READY);
   Add(history, {Put(kDesktopTable, "d1", desktop)});
   desktop.set_state(v1::DESKTOP_STATE_ASSIGNED);
   v1::Session session = MakeSession("s1", "jan", "d1", 1, v1::SESSION_STATE_PENDING);
-  Add(history, {Put(kSessionTable, "s1", session), Put(kDesktopTable, "d1", desktop)});
+  Add(history, {Put(kSessionTable, "s1", session), Put(kDesktopTable, "d1", desktop), Trail(2)});
   session.set_state(v1::SESSION_STATE_READY);
   Add(history, {Put(kSessionTable, "s1", session)});
   history.readies.push_back(
@@ -407,6 +415,16 @@ TEST(CheckersTest, S11ARepeatedGrantProlongsNothingOnceTheTicketIsKnown) {
   EXPECT_THAT(CheckTickets(history), SizeIs(1));
   history.readies[0].at = absl::Seconds(31);
   EXPECT_THAT(CheckTickets(history), IsEmpty()) << "before that nobody had the ticket";
+}
+
+TEST(CheckersTest, AuditASessionThatLeavesNoTrail) {
+  History history;
+  const v1::Change session =
+      Put(kSessionTable, "s1", MakeSession("s1", "jan", "d1", 1, v1::SESSION_STATE_PENDING));
+  Add(history, {session, Trail(1)});
+  EXPECT_THAT(CheckAudit(history), IsEmpty());
+  history.commits[0].changes.pop_back();
+  EXPECT_THAT(CheckAudit(history), SizeIs(1));
 }
 
 TEST(CheckersTest, LivenessTellsEachComplaint) {

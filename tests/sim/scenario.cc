@@ -31,7 +31,8 @@ const char* SabotageName(Sabotage sabotage) {
                                                      "stale-read",
                                                      "follower-counts-code",
                                                      "judge-before-grace",
-                                                     "forget-epoch"};
+                                                     "forget-epoch",
+                                                     "forget-audit"};
   return kNames[static_cast<int>(sabotage)];
 }
 

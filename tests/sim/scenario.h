@@ -73,8 +73,10 @@ enum class Sabotage {
   kJudgeBeforeGrace,
   // The agent keeps no epoch on its disk.
   kForgetEpoch,
+  // The store loses one in some records of the audit trail.
+  kForgetAudit,
 };
-inline constexpr int kSabotages = static_cast<int>(Sabotage::kForgetEpoch) + 1;
+inline constexpr int kSabotages = static_cast<int>(Sabotage::kForgetAudit) + 1;
 
 const char* SabotageName(Sabotage sabotage);
 

@@ -40,6 +40,9 @@ void SimStore::Spoil(ChangeSet& changes) {
     if (sabotage == Sabotage::kForgetSignOut) {
       return change.table() == std::string(kSignInTable) && !change.has_value();
     }
+    if (sabotage == Sabotage::kForgetAudit) {
+      return change.table() == std::string(kAuditTable) && world_.chance().Percent(10);
+    }
     return sabotage == Sabotage::kLoseDesktopChanges &&
            change.table() == std::string(kDesktopTable) && world_.chance().Percent(5);
   };

@@ -100,7 +100,8 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{Sabotage::kForgetHostLimits, "S4"}, Variant{Sabotage::kLoseDesktopChanges, "S6"},
         Variant{Sabotage::kLoseReports, "liveness"}, Variant{Sabotage::kDropEpochGuard, "S5"},
         Variant{Sabotage::kStaleRead, "S5"}, Variant{Sabotage::kFollowerCountsCode, "S10"},
-        Variant{Sabotage::kJudgeBeforeGrace, "grace"}, Variant{Sabotage::kForgetEpoch, "S7"}),
+        Variant{Sabotage::kJudgeBeforeGrace, "grace"}, Variant{Sabotage::kForgetEpoch, "S7"},
+        Variant{Sabotage::kForgetAudit, "audit"}),
     [](const auto& info) {
       std::string name = SabotageName(info.param.sabotage);
       name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
