@@ -46,6 +46,7 @@ class BrokerClient {
   // `endpoints` is not empty.
   BrokerClient(std::vector<BrokerEndpoint> endpoints, RetryPolicy policy,
                RetryPorts ports = RetryPorts::Real());
+  ~BrokerClient();
 
   // Sent with every call from now on, as `authorization: Bearer TOKEN`; empty: none.
   void SetAccessToken(Secret token) { access_token_ = std::move(token); }
@@ -111,6 +112,8 @@ class BrokerClient {
   using Attempt = absl::FunctionRef<grpc::Status(
       const BrokerEndpoint& broker, grpc::ClientContext& context, const Progress& progress)>;
 
+  class Poller;
+
   absl::Status Try(absl::Duration timeout, Attempt attempt);
   // The failure for the caller, with what every broker said.
   absl::Status Conclude(const absl::Status& last) const;
@@ -123,6 +126,7 @@ class BrokerClient {
   size_t current_ = 0;
   // By endpoint: why it could not be reached; empty: it was.
   std::vector<std::string> unreachable_;
+  std::unique_ptr<Poller> poller_;
 };
 
 }  // namespace werkplek

@@ -1,0 +1,205 @@
+// Two real broker programs on etcd, a real directory, and people who sign in all the time: the
+// broker that leads is killed, and everybody goes on.
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "client/api/broker_client.h"
+#include "common/base/mutex.h"
+#include "common/tls/grpc_credentials.h"
+#include "common/tls/process_tls.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/etcd/campaigner.h"
+#include "tests/support/etcd/etcd_cluster.h"
+#include "tests/support/slapd/slapd.h"
+#include "tests/unit/broker/program/running_broker.h"
+#include "werkplek/v1/session.grpc.pb.h"
+
+namespace werkplek {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kPeople = 6;
+constexpr int kKills = 4;
+// The lease, the election and the client's own pauses, on a busy machine.
+constexpr absl::Duration kLongest = absl::Seconds(20);
+
+std::string Person(int number) { return absl::StrCat("p", number); }
+
+SlapdOptions Directory(DirectoryAuthority& authority) {
+  SlapdOptions options;
+  options.certificate = authority.Issue({"localhost"}, {"127.0.0.1"});
+  std::vector<std::string> all;
+  for (int i = 0; i < kPeople; ++i) {
+    options.ldif += PersonLdif(Person(i), "pw-" + Person(i));
+    all.push_back(PersonDn(Person(i)));
+  }
+  options.ldif += GroupLdif("staff", all);
+  return options;
+}
+
+class BrokerKillTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { ASSERT_TRUE(RequireTls13InThisProcess().ok()); }
+
+  void SetUp() override {
+    brokers_[0] = std::make_unique<RunningBroker>(Replacements("b1"));
+    brokers_[1] = std::make_unique<RunningBroker>(Replacements("b2"));
+    // One authority and one sealing key for both.
+    for (const char* file : {"ca.pem", "ca.key", "sealing.key"}) {
+      ASSERT_TRUE(
+          WriteFileAtomically(brokers_[1]->File(file), ReadWholeFile(brokers_[0]->File(file)), 0600)
+              .ok());
+    }
+    for (const char* file : {"broker.pem", "broker.key"}) {
+      ASSERT_EQ(unlink(brokers_[1]->File(file).c_str()), 0);
+    }
+    ASSERT_THAT(brokers_[1]->Command({"init"}), HasSubstr("broker.pem"));
+    for (int i = 0; i < kPeople; ++i) {
+      const std::string name = absl::StrCat("tc-", i);
+      brokers_[0]->Command(
+          {"issue", "--identity", "client", "--name", name, "--out", brokers_[0]->File(name)});
+    }
+    for (const auto& broker : brokers_) ASSERT_TRUE(broker->Start()) << broker->Log();
+  }
+
+  std::vector<std::pair<std::string, std::string>> Replacements(const std::string& name) {
+    const int port = FreeLoopbackPort();
+    ports_.push_back(port);
+    return {{"name: b1\n", absl::StrCat("name: ", name, "\n")},
+            {"127.0.0.1:7443", absl::StrCat("127.0.0.1:", port)},
+            {"127.0.0.1:7444", absl::StrCat("127.0.0.1:", FreeLoopbackPort())},
+            {"required: always", "required: except-on-networks\n  networks: [127.0.0.0/8]"},
+            {"limits:\n", "limits:\n  sign_ins_per_machine: {per_second: 1000, burst: 1000}\n"},
+            {"tls:\n", absl::StrCat(StoreSection(), "tls:\n")},
+            {"ldaps://127.0.0.1:636", slapd_.url()},
+            {"ldap-ca.pem", authority_.ca_file()},
+            {"cn=werkplek,dc=example", Slapd::kServiceDn},
+            {"bind.password", "service.password"},
+            {"ou=people,dc=example", Slapd::kPeople},
+            {"ou=groups,dc=example", Slapd::kGroups}};
+  }
+
+  std::string StoreSection() const {
+    return absl::StrCat(
+        "store:\n  etcd:\n    endpoints: [\"", absl::StrJoin(settings_.endpoints, "\", \""),
+        "\"]\n    certificate: ", settings_.certificate, "\n    key: ", settings_.key,
+        "\n    ca: ", settings_.ca, "\n    prefix: ", settings_.prefix, "\n    lease_ttl: 2s\n",
+        "    request_timeout: 500ms\n");
+  }
+
+  std::unique_ptr<BrokerClient> ClientOf(int person, int first_broker) {
+    const std::string folder = brokers_[0]->File(absl::StrCat("tc-", person));
+    const TlsFiles files{folder + "/certificate.pem", folder + "/key.pem", folder + "/ca.pem"};
+    std::vector<BrokerEndpoint> endpoints;
+    for (int i = 0; i < 2; ++i) {
+      const std::string address =
+          absl::StrCat("127.0.0.1:", ports_[(first_broker + i) % ports_.size()]);
+      const auto credentials = GrpcChannelCredentials(files, ExpectIdentity({v1::IDENTITY_BROKER}));
+      EXPECT_TRUE(credentials.ok()) << credentials.status();
+      grpc::ChannelArguments arguments;
+      arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+      endpoints.push_back({address, grpc::CreateCustomChannel(address, *credentials, arguments)});
+    }
+    return std::make_unique<BrokerClient>(std::move(endpoints), RetryPolicy());
+  }
+
+  // Signs in and uses the sign-in, again and again.
+  void Live(int person) {
+    const auto client = ClientOf(person, person % 2);
+    while (!stop_) {
+      const absl::Time began = absl::Now();
+      v1::SignInRequest request;
+      request.set_request_id(NewRequestId());
+      request.set_user(Person(person));
+      request.set_password("pw-" + Person(person));
+      client->SetAccessToken(Secret());
+      const auto signed_in = client->Call(&v1::SessionService::Stub::SignIn, request);
+      const absl::Duration took = absl::Now() - began;
+      absl::Status used;
+      if (signed_in.ok()) {
+        client->SetAccessToken(Secret(signed_in->access_token()));
+        used = client->Call(&v1::SessionService::Stub::ListPools, v1::ListPoolsRequest()).status();
+      }
+      MutexLock lock(mutex_);
+      times_.push_back(took);
+      if (!signed_in.ok()) failures_.push_back(signed_in.status().ToString());
+      if (!used.ok()) failures_.push_back(absl::StrCat("lost: ", used.ToString()));
+      if (signed_in.ok()) tokens_.emplace_back(person, signed_in->access_token());
+    }
+  }
+
+  size_t SignIns() {
+    MutexLock lock(mutex_);
+    return times_.size();
+  }
+  bool MoreSignIns(size_t more) {
+    const size_t target = SignIns() + more;
+    return Campaigner::Until([&] { return SignIns() >= target; });
+  }
+
+  EtcdCluster cluster_;
+  const EtcdSettings settings_ = cluster_.Settings();
+  DirectoryAuthority authority_;
+  Slapd slapd_{Directory(authority_)};
+  std::vector<int> ports_;
+  std::unique_ptr<RunningBroker> brokers_[2];
+  std::atomic<bool> stop_{false};
+  Mutex mutex_;
+  std::vector<absl::Duration> times_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> failures_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<int, std::string>> tokens_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(BrokerKillTest, PeopleGoOnSigningInWhileLeadersAreKilled) {
+  std::vector<std::thread> people;
+  for (int i = 0; i < kPeople; ++i) people.emplace_back([this, i] { Live(i); });
+  EXPECT_TRUE(MoreSignIns(50));
+  for (int kill = 0; kill < kKills; ++kill) {
+    RunningBroker& leader = *brokers_[kill % 2];
+    RunningBroker& other = *brokers_[1 - kill % 2];
+    EXPECT_THAT(leader.Log(), HasSubstr("event=leading")) << "the wrong one would be killed";
+    leader.Stop(SIGKILL);
+    const std::string leads = absl::StrCat("event=leading epoch=", kill + 2);
+    EXPECT_TRUE(Campaigner::Until([&] { return absl::StrContains(other.Log(), leads); }))
+        << other.Log();
+    EXPECT_TRUE(MoreSignIns(50)) << other.Log();
+    EXPECT_TRUE(leader.Start()) << leader.Log();
+    EXPECT_TRUE(MoreSignIns(50)) << leader.Log();
+  }
+  stop_ = true;
+  for (std::thread& person : people) person.join();
+
+  MutexLock lock(mutex_);
+  EXPECT_THAT(failures_, ::testing::IsEmpty());
+  std::sort(times_.begin(), times_.end());
+  EXPECT_LT(times_.back(), kLongest);
+  std::cout << times_.size() << " sign-ins through " << kKills << " kills: median "
+            << times_[times_.size() / 2] << ", 99 % within " << times_[times_.size() * 99 / 100]
+            << ", longest " << times_.back() << "\n";
+  // Nothing that was acknowledged is lost, whichever broker is asked.
+  std::vector<std::unique_ptr<BrokerClient>> clients;
+  for (int i = 0; i < kPeople; ++i) clients.push_back(ClientOf(i, (i + 1) % 2));
+  for (const auto& [person, token] : tokens_) {
+    clients[person]->SetAccessToken(Secret(token));
+    const auto pools =
+        clients[person]->Call(&v1::SessionService::Stub::ListPools, v1::ListPoolsRequest());
+    ASSERT_TRUE(pools.ok()) << Person(person) << pools.status();
+  }
+}
+
+}  // namespace
+}  // namespace werkplek
