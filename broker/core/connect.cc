@@ -8,6 +8,7 @@
 #include "broker/core/desktops.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
+#include "broker/core/sites.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
 #include "common/base/words.h"
@@ -48,6 +49,12 @@ void Refuse(Turn& turn, const ConnectCall& call, const std::string& rule,
             std::vector<std::string> reasons, std::vector<v1::HostVerdict> hosts = {}) {
   const std::string id = absl::StrCat("r-", turn.FreshHex(16));
   Refusal refusal{call.user, call.pool, {}};
+  const v1::Resource* record = turn.fleet().pools.Find(call.pool);
+  if (record != nullptr && rule != "no-entitlement") {
+    for (std::string& trouble : SiteTroubles(turn.fleet(), record->pool())) {
+      reasons.push_back(std::move(trouble));
+    }
+  }
   refusal.explanation.set_decision(absl::StrCat("refused: ", rule));
   refusal.explanation.set_decided_at_unix_ms(turn.now_ms());
   for (const std::string& reason : reasons) refusal.explanation.add_steps(reason);
@@ -122,6 +129,9 @@ v1::Explanation ExplainQueue(Turn& turn, const std::string& pool_name, const v1:
   if (own.breaker.tripped()) {
     explanation.add_steps(absl::StrCat("the pool makes no new desktops: ", own.breaker.reason()));
   }
+  for (std::string& trouble : SiteTroubles(turn.fleet(), pool)) {
+    explanation.add_steps(std::move(trouble));
+  }
   KeepVerdicts(PlaceFor(turn, pool).verdicts, explanation);
   return explanation;
 }
@@ -150,6 +160,11 @@ bool StillMay(Turn& turn, const ConnectCall& call) {
   return false;
 }
 
+std::shared_ptr<const v1::Session> LiveSession(const Turn& turn, const ConnectCall& call) {
+  const std::string* live = turn.fleet().live_sessions.Find(LiveSessionKey(call.user, call.pool));
+  return live == nullptr ? nullptr : turn.fleet().sessions.FindShared(*live);
+}
+
 }  // namespace
 
 bool MayUse(const Fleet& fleet, const v1::SignIn& person, const std::string& pool) {
@@ -175,8 +190,13 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
   }
   const v1::Pool& pool = record->pool();
   PoolState& own = turn.state().pools[call.pool];
-  const std::string* live = turn.fleet().live_sessions.Find(LiveSessionKey(call.user, call.pool));
-  const auto session = live == nullptr ? nullptr : turn.fleet().sessions.FindShared(*live);
+  auto session = LiveSession(turn, call);
+  // Its host is down and its turn to be lost has not come yet.
+  if (session != nullptr && LoseNow(turn, session->desktop())) session = LiveSession(turn, call);
+  if (session != nullptr && session->state() != v1::SESSION_STATE_ENDING) {
+    const std::string braked = BrakeText(turn, session->desktop());
+    if (!braked.empty()) return Refuse(turn, call, "site-braked", {braked});
+  }
   if (session != nullptr && session->state() != v1::SESSION_STATE_ENDING) {
     turn.Count("connects", "own session");
     return Reconnect(turn, std::move(call), *session);
@@ -232,8 +252,12 @@ void QueueAgain(Turn& turn, ConnectCall call) {
       turn.now() + (wait_s != 0 ? absl::Seconds(wait_s) : turn.settings().default_queue_deadline);
   turn.state().calls[call.call] = {call.pool, ""};
   turn.Touch(call.pool);
+  // Back to its place: among several that lost theirs together, too, who came first goes first.
   PoolState& own = turn.state().pools[call.pool];
-  own.queue.push_front(std::move(call));
+  const auto after = std::find_if(own.queue.begin(), own.queue.end(), [&](const auto& waiting) {
+    return waiting.arrived > call.arrived;
+  });
+  own.queue.insert(after, std::move(call));
 }
 
 void AssignWaiting(Turn& turn, const std::string& pool_name) {

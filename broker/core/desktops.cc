@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/candidates.h"
 #include "broker/core/commands.h"
 
 namespace werkplek {
@@ -16,54 +17,16 @@ uint32_t SiteStarts(const BrokerState& state, const std::string& site) {
   return at == state.site_starts.end() ? 0 : at->second;
 }
 
-uint32_t SiteMaxStarts(const BrokerState& state, const std::string& site) {
-  const v1::Resource* record = state.fleet.sites.Find(site);
-  return Or(record == nullptr ? 0 : record->site().max_starts_in_flight(),
-            state.settings.default_site_starts);
-}
-
-uint32_t HostMaxStarts(const BrokerState& state, const v1::Host& host) {
-  return Or(host.max_starts_in_flight(), state.settings.default_host_starts);
-}
-
-void FillImage(const v1::AgentReport& report, const std::string& name, const v1::Image* image,
-               HostCandidate& candidate) {
-  for (const v1::ImageReport& there : report.images()) {
-    if (there.image() != name) continue;
-    const bool same = image != nullptr && there.sha256() == image->sha256();
-    if (there.verified()) {
-      candidate.image_ready = same;
-    } else if (same || there.sha256().empty()) {
-      candidate.image_error = there.error();
-    }
-  }
-}
-
 HostCandidate Candidate(const BrokerState& state, const std::string& name, const v1::Host& host,
                         const v1::Pool& pool, const v1::Image* image) {
-  HostCandidate candidate;
-  candidate.name = name;
-  candidate.site = host.site();
-  candidate.schedulability = host.schedulability();
-  candidate.max_desktops = host.max_desktops();
-  candidate.max_starts = HostMaxStarts(state, host);
-  candidate.site_starts = SiteStarts(state, host.site());
-  candidate.site_max_starts = SiteMaxStarts(state, host.site());
+  HostUse use;
   const auto own = state.hosts.find(name);
   if (own != state.hosts.end()) {
-    candidate.memory_committed_mib = own->second.memory_committed_mib;
-    candidate.desktops = static_cast<uint32_t>(own->second.desktops.size());
-    candidate.starts = own->second.starts;
+    use = {own->second.memory_committed_mib, static_cast<uint32_t>(own->second.desktops.size()),
+           own->second.starts};
   }
-  const HostSoft* soft = state.fleet.host_soft.Find(name);
-  if (soft == nullptr) return candidate;
-  candidate.liveness = soft->liveness;
-  candidate.linked = soft->link != 0;
-  candidate.memory_limit_mib = HostMemoryLimitMib(host, soft->report->load());
-  candidate.cpu_used = soft->report->load().cpu_used();
-  candidate.memory_pressure = soft->report->load().memory_pressure();
-  FillImage(*soft->report, pool.image(), image, candidate);
-  return candidate;
+  return CandidateOf(state.fleet, state.settings, name, host, pool, image, use,
+                     SiteStarts(state, host.site()));
 }
 
 }  // namespace
@@ -71,9 +34,6 @@ HostCandidate Candidate(const BrokerState& state, const std::string& name, const
 Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid) {
   const BrokerState& state = turn.state();
   const v1::Resource* image = state.fleet.images.Find(pool.image());
-  PlacementNeed need;
-  need.memory_mib = pool.memory_mib();
-  need.sites.assign(pool.sites().begin(), pool.sites().end());
   std::vector<HostCandidate> candidates;
   candidates.reserve(state.fleet.hosts.size());
   for (const auto& entry : state.fleet.hosts) {
@@ -81,7 +41,7 @@ Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid) {
     candidates.push_back(Candidate(state, entry.key, entry.record->host(), pool,
                                    image == nullptr ? nullptr : &image->image()));
   }
-  return Place(need, candidates);
+  return Place(NeedOf(pool), candidates);
 }
 
 std::string ImageFault(const Turn& turn, const v1::Pool& pool) {
@@ -145,8 +105,9 @@ bool StartFits(const Turn& turn, const v1::Desktop& desktop) {
   const v1::Host& host = record->host();
   // A desktop that starts already holds its place.
   const uint32_t mine = IsStarting(desktop.state()) ? 1 : 0;
-  return own->second.starts - mine < HostMaxStarts(state, host) &&
-         SiteStarts(state, host.site()) - mine < SiteMaxStarts(state, host.site());
+  return own->second.starts - mine < HostMaxStarts(state.settings, host) &&
+         SiteStarts(state, host.site()) - mine <
+             SiteMaxStarts(state.fleet, state.settings, host.site());
 }
 
 void ResetDesktop(Turn& turn, v1::Desktop desktop) {

@@ -8,6 +8,7 @@
 #include "broker/core/commands.h"
 #include "broker/core/desktops.h"
 #include "broker/core/sessions.h"
+#include "broker/core/sites.h"
 #include "broker/reconcile/difference.h"
 #include "broker/reconcile/liveness.h"
 #include "common/base/words.h"
@@ -40,22 +41,6 @@ void Release(Turn& turn, v1::Desktop desktop, const std::string& why) {
   if (!desktop.session().empty()) LoseSession(turn, desktop.session(), why);
   desktop.clear_session();
   if (turn.Move(DesktopEvent::kRelease, desktop)) turn.Put(std::move(desktop));
-}
-
-void HostDown(Turn& turn, const std::string& host) {
-  turn.Audit("broker", "host-down", absl::StrCat("host:", host), "silent", "");
-  const auto at = turn.state().hosts.find(host);
-  if (at == turn.state().hosts.end()) return;
-  const std::set<std::string> ids = at->second.desktops;
-  for (const std::string& id : ids) {
-    const auto desktop = turn.fleet().desktops.FindShared(id);
-    if (desktop == nullptr || desktop->state() == v1::DESKTOP_STATE_STOPPING ||
-        desktop->state() == v1::DESKTOP_STATE_LOST) {
-      continue;
-    }
-    if (!desktop->session().empty()) LoseSession(turn, desktop->session(), "host lost");
-    LoseDesktop(turn, *desktop);
-  }
 }
 
 void RestartSpare(Turn& turn, v1::Desktop desktop) {
@@ -211,7 +196,7 @@ void SetLiveness(Turn& turn, const std::string& host, v1::Liveness liveness) {
                           : liveness == v1::LIVENESS_DOWN ? "down"
                                                           : "suspect"}});
   RefreshHost(turn, host);
-  if (liveness == v1::LIVENESS_DOWN) HostDown(turn, host);
+  if (liveness == v1::LIVENESS_UP) HostAnswers(turn, host);
 }
 
 void Heard(Turn& turn, const std::string& host, uint64_t sequence) {
@@ -230,7 +215,7 @@ void RefreshHost(Turn& turn, const std::string& host) {
   const v1::Resource* record = turn.fleet().hosts.Find(host);
   const HostSoft* soft = turn.fleet().host_soft.Find(host);
   const bool open = record != nullptr && soft != nullptr &&
-                    record->host().schedulability() == v1::SCHEDULABILITY_OPEN &&
+                    WorkAllowed(turn.fleet(), host) == v1::SCHEDULABILITY_OPEN &&
                     soft->liveness == v1::LIVENESS_UP && soft->link != 0;
   auto& closed = turn.state().closed_hosts;
   const bool changed = open ? closed.erase(host) != 0 : closed.insert(host).second;
@@ -301,6 +286,13 @@ void DesktopTimerFired(Turn& turn, const std::string& id) {
   const absl::Time due = DesktopDue(turn.state(), *desktop);
   if (due > turn.now()) {
     turn.state().timers.Arm(DesktopTimer(id), due);
+    return;
+  }
+  const HostSoft* host = turn.fleet().host_soft.Find(desktop->host());
+  if (host != nullptr && host->liveness == v1::LIVENESS_DOWN) {
+    // What became of it shows when the host is back or lost; it says nothing of the pool.
+    turn.state().timers.Arm(DesktopTimer(id),
+                            turn.now() + StartDeadline(turn.state(), desktop->pool()));
     return;
   }
   const v1::DesktopReport* report = ReportOf(turn, *desktop);

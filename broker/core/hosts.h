@@ -12,7 +12,7 @@ void HandleDetached(Turn& turn, const AgentDetached& event);
 // Compares the full report with what is wanted and acts on each difference.
 void HandleReported(Turn& turn, const AgentReported& event);
 
-// Derives the host's liveness from its silence; a host that went down loses its desktops.
+// Derives the host's liveness from its silence. What follows from it, JudgeSilence (sites.h) does.
 void JudgeHost(Turn& turn, const std::string& host);
 
 // Keeps BrokerState::closed_hosts true for the host.

@@ -8,6 +8,7 @@
 #include "broker/core/commands.h"
 #include "broker/core/connect.h"
 #include "broker/core/desktops.h"
+#include "broker/core/sites.h"
 #include "broker/reconcile/pool_sizing.h"
 
 namespace werkplek {
@@ -23,9 +24,14 @@ uint32_t Starting(const PoolState& pool) {
          pool.Count(v1::DESKTOP_STATE_RESETTING);
 }
 
-v1::Schedulability HostSchedulability(const Turn& turn, const std::string& host) {
+// A host that is only silent may be back in a moment: its spares still count, unless an operator
+// has to say first what it means.
+bool SparesCount(const Turn& turn, const std::string& host) {
+  if (WorkAllowed(turn.fleet(), host) != v1::SCHEDULABILITY_OPEN) return false;
+  const HostSoft* soft = turn.fleet().host_soft.Find(host);
+  if (soft == nullptr || soft->liveness != v1::LIVENESS_DOWN) return true;
   const v1::Resource* record = turn.fleet().hosts.Find(host);
-  return record == nullptr ? v1::SCHEDULABILITY_DRAINING : record->host().schedulability();
+  return turn.fleet().site_losses.Find(record->host().site()) == nullptr;
 }
 
 PoolPicture PictureOf(const Turn& turn, const std::string& name, const v1::Pool& pool,
@@ -43,12 +49,8 @@ PoolPicture PictureOf(const Turn& turn, const std::string& name, const v1::Pool&
   picture.suspended = static_cast<uint32_t>(own.suspended.size());
   picture.running = own.Count(v1::DESKTOP_STATE_READY) - picture.suspended;
   for (const std::string& host : turn.state().closed_hosts) {
-    // A host that is only silent may be back in a moment: its spares still count.
     const auto at = turn.state().hosts.find(host);
-    if (at == turn.state().hosts.end() ||
-        HostSchedulability(turn, host) == v1::SCHEDULABILITY_OPEN) {
-      continue;
-    }
+    if (at == turn.state().hosts.end() || SparesCount(turn, host)) continue;
     const auto ready = at->second.ready.find(name);
     if (ready != at->second.ready.end()) picture.unusable += ready->second;
   }
@@ -99,7 +101,7 @@ void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, PoolP
   const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_DIRTY);
   for (const std::string& id : ids) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
-    const v1::Schedulability open = HostSchedulability(turn, desktop->host());
+    const v1::Schedulability open = WorkAllowed(turn.fleet(), desktop->host());
     if (open == v1::SCHEDULABILITY_DRAINING) {
       RemoveDesktop(turn, *desktop);
     } else if (plan.remove_dirty > 0) {
@@ -156,7 +158,7 @@ void RenewStale(Turn& turn, const std::string& name) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
     if (!IsStale(turn, *desktop)) continue;
     own.stale = true;
-    if (HostSchedulability(turn, desktop->host()) == v1::SCHEDULABILITY_OPEN &&
+    if (WorkAllowed(turn.fleet(), desktop->host()) == v1::SCHEDULABILITY_OPEN &&
         StartFits(turn, *desktop)) {
       SpoilDesktop(turn, *desktop, "the pool's image or size is another now");
       const auto spoiled = turn.fleet().desktops.FindShared(id);

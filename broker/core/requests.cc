@@ -10,6 +10,7 @@
 #include "broker/core/revocations.h"
 #include "broker/core/sessions.h"
 #include "broker/core/sign_in.h"
+#include "broker/core/sites.h"
 #include "broker/core/tokens.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
@@ -115,6 +116,12 @@ CallAnswer Dispatch(Turn& turn, const CallRequested& event, const v1::SignIn& si
   }
   if (const auto* r = As<v1::RevokeCertificatesRequest>(request)) {
     return RevokeCertificates(turn, event, *r, actor);
+  }
+  if (const auto* r = As<v1::ConfirmSiteLossRequest>(request)) {
+    return ConfirmSiteLoss(turn, event, *r, actor);
+  }
+  if (const auto* r = As<v1::ReadmitSiteRequest>(request)) {
+    return ReadmitSite(turn, event, *r, actor);
   }
   return absl::UnimplementedError(
       absl::StrCat(request.GetDescriptor()->name(), " is not decided here"));

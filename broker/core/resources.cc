@@ -7,6 +7,7 @@
 #include "broker/core/hosts.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
+#include "broker/core/sites.h"
 #include "broker/core/views.h"
 #include "broker/model/names.h"
 #include "broker/model/validate.h"
@@ -98,6 +99,9 @@ void HostDeclared(Turn& turn, const std::string& name, const v1::Host& host) {
 void Declared(Turn& turn, const v1::Resource* before, const v1::Resource& after) {
   const std::string& name = after.name();
   switch (after.kind_case()) {
+    case v1::Resource::kSite:
+      SiteDeclared(turn, name);
+      break;
     case v1::Resource::kHost:
       HostDeclared(turn, name, after.host());
       break;
@@ -125,7 +129,9 @@ void Declared(Turn& turn, const v1::Resource* before, const v1::Resource& after)
 
 void Deleted(Turn& turn, v1::ResourceKind kind, const std::string& name) {
   BrokerState& state = turn.state();
-  if (kind == v1::RESOURCE_KIND_HOST) {
+  if (kind == v1::RESOURCE_KIND_SITE) {
+    turn.EraseSiteLoss(name);
+  } else if (kind == v1::RESOURCE_KIND_HOST) {
     const std::set<std::string> ids = state.hosts[name].desktops;
     for (const std::string& id : ids) turn.EraseDesktop(id);
     state.hosts.erase(name);
@@ -209,8 +215,9 @@ CallAnswer DeleteResource(Turn& turn, const CallRequested& event,
 CallAnswer SetSchedulability(Turn& turn, const CallRequested& event,
                              const v1::SetSchedulabilityRequest& request,
                              const std::string& actor) {
-  if (request.kind() != v1::RESOURCE_KIND_HOST && request.kind() != v1::RESOURCE_KIND_POOL) {
-    return absl::InvalidArgumentError("kind: give HOST or POOL");
+  if (request.kind() != v1::RESOURCE_KIND_SITE && request.kind() != v1::RESOURCE_KIND_HOST &&
+      request.kind() != v1::RESOURCE_KIND_POOL) {
+    return absl::InvalidArgumentError("kind: give SITE, HOST or POOL");
   }
   if (!v1::Schedulability_IsValid(request.schedulability())) {
     return absl::InvalidArgumentError("schedulability: give OPEN, DRAINING or MAINTENANCE");
@@ -218,7 +225,9 @@ CallAnswer SetSchedulability(Turn& turn, const CallRequested& event,
   const auto before = FindResource(turn, request.kind(), request.name());
   if (before == nullptr) return NoSuch(request.kind(), request.name());
   v1::Resource resource = *before;
-  if (request.kind() == v1::RESOURCE_KIND_HOST) {
+  if (request.kind() == v1::RESOURCE_KIND_SITE) {
+    resource.mutable_site()->set_schedulability(request.schedulability());
+  } else if (request.kind() == v1::RESOURCE_KIND_HOST) {
     resource.mutable_host()->set_schedulability(request.schedulability());
   } else {
     resource.mutable_pool()->set_schedulability(request.schedulability());

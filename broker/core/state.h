@@ -83,6 +83,8 @@ struct HostState {
   // READY desktops by pool.
   std::map<std::string, uint32_t> ready;
   absl::Time images_checked = absl::InfinitePast();
+  // It is down, and what follows from that was done or is under way (BrokerState::to_lose).
+  bool judged_down = false;
 };
 
 // The last command of one verb to one desktop.
@@ -119,6 +121,8 @@ struct BrokerState {
   std::deque<std::pair<absl::Time, std::string>> answered_sign_ins;
   std::deque<std::pair<absl::Time, std::string>> ended_sessions;
   std::deque<std::string> refusals;
+  // Desktops on hosts that were judged down, in the order in which they are to be lost.
+  std::deque<std::string> to_lose;
   // Grows when room for a start may have come about.
   uint64_t capacity_version = 1;
 };

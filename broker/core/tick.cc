@@ -8,6 +8,7 @@
 #include "broker/core/hosts.h"
 #include "broker/core/sessions.h"
 #include "broker/core/sign_in.h"
+#include "broker/core/sites.h"
 
 namespace werkplek {
 namespace {
@@ -65,6 +66,7 @@ void HandleTick(Turn& turn) {
   hosts.reserve(state.fleet.hosts.size());
   for (const auto& entry : state.fleet.hosts) hosts.push_back(entry.key);
   for (const std::string& host : hosts) JudgeHost(turn, host);
+  JudgeSilence(turn);
   FireTimers(turn);
   for (auto& [name, pool] : state.pools) {
     if (!pool.queue.empty()) ExpireQueue(turn, name);

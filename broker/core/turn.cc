@@ -200,13 +200,18 @@ void Turn::Answer(CallId call, std::shared_ptr<const google::protobuf::Message> 
   Emit(Reply{call, absl::OkStatus(), std::move(response)});
 }
 
+void Turn::Touch(const std::string& pool) {
+  const v1::Resource* record = state_.fleet.pools.Find(pool);
+  touched_.emplace(record == nullptr ? 0 : -int64_t{record->pool().priority()}, pool);
+}
+
 void Turn::TouchAllPools() {
-  for (const auto& [name, pool] : state_.pools) touched_.insert(name);
+  for (const auto& [name, pool] : state_.pools) Touch(name);
 }
 
 std::string Turn::PopTouched() {
   if (touched_.empty()) return "";
-  return std::move(touched_.extract(touched_.begin()).value());
+  return std::move(touched_.extract(touched_.begin()).value().second);
 }
 
 void Turn::Write(absl::string_view table, const std::string& key, Record record) {

@@ -72,9 +72,9 @@ class Turn {
   void Answer(CallId call, std::shared_ptr<const google::protobuf::Message> response);
 
   // The pool is to be served before the turn ends: people assigned, size kept.
-  void Touch(const std::string& pool) { touched_.insert(pool); }
+  void Touch(const std::string& pool);
   void TouchAllPools();
-  // Takes one touched pool; empty: none.
+  // Takes the touched pool of the highest priority, the first by name of several; empty: none.
   std::string PopTouched();
 
   Decision Finish();
@@ -94,7 +94,8 @@ class Turn {
   std::vector<std::pair<std::pair<absl::string_view, std::string>, Record>> writes_;
   std::map<std::pair<absl::string_view, std::string>, size_t> written_;
   std::vector<Effect> effects_;
-  std::set<std::string> touched_;
+  // By falling priority.
+  std::set<std::pair<int64_t, std::string>> touched_;
 };
 
 // "client/tc-017 192.0.2.7:51234".

@@ -20,6 +20,21 @@ std::string Site(const PlacementNeed& need, const HostCandidate& host) {
                       absl::StrJoin(need.sites, ", "));
 }
 
+std::string HomeSite(const PlacementNeed& need, const HostCandidate& host) {
+  if (!need.home_required || need.home_site.empty() || host.site == need.home_site) return "";
+  return absl::StrCat("is in site ", host.site, "; the home site ", need.home_site, " is required");
+}
+
+std::string SiteLoss(const PlacementNeed&, const HostCandidate& host) { return host.site_loss; }
+
+std::string SiteOpen(const PlacementNeed&, const HostCandidate& host) {
+  if (host.site_schedulability == v1::SCHEDULABILITY_OPEN) return "";
+  return absl::StrCat("site ", host.site,
+                      host.site_schedulability == v1::SCHEDULABILITY_DRAINING
+                          ? " is being drained"
+                          : " is in maintenance");
+}
+
 std::string HostOpen(const PlacementNeed&, const HostCandidate& host) {
   if (host.schedulability == v1::SCHEDULABILITY_OPEN) return "";
   return host.schedulability == v1::SCHEDULABILITY_DRAINING ? "is being drained"
@@ -66,6 +81,9 @@ std::string SiteStarts(const PlacementNeed&, const HostCandidate& host) {
 
 constexpr std::pair<const char*, Filter> kFilters[] = {
     {kRuleSite, Site},
+    {kRuleHomeSite, HomeSite},
+    {kRuleSiteLoss, SiteLoss},
+    {kRuleSiteOpen, SiteOpen},
     {kRuleHostOpen, HostOpen},
     {kRuleHostUp, HostUp},
     {kRuleImage, ImageGood},
@@ -75,7 +93,8 @@ constexpr std::pair<const char*, Filter> kFilters[] = {
     {kRuleSiteStarts, SiteStarts},
 };
 
-// Spreads by free memory first, then by load and by starts; an image at hand saves the fetch.
+// The home site goes before all else. Then spreads by free memory first, by load and by starts; an
+// image at hand saves the fetch: together these are at most 1.
 double Score(const PlacementNeed& need, const HostCandidate& host) {
   const double limit = static_cast<double>(std::max<uint64_t>(host.memory_limit_mib, 1));
   const double used = static_cast<double>(host.memory_committed_mib + need.memory_mib);
@@ -83,7 +102,9 @@ double Score(const PlacementNeed& need, const HostCandidate& host) {
   const double idle = 1.0 - std::clamp(std::max(host.cpu_used, host.memory_pressure), 0.0, 1.0);
   const double quiet =
       1.0 - static_cast<double>(host.starts) / std::max<uint32_t>(host.max_starts, 1);
-  return 0.5 * free + 0.2 * idle + 0.2 * quiet + (host.image_ready ? 0.1 : 0.0);
+  const bool home = !need.home_site.empty() && host.site == need.home_site;
+  return (home ? 1.0 : 0.0) + 0.5 * free + 0.2 * idle + 0.2 * quiet +
+         (host.image_ready ? 0.1 : 0.0);
 }
 
 v1::HostVerdict Judge(const PlacementNeed& need, const HostCandidate& host) {
@@ -115,6 +136,22 @@ Placement Place(const PlacementNeed& need, const std::vector<HostCandidate>& can
     placement.host = verdict.host();
   }
   return placement;
+}
+
+std::string PlaceQuietly(const PlacementNeed& need, const std::vector<HostCandidate>& candidates) {
+  const HostCandidate* best = nullptr;
+  double best_score = -1;
+  for (const HostCandidate& host : candidates) {
+    const bool fits = std::all_of(std::begin(kFilters), std::end(kFilters), [&](const auto& rule) {
+      return rule.second(need, host).empty();
+    });
+    if (!fits) continue;
+    const double score = Score(need, host);
+    if (score < best_score || (score == best_score && host.name > best->name)) continue;
+    best = &host;
+    best_score = score;
+  }
+  return best == nullptr ? "" : best->name;
 }
 
 }  // namespace werkplek

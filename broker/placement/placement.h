@@ -15,6 +15,10 @@ struct PlacementNeed {
   uint64_t memory_mib = 0;
   // Sites that may carry it; empty: every site.
   std::vector<std::string> sites;
+  // Where it should stand; empty: anywhere.
+  std::string home_site;
+  // There or nowhere; otherwise there as long as there is room.
+  bool home_required = false;
 };
 
 // One host, with what is committed there already: desktops that exist or are being made, starts in
@@ -22,6 +26,9 @@ struct PlacementNeed {
 struct HostCandidate {
   std::string name;
   std::string site;
+  v1::Schedulability site_schedulability = v1::SCHEDULABILITY_OPEN;
+  // Why the site takes no work after a loss, for people; empty: it does.
+  std::string site_loss;
   v1::Schedulability schedulability = v1::SCHEDULABILITY_OPEN;
   v1::Liveness liveness = v1::LIVENESS_UNSPECIFIED;
   // Its agent has a stream on which commands can go.
@@ -53,6 +60,9 @@ struct Placement {
 
 // The rules, as HostVerdict.rejected_by names them, in the order in which they are asked.
 inline constexpr char kRuleSite[] = "site";
+inline constexpr char kRuleHomeSite[] = "home-site";
+inline constexpr char kRuleSiteLoss[] = "site-loss";
+inline constexpr char kRuleSiteOpen[] = "site-open";
 inline constexpr char kRuleHostOpen[] = "host-open";
 inline constexpr char kRuleHostUp[] = "host-up";
 inline constexpr char kRuleImage[] = "image";
@@ -62,5 +72,8 @@ inline constexpr char kRuleHostStarts[] = "host-starts";
 inline constexpr char kRuleSiteStarts[] = "site-starts";
 
 Placement Place(const PlacementNeed& need, const std::vector<HostCandidate>& candidates);
+
+// Place().host alone, without the verdicts: for those who ask thousands of times.
+std::string PlaceQuietly(const PlacementNeed& need, const std::vector<HostCandidate>& candidates);
 
 }  // namespace werkplek

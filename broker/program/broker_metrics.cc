@@ -1,5 +1,6 @@
 #include "broker/program/broker_metrics.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -8,6 +9,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "broker/core/rehearsal.h"
 
 namespace werkplek {
 namespace {
@@ -65,6 +68,7 @@ void BrokerMetrics::ReadFleet(const Fleet* fleet) {
                      fleet == nullptr ? 0 : 1);
   if (fleet == nullptr) return;
   ReadPools(*fleet);
+  ReadSites(*fleet);
   std::map<std::string, double> sessions;
   for (int state = v1::SessionState_MIN + 1; state <= v1::SessionState_MAX; ++state) {
     sessions[SessionWord(v1::SessionState(state))] = 0;
@@ -99,6 +103,25 @@ void BrokerMetrics::ReadPools(const Fleet& fleet) {
     metrics_->SetGauge("werkplek_pool_broken", "1 while the pool makes no new desktops.",
                        {{"pool", pool}}, soft == nullptr || soft->breaker.empty() ? 0 : 1);
   }
+}
+
+void BrokerMetrics::ReadSites(const Fleet& fleet) {
+  MutexLock lock(mutex_);
+  const absl::Time begin = absl::Now();
+  const absl::Duration since = begin - rehearsed_;
+  const absl::Duration pause = std::max(absl::Seconds(5), 20 * rehearsal_took_);
+  const bool changed = fleet.revision != rehearsed_revision_ || since > absl::Minutes(1);
+  // A clock that was set back does not silence it.
+  if (since >= absl::ZeroDuration() && (since < pause || !changed)) return;
+  for (const auto& [name, record] : fleet.sites) known_sites_.insert(name);
+  for (const std::string& site : known_sites_) {
+    metrics_->SetGauge("werkplek_site_loss_would_wait",
+                       "People of the site for whom the others have no room.", {{"site", site}},
+                       double(RehearseLoss(fleet, settings_, site).wait));
+  }
+  rehearsed_ = begin;
+  rehearsed_revision_ = fleet.revision;
+  rehearsal_took_ = absl::Now() - begin;
 }
 
 void BrokerMetrics::SetAgentsConnected(size_t count) {

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/core/site_views.h"
 #include "broker/rpc/refused_stream.h"
 #include "broker/rpc/watch_stream.h"
 
@@ -162,6 +163,18 @@ grpc::ServerUnaryReactor* AdminRpc::RevokeSignIns(grpc::CallbackServerContext* c
                                                   const v1::RevokeSignInsRequest* request,
                                                   v1::RevokeSignInsResponse* response) {
   return HandleChange(parts_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* AdminRpc::ListSites(grpc::CallbackServerContext* context,
+                                              const v1::ListSitesRequest* request,
+                                              v1::ListSitesResponse* response) {
+  return HandleRead(parts_, context, request, response);
+}
+
+grpc::ServerUnaryReactor* AdminRpc::RehearseSiteLoss(grpc::CallbackServerContext* context,
+                                                     const v1::RehearseSiteLossRequest* request,
+                                                     v1::RehearseSiteLossResponse* response) {
+  return HandleRead(parts_, context, request, response);
 }
 
 grpc::ServerUnaryReactor* AdminRpc::ConfirmSiteLoss(grpc::CallbackServerContext* context,

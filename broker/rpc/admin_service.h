@@ -78,6 +78,12 @@ class AdminRpc final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* RevokeSignIns(grpc::CallbackServerContext* context,
                                           const v1::RevokeSignInsRequest* request,
                                           v1::RevokeSignInsResponse* response) override;
+  grpc::ServerUnaryReactor* ListSites(grpc::CallbackServerContext* context,
+                                      const v1::ListSitesRequest* request,
+                                      v1::ListSitesResponse* response) override;
+  grpc::ServerUnaryReactor* RehearseSiteLoss(grpc::CallbackServerContext* context,
+                                             const v1::RehearseSiteLossRequest* request,
+                                             v1::RehearseSiteLossResponse* response) override;
   grpc::ServerUnaryReactor* ConfirmSiteLoss(grpc::CallbackServerContext* context,
                                             const v1::ConfirmSiteLossRequest* request,
                                             v1::SiteStatus* response) override;

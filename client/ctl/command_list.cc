@@ -7,6 +7,7 @@
 #include "client/ctl/program.h"
 #include "client/ctl/report_commands.h"
 #include "client/ctl/resource_commands.h"
+#include "client/ctl/site_commands.h"
 #include "client/ctl/store_commands.h"
 #include "client/ctl/work_commands.h"
 
@@ -33,6 +34,8 @@ void AddKind(CommandList& list, v1::ResourceKind kind) {
   list.Add<GetResourceCommand>(noun, "get", "Show all fields of one", kind);
   if (kind == v1::RESOURCE_KIND_HOST) {
     list.Add<ListHostsCommand>(noun, "list", "Show all hosts, with liveness and load");
+  } else if (kind == v1::RESOURCE_KIND_SITE) {
+    list.Add<ListSitesCommand>(noun, "list", "Show all sites, with hosts, people and losses");
   } else {
     list.Add<ListResourcesCommand>(noun, "list", "Show all", kind);
   }
@@ -61,6 +64,10 @@ std::vector<CommandEntry> AllCommands() {
   list.Add<JoinAdminCommand>("", "join", "Make this an admin machine, with a code of `admin add`");
   list.Add<ApplyCommand>("", "apply", "Create or update everything in YAML files");
   AddKind(list, v1::RESOURCE_KIND_SITE);
+  AddWork(list, v1::RESOURCE_KIND_SITE);
+  list.Add<ConfirmSiteLossCommand>("site", "confirm-loss", "Say that a silent site is truly lost");
+  list.Add<ReadmitSiteCommand>("site", "readmit", "Use a site again that is back after its loss");
+  list.Add<FailoverCommand>("", "failover", "Rehearse the loss of a site; changes nothing");
   list.Add<AddHostCommand>("host", "add", "Declare a host and print the code with which it joins");
   AddKind(list, v1::RESOURCE_KIND_HOST);
   AddWork(list, v1::RESOURCE_KIND_HOST);

@@ -79,7 +79,7 @@ class DeleteResourceCommand : public Command {
   uint64_t version_ = 0;
 };
 
-// `host|pool drain|open|maintenance NAME...`.
+// `site|host|pool drain|open|maintenance NAME...`.
 class SchedulabilityCommand : public Command {
  public:
   SchedulabilityCommand(v1::ResourceKind kind, v1::Schedulability wanted)

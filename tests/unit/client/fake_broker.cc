@@ -85,6 +85,10 @@ class FakeBroker::Admin : public v1::AdminService::Service {
   WERKPLEK_FAKE_UNARY(RevokeSignIns, RevokeSignInsRequest, RevokeSignInsResponse)
   WERKPLEK_FAKE_UNARY(RevokeCertificates, RevokeCertificatesRequest, RevokeCertificatesResponse)
   WERKPLEK_FAKE_UNARY(ListRevocations, ListRevocationsRequest, ListRevocationsResponse)
+  WERKPLEK_FAKE_UNARY(ListSites, ListSitesRequest, ListSitesResponse)
+  WERKPLEK_FAKE_UNARY(RehearseSiteLoss, RehearseSiteLossRequest, RehearseSiteLossResponse)
+  WERKPLEK_FAKE_UNARY(ConfirmSiteLoss, ConfirmSiteLossRequest, SiteStatus)
+  WERKPLEK_FAKE_UNARY(ReadmitSite, ReadmitSiteRequest, SiteStatus)
   WERKPLEK_FAKE_UNARY(Explain, ExplainRequest, Explanation)
   WERKPLEK_FAKE_UNARY(ListAudit, ListAuditRequest, ListAuditResponse)
 

@@ -183,11 +183,11 @@ TEST_F(ResourcesTest, WhatTheCoreDoesNotDecideIsSaidSo) {
   EXPECT_TRUE(absl::IsPermissionDenied(driver_.Call(driver_.Admin(), message).status()));
 }
 
-TEST_F(ResourcesTest, SchedulabilityIsForHostsAndPools) {
+TEST_F(ResourcesTest, SchedulabilityIsForSitesHostsAndPools) {
   Open(1, 4, 1);
   v1::SetSchedulabilityRequest request;
-  request.set_kind(v1::RESOURCE_KIND_SITE);
-  request.set_name("a");
+  request.set_kind(v1::RESOURCE_KIND_IMAGE);
+  request.set_name("tiny");
   EXPECT_TRUE(absl::IsInvalidArgument(driver_.Call(driver_.Admin(), request).status()));
   request.set_kind(v1::RESOURCE_KIND_HOST);
   request.set_name("nowhere");

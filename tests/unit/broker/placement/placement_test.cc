@@ -42,6 +42,21 @@ const std::vector<RuleCase>& Rules() {
        [](PlacementNeed& need, HostCandidate&) {
          need.sites = {"b", "c"};
        }},
+      {kRuleHomeSite, "is in site a; the home site b is required",
+       [](PlacementNeed& need, HostCandidate&) {
+         need.home_site = "b";
+         need.home_required = true;
+       }},
+      {kRuleSiteLoss, "site a is lost",
+       [](PlacementNeed&, HostCandidate& host) { host.site_loss = "site a is lost"; }},
+      {kRuleSiteOpen, "site a is being drained",
+       [](PlacementNeed&, HostCandidate& host) {
+         host.site_schedulability = v1::SCHEDULABILITY_DRAINING;
+       }},
+      {kRuleSiteOpen, "site a is in maintenance",
+       [](PlacementNeed&, HostCandidate& host) {
+         host.site_schedulability = v1::SCHEDULABILITY_MAINTENANCE;
+       }},
       {kRuleHostOpen, "is being drained",
        [](PlacementNeed&, HostCandidate& host) {
          host.schedulability = v1::SCHEDULABILITY_DRAINING;
@@ -126,6 +141,23 @@ TEST(PlacementTest, EachThingThatIsBetterWins) {
   EXPECT_EQ(Place(Need(), {Good("hv-a"), has_image}).host, "hv-b");
 }
 
+TEST(PlacementTest, TheHomeSiteGoesFirstAndOthersServeWhenItIsFull) {
+  PlacementNeed need = Need();
+  need.home_site = "b";
+  HostCandidate home = Good("hv-b");
+  home.site = "b";
+  home.cpu_used = home.memory_pressure = 1;
+  home.memory_committed_mib = home.memory_limit_mib - need.memory_mib;
+  home.starts = 3;
+  HostCandidate better = Good("hv-a");
+  better.image_ready = true;
+  EXPECT_EQ(Place(need, {better, home}).host, "hv-b");
+  ++home.memory_committed_mib;
+  EXPECT_EQ(Place(need, {better, home}).host, "hv-a");
+  need.home_required = true;
+  EXPECT_EQ(Place(need, {better, home}).host, "");
+}
+
 TEST(PlacementTest, ScoresStayBetweenNoughtAndOne) {
   HostCandidate host = Good("hv-a");
   host.cpu_used = 17;
@@ -156,6 +188,7 @@ TEST(PlacementTest, RandomFleets) {
     const Placement placement = Place(Need(), hosts);
     std::shuffle(hosts.begin(), hosts.end(), random);
     EXPECT_EQ(Place(Need(), hosts).host, placement.host);
+    EXPECT_EQ(PlaceQuietly(Need(), hosts), placement.host);
     EXPECT_EQ(placement.verdicts.size(), hosts.size());
     for (const HostCandidate& host : hosts) {
       if (host.name != placement.host) continue;

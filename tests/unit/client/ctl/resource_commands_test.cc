@@ -99,7 +99,7 @@ TEST_F(ResourceCommandsTest, APageThatLeadsNowhereEndsTheList) {
   v1::ListResourcesResponse empty;
   empty.set_more(true);
   broker_.Reply("ListResources", empty);
-  EXPECT_EQ(Run({"site", "list"}).out, "There is no site yet.\n");
+  EXPECT_EQ(Run({"image", "list"}).out, "There is no image yet.\n");
   EXPECT_EQ(broker_.Methods().size(), 1);
 }
 

@@ -1,0 +1,261 @@
+#include "broker/core/rehearsal.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <functional>
+#include <map>
+#include <queue>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "broker/core/candidates.h"
+#include "broker/core/sites.h"
+#include "broker/model/desktop_machine.h"
+
+namespace werkplek {
+namespace {
+
+struct PoolBook {
+  const v1::Pool* pool = nullptr;
+  PlacementNeed need;
+  // The hosts of the other sites; what is committed there is filled in before each use.
+  std::vector<HostCandidate> hosts;
+  // Spares that can be given out at once, by host.
+  std::deque<std::string> spares;
+  // Desktops that remain, spares included.
+  uint32_t desktops = 0;
+  double start_s = 0;
+  // Why it has no room left; what was full once stays full.
+  std::string full;
+};
+
+class Stage {
+ public:
+  Stage(const Fleet& fleet, const BrokerSettings& settings, const std::string& site)
+      : fleet_(fleet), settings_(settings) {
+    for (const auto& entry : fleet.hosts) {
+      if (entry.record->host().site() == site) {
+        lost_hosts_.insert(entry.key);
+      } else {
+        uses_[entry.key];
+      }
+    }
+    for (const auto& entry : fleet.pools) OpenPool(entry.key, entry.record->pool());
+    for (const auto& entry : fleet.desktops) Remain(*entry.record);
+    // Running spares go first.
+    for (auto& [name, pool] : pools_) {
+      for (std::string& host : suspended_[name]) pool.spares.push_back(std::move(host));
+    }
+  }
+
+  bool IsLost(const std::string& host) const { return lost_hosts_.count(host) != 0; }
+
+  void Serve(const std::string& pool_name, v1::RehearsedPerson& person) {
+    const auto at = pools_.find(pool_name);
+    if (at == pools_.end()) return Wait("the pool is no more", person);
+    PoolBook& pool = at->second;
+    if (!pool.spares.empty()) {
+      person.set_host(pool.spares.front());
+      pool.spares.pop_front();
+      return;
+    }
+    if (pool.full.empty()) pool.full = WhyFull(pool_name, pool);
+    if (!pool.full.empty()) return Wait(pool.full, person);
+    std::string host = PlaceQuietly(pool.need, Filled(pool, true));
+    while (host.empty() && NextEnds()) host = PlaceQuietly(pool.need, Filled(pool, true));
+    // There is room, but no start is ever allowed.
+    if (host.empty()) return Wait(NoRoom(pool, true), person);
+    Start(host, pool);
+    person.set_host(host);
+    person.set_ready_after_s(static_cast<int32_t>(std::ceil(now_s_ + pool.start_s)));
+  }
+
+ private:
+  // When it ends, and where.
+  using InFlight = std::pair<double, std::string>;
+
+  static void Wait(std::string why, v1::RehearsedPerson& person) {
+    person.set_ready_after_s(-1);
+    person.set_reason(std::move(why));
+  }
+
+  void OpenPool(const std::string& name, const v1::Pool& pool) {
+    PoolBook& book = pools_[name];
+    book.pool = &pool;
+    book.need = NeedOf(pool);
+    book.start_s = absl::ToDoubleSeconds(StartTimeOf(fleet_, name));
+    const v1::Resource* image = fleet_.images.Find(pool.image());
+    for (const auto& [host, use] : uses_) {
+      book.hosts.push_back(CandidateOf(fleet_, settings_, host, fleet_.hosts.Find(host)->host(),
+                                       pool, image == nullptr ? nullptr : &image->image(), {}, 0));
+    }
+  }
+
+  void Remain(const v1::Desktop& desktop) {
+    const auto use = uses_.find(desktop.host());
+    const auto pool = pools_.find(desktop.pool());
+    if (use == uses_.end()) return;
+    ++use->second.desktops;
+    use->second.memory_committed_mib += desktop.memory_mib();
+    if (IsStarting(desktop.state())) {
+      ++use->second.starts;
+      ++site_starts_[SiteOf(desktop.host())];
+      in_flight_.emplace(
+          pool == pools_.end() ? absl::ToDoubleSeconds(kAssumedStart) : pool->second.start_s,
+          desktop.host());
+    }
+    if (pool == pools_.end() || desktop.state() == v1::DESKTOP_STATE_LOST ||
+        desktop.state() == v1::DESKTOP_STATE_STOPPING) {
+      return;
+    }
+    ++pool->second.desktops;
+    const HostSoft* soft = fleet_.host_soft.Find(desktop.host());
+    if (desktop.state() != v1::DESKTOP_STATE_READY || soft == nullptr ||
+        soft->liveness != v1::LIVENESS_UP || soft->link == 0 ||
+        WorkAllowed(fleet_, desktop.host()) != v1::SCHEDULABILITY_OPEN) {
+      return;
+    }
+    if (pool->second.need.home_required && SiteOf(desktop.host()) != pool->second.need.home_site) {
+      return;
+    }
+    if (desktop.wanted_power() == v1::POWER_SUSPENDED) {
+      suspended_[desktop.pool()].push_back(desktop.host());
+    } else {
+      pool->second.spares.push_back(desktop.host());
+    }
+  }
+
+  const std::string& SiteOf(const std::string& host) const {
+    return fleet_.hosts.Find(host)->host().site();
+  }
+
+  // The hosts as they stand now; without their starts, to see whether there will ever be room.
+  const std::vector<HostCandidate>& Filled(PoolBook& pool, bool with_starts) {
+    for (HostCandidate& host : pool.hosts) {
+      const HostUse& use = uses_.at(host.name);
+      host.memory_committed_mib = use.memory_committed_mib;
+      host.desktops = use.desktops;
+      host.starts = with_starts ? use.starts : 0;
+      host.site_starts = with_starts ? site_starts_[host.site] : 0;
+    }
+    return pool.hosts;
+  }
+
+  std::string WhyFull(const std::string& name, PoolBook& pool) {
+    if (pool.pool->schedulability() != v1::SCHEDULABILITY_OPEN) {
+      return pool.pool->schedulability() == v1::SCHEDULABILITY_DRAINING
+                 ? "the pool is being emptied"
+                 : "the pool is in maintenance";
+    }
+    const PoolSoft* soft = fleet_.pool_soft.Find(name);
+    if (soft != nullptr && !soft->breaker.empty()) return soft->breaker;
+    if (pool.desktops >= pool.pool->max_desktops()) {
+      return absl::StrCat("the pool may have ", pool.pool->max_desktops(), " desktops at most");
+    }
+    if (!PlaceQuietly(pool.need, Filled(pool, false)).empty()) return "";
+    return NoRoom(pool, false);
+  }
+
+  // "no room: max-desktops on 1, memory on 2 hosts; hv-b1: needs ..."
+  std::string NoRoom(PoolBook& pool, bool with_starts) {
+    const Placement placement = Place(pool.need, Filled(pool, with_starts));
+    if (placement.verdicts.empty()) return "no other site has hosts";
+    std::map<std::string, int> rules;
+    for (const v1::HostVerdict& verdict : placement.verdicts) ++rules[verdict.rejected_by()];
+    const v1::HostVerdict& first = placement.verdicts.front();
+    return absl::StrCat("no room, for these rules and so many hosts: ",
+                        absl::StrJoin(rules, ", ",
+                                      [](std::string* out, const auto& rule) {
+                                        absl::StrAppend(out, rule.first, " ", rule.second);
+                                      }),
+                        "; ", first.host(), " ", first.reason());
+  }
+
+  void Start(const std::string& host, PoolBook& pool) {
+    HostUse& use = uses_.at(host);
+    use.memory_committed_mib += pool.need.memory_mib;
+    ++use.desktops;
+    ++use.starts;
+    ++site_starts_[SiteOf(host)];
+    ++pool.desktops;
+    in_flight_.emplace(now_s_ + pool.start_s, host);
+  }
+
+  // Goes on to when the next start ends. False: none is in flight.
+  bool NextEnds() {
+    if (in_flight_.empty()) return false;
+    now_s_ = std::max(now_s_, in_flight_.top().first);
+    while (!in_flight_.empty() && in_flight_.top().first <= now_s_) {
+      const std::string host = in_flight_.top().second;
+      in_flight_.pop();
+      --uses_.at(host).starts;
+      --site_starts_[SiteOf(host)];
+    }
+    return true;
+  }
+
+  const Fleet& fleet_;
+  const BrokerSettings& settings_;
+  std::set<std::string> lost_hosts_;
+  std::map<std::string, HostUse> uses_;
+  std::map<std::string, uint32_t> site_starts_;
+  std::map<std::string, PoolBook> pools_;
+  std::map<std::string, std::deque<std::string>> suspended_;
+  std::priority_queue<InFlight, std::vector<InFlight>, std::greater<>> in_flight_;
+  double now_s_ = 0;
+};
+
+}  // namespace
+
+absl::Duration StartTimeOf(const Fleet& fleet, const std::string& pool) {
+  std::vector<absl::Duration> took;
+  for (const auto& entry : fleet.desktops) {
+    const v1::Desktop& desktop = *entry.record;
+    if (desktop.pool() != pool || desktop.state() != v1::DESKTOP_STATE_READY) continue;
+    const absl::Duration start = absl::FromUnixMillis(desktop.state_since_unix_ms()) -
+                                 absl::FromUnixNanos(desktop.proof().overlay_created_unix_ns());
+    if (start > absl::ZeroDuration() && start < absl::Hours(1)) took.push_back(start);
+  }
+  if (took.empty()) return kAssumedStart;
+  const auto middle = took.begin() + static_cast<std::ptrdiff_t>(took.size() / 2);
+  std::nth_element(took.begin(), middle, took.end());
+  return *middle;
+}
+
+Rehearsal RehearseLoss(const Fleet& fleet, const BrokerSettings& settings,
+                       const std::string& site) {
+  Stage stage(fleet, settings, site);
+  using Rank = std::tuple<int64_t, int64_t, std::string>;
+  std::map<Rank, const v1::Session*> order;
+  for (const auto& entry : fleet.sessions) {
+    const v1::Session& session = *entry.record;
+    const v1::Desktop* desktop = fleet.desktops.Find(session.desktop());
+    if (session.state() == v1::SESSION_STATE_ENDED || desktop == nullptr ||
+        !stage.IsLost(desktop->host())) {
+      continue;
+    }
+    const v1::Resource* pool = fleet.pools.Find(session.pool());
+    const int64_t priority = pool == nullptr ? 0 : pool->pool().priority();
+    order[{-priority, session.created_unix_ms(), session.id()}] = &session;
+  }
+  Rehearsal rehearsal;
+  rehearsal.people.reserve(order.size());
+  for (const auto& [rank, session] : order) {
+    v1::RehearsedPerson& person = rehearsal.people.emplace_back();
+    person.set_order(static_cast<uint32_t>(rehearsal.people.size()));
+    person.set_user(session->user());
+    person.set_pool(session->pool());
+    stage.Serve(session->pool(), person);
+    ++(person.host().empty() ? rehearsal.wait : rehearsal.fit);
+    rehearsal.all_ready_after_s = std::max(
+        rehearsal.all_ready_after_s, static_cast<uint32_t>(std::max(0, person.ready_after_s())));
+  }
+  return rehearsal;
+}
+
+}  // namespace werkplek
