@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "client/api/terminal.h"
 
 namespace werkplek {
 namespace {
@@ -132,33 +131,6 @@ std::string BashCompletion(const CLI::App& app, absl::string_view program) {
 complete -F @FUNCTION@ @PROGRAM@
 )",
       {{"@PROGRAM@", program}, {"@FUNCTION@", function}, {"@PATHS@", paths}, {"@VALUES@", values}});
-}
-
-std::string DescribeParseError(const CLI::App& app, const std::vector<std::string>& arguments,
-                               const CLI::ParseError& wrong) {
-  std::string path = app.get_name();
-  const CLI::App* at = &app;
-  size_t next = 0;
-  while (!at->get_subcommands().empty()) {
-    at = at->get_subcommands().front();
-    absl::StrAppend(&path, " ", at->get_name());
-    while (next < arguments.size() && arguments[next] != at->get_name()) ++next;
-    ++next;
-  }
-  std::vector<std::string> commands;
-  for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) {
-    commands.push_back(sub->get_name());
-  }
-  const std::string help = absl::StrCat("\nSee: ", path, " --help");
-  if (commands.empty() || !absl::StrContains(wrong.what(), "subcommand")) {
-    return absl::StrCat(wrong.what(), help);
-  }
-  const std::string choice =
-      absl::StrCat("; commands of ", path, ": ", absl::StrJoin(commands, ", "));
-  if (next < arguments.size() && !absl::StartsWith(arguments[next], "-")) {
-    return absl::StrCat("there is no command \"", Printable(arguments[next]), "\"", choice, help);
-  }
-  return absl::StrCat("a command is missing", choice, help);
 }
 
 }  // namespace werkplek

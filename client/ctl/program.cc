@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/api/command_line_problem.h"
 #include "client/api/completion.h"
 #include "common/base/status_macros.h"
 
@@ -236,7 +237,7 @@ ExitCode RunCtl(const std::vector<std::string>& arguments, const CtlPorts& ports
     line.app().exit(wanted, ports.out, ports.err);
     return ExitCode::kOk;
   } catch (const CLI::ParseError& wrong) {
-    ports.err << "werkplekctl: " << DescribeParseError(line.app(), arguments, wrong) << "\n";
+    ports.err << "werkplekctl: " << DescribeParseError(line.app(), wrong) << "\n";
     return ExitCode::kUsage;
   }
   if (line.completion()) {

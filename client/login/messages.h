@@ -131,6 +131,20 @@ enum class Message {
   // Failures.
   kError,
   kUsage,
+  // Wrong command lines.
+  kMissingCommand,
+  kUnknownCommand,
+  kUnknownFlag,
+  kTooManyWords,
+  kNoWords,
+  kMissingArgument,
+  kMissingValue,
+  kValueNotWanted,
+  kBadChoice,
+  kBadValue,
+  kWrongCommandLine,
+  kNearest,
+  // More failures.
   kUnavailable,
   kTryAgain,
   kLast,  // Not a message.

@@ -6,7 +6,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "client/api/command_line_problem.h"
 #include "client/api/completion.h"
 #include "client/login/connect_command.h"
 #include "client/login/join_command.h"
@@ -110,6 +112,44 @@ class LoginCommandLine {
   std::vector<CLI::App*> apps_;
   CLI::App* bash_ = nullptr;
 };
+
+Message MessageFor(const CommandLineProblem& problem) {
+  using Kind = CommandLineProblem::Kind;
+  switch (problem.kind) {
+    case Kind::kMissingCommand:
+      return Message::kMissingCommand;
+    case Kind::kUnknownCommand:
+      return Message::kUnknownCommand;
+    case Kind::kUnknownFlag:
+      return Message::kUnknownFlag;
+    case Kind::kTooManyWords:
+      return problem.choices.empty() ? Message::kNoWords : Message::kTooManyWords;
+    case Kind::kMissingArgument:
+      return Message::kMissingArgument;
+    case Kind::kMissingValue:
+      return Message::kMissingValue;
+    case Kind::kValueNotWanted:
+      return Message::kValueNotWanted;
+    case Kind::kBadValue:
+      return problem.choices.empty() ? Message::kBadValue : Message::kBadChoice;
+    case Kind::kOther:
+      break;
+  }
+  return Message::kWrongCommandLine;
+}
+
+// What is wrong with the command line, what there is instead, and which help to read.
+std::string DescribeProblem(const CommandLineProblem& problem, Language language) {
+  std::string said = Say(language, MessageFor(problem),
+                         {{"word", problem.subject},
+                          {"command", problem.path},
+                          {"choices", absl::StrJoin(problem.choices, ", ")},
+                          {"help", problem.help}});
+  if (!problem.nearest.empty()) {
+    absl::StrAppend(&said, "\n", Say(language, Message::kNearest, {{"word", problem.nearest}}));
+  }
+  return absl::StrCat(said, "\n", Say(language, Message::kUsage, {{"command", problem.path}}));
+}
 
 // The configuration and the brokers, read and opened once.
 class LazyClient {
@@ -243,7 +283,9 @@ ExitCode RunLogin(const std::vector<std::string>& arguments, const LoginPorts& p
     line.Exit(wanted, ports.out, ports.err);
     return ExitCode::kOk;
   } catch (const CLI::ParseError& wrong) {
-    ports.err << "werkplek: " << DescribeParseError(line.app(), arguments, wrong) << "\n";
+    const CommandLineProblem problem = JudgeCommandLine(line.app(), wrong);
+    ports.err << Say(language, Message::kError, {{"reason", DescribeProblem(problem, language)}})
+              << "\n";
     return ExitCode::kUsage;
   }
   LoginCommand* command = line.Chosen();

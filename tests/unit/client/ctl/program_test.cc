@@ -13,6 +13,7 @@ extern char** environ;
 namespace werkplek {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::Not;
@@ -155,6 +156,10 @@ TEST_F(CtlProgramTest, WrongCommandLinesSayWhatThereIs) {
               HasSubstr("there is no command \"lst\"; commands of werkplekctl host: add, create"));
   EXPECT_THAT(Run({}).err, HasSubstr("a command is missing"));
   EXPECT_THAT(Run({"pool", "get"}).err, HasSubstr("NAME is required"));
+  EXPECT_THAT(Run({"pool", "lst"}).err, HasSubstr("Did you mean list?"));
+  EXPECT_THAT(Run({"sign-in", "--password", "geheim"}).err,
+              AllOf(HasSubstr("werkplekctl sign-in has no option --password; it has: "),
+                    Not(HasSubstr("geheim"))));
   EXPECT_THAT(Run({"pool", "get", "x", "--flavour"}).err,
               HasSubstr("See: werkplekctl pool get --help"));
   for (const auto& words : std::vector<std::vector<std::string>>{{},

@@ -376,6 +376,95 @@ TEST_F(LoginProgramTest, WrongCommandLinesSayWhatThereIs) {
   EXPECT_EQ(Run({}).code, ExitCode::kUsage);
 }
 
+TEST_F(LoginProgramTest, WrongCommandLinesAreExplainedInBothLanguages) {
+  struct Row {
+    std::vector<std::string> words;
+    std::string english;
+    std::string dutch;
+  };
+  const std::string commands =
+      "sign-in, list, connect, disconnect, end, sign-out, status, join, completion";
+  const std::vector<Row> rows = {
+      {{},
+       "a command is missing; commands of werkplek: " + commands + "\nSee: werkplek --help\n",
+       "er ontbreekt een opdracht; opdrachten van werkplek: " + commands +
+           "\nZie: werkplek --help\n"},
+      {{"conect", "kantoor", "--vnc"},
+       "there is no command \"conect\"; commands of werkplek: " + commands +
+           "\nDid you mean connect?\nSee: werkplek --help\n",
+       "de opdracht \"conect\" bestaat niet; opdrachten van werkplek: " + commands +
+           "\nBedoel je connect?\nZie: werkplek --help\n"},
+      {{"completion", "zsh"},
+       "there is no command \"zsh\"; commands of werkplek completion: bash\n"
+       "See: werkplek completion --help\n",
+       "de opdracht \"zsh\" bestaat niet; opdrachten van werkplek completion: bash\n"
+       "Zie: werkplek completion --help\n"},
+      {{"end", "kantoor", "--jes"},
+       "werkplek end has no option --jes; it has: --help, --yes, --version, --config, --language, "
+       "--output\nDid you mean --yes?\nSee: werkplek end --help\n",
+       "werkplek end kent geen optie --jes; wel: --help, --yes, --version, --config, --language, "
+       "--output\nBedoel je --yes?\nZie: werkplek end --help\n"},
+      {{"connect", "a", "b"},
+       "too many words; werkplek connect takes POOL\nSee: werkplek connect --help\n",
+       "te veel woorden; bij werkplek connect hoort POOL\nZie: werkplek connect --help\n"},
+      {{"list", "a"},
+       "too many words; behind werkplek list come options only\nSee: werkplek list --help\n",
+       "te veel woorden; achter werkplek list komen alleen opties\nZie: werkplek list --help\n"},
+      {{"connect"},
+       "POOL is required: The pool's name, as `werkplek list` shows it\n"
+       "See: werkplek connect --help\n",
+       "POOL ontbreekt: De naam van de pool, zoals `werkplek list` hem toont\n"
+       "Zie: werkplek connect --help\n"},
+      {{"join", "https://b/v1/join", "code", "00"},
+       "--broker is required: A broker to sign in at; repeat it for more\n"
+       "See: werkplek join --help\n",
+       "--broker ontbreekt: Een broker om je bij aan te melden; herhaal voor meer\n"
+       "Zie: werkplek join --help\n"},
+      {{"sign-in", "--user"},
+       "a value is missing behind --user: Your user name; asked for when left out\n"
+       "See: werkplek sign-in --help\n",
+       "achter --user ontbreekt een waarde: Je gebruikersnaam; wordt gevraagd als hij ontbreekt\n"
+       "Zie: werkplek sign-in --help\n"},
+      {{"end", "--yes=maybe"},
+       "--yes takes no value: Do not ask for a confirmation\nSee: werkplek end --help\n",
+       "bij --yes hoort geen waarde: Vraag geen bevestiging\nZie: werkplek end --help\n"},
+      {{"-o", "xml", "list"},
+       "--output must be one of: table, json, yaml\nSee: werkplek list --help\n",
+       "--output moet een van deze zijn: table, json, yaml\nZie: werkplek list --help\n"},
+  };
+  for (const Row& row : rows) {
+    for (const auto& [lang, said] : {std::pair{"C", row.english}, {"nl_NL.UTF-8", row.dutch}}) {
+      environment_["LANG"] = lang;
+      const Result result = Run(row.words);
+      EXPECT_EQ(result.code, ExitCode::kUsage) << said;
+      EXPECT_EQ(result.err, "werkplek: " + said);
+      EXPECT_EQ(result.out, "");
+    }
+  }
+  EXPECT_TRUE(broker_.Methods().empty());
+}
+
+TEST_F(LoginProgramTest, AWrongLanguageIsSaidInEnglish) {
+  environment_["LANG"] = "nl_NL.UTF-8";
+  EXPECT_EQ(Run({"--language", "de", "list"}).err,
+            "werkplek: --language must be one of: nl, en\nSee: werkplek list --help\n");
+}
+
+TEST_F(LoginProgramTest, ASecretOnTheCommandLineIsNotRepeated) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"sign-in", "--password", "geheim"},
+           {"sign-in", "--password=geheim"},
+           {"sign-in", "-pgeheim"},
+           {"sign-in", "--code", "-geheim"},
+           {"sign-in", "jan", "geheim"},
+           {"sign-in", "--user", "jan", "geheim", "--password"}}) {
+    const Result result = Run(words);
+    EXPECT_EQ(result.code, ExitCode::kUsage) << result.err;
+    EXPECT_THAT(result.err, Not(HasSubstr("geheim")));
+    EXPECT_THAT(result.err, HasSubstr("See: werkplek sign-in --help"));
+  }
+}
+
 TEST_F(LoginProgramTest, AMissingConfigurationIsSaid) {
   config_ = LocalProblem(absl::NotFoundError("there is no configuration"));
   const Result result = Run({"list"});
