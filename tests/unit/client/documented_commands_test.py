@@ -93,7 +93,7 @@ def complaint(programs, folder, words, whole=True):
     # Not every exit for wrong use is about the command line's form.
     if words[0] in ("werkplek", "werkplekctl") and "\nSee: " not in said:
         return None
-    if not whole and ("required" in said or "command is missing" in said):
+    if not whole and re.search(r"required|missing", said):
         return None
     return said or f"status {done.returncode}"
 
