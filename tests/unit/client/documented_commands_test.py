@@ -60,8 +60,9 @@ def commands(line):
         # An apostrophe in a text: no command.
         return
     for separator, group in itertools.groupby(words, lambda word: bool(re.fullmatch(r"[();<>|&]+", word))):
-        group = list(group)
-        if separator or os.path.basename(group[0]) not in PROGRAMS:
+        # `sudo` and variables before the program.
+        group = list(itertools.dropwhile(lambda word: word == "sudo" or re.match(r"\w+=", word), group))
+        if separator or not group or os.path.basename(group[0]) not in PROGRAMS:
             continue
         replaced = [stand_in for word in group for stand_in in STAND_INS.get(word, [word])]
         yield from (list(one) for one in itertools.product(*[word.split(ONE_OF) for word in replaced]))
@@ -133,7 +134,8 @@ class DocumentedCommandsTest(unittest.TestCase):
         for line in ["werkplek conect kantoor", "werkplek list --colour", "werkplek connect a b", "werkplek connect",
                      "werkplek -o xml list", "printf x | werkplek sign-in --password x", "werkplekctl pool lst",
                      "werkplekctl pool create x --flavour y", "werkplekctl token enrol", "werkplekctl -y NOUN lst",
-                     "source <(werkplek completion zsh)", "werkplek-broker --config broker.yaml frobnicate",
+                     "source <(werkplek completion zsh)", "LANG=C sudo werkplek conect a",
+                     "werkplek-broker --config broker.yaml frobnicate",
                      "werkplek-broker --config broker.yaml issue --identity host --name h --frob y --out z",
                      "werkplek-agent --frob", "werkplekctl session list|lst"]:
             self.assertEqual(len(self.complaints(line)), 1, line)
