@@ -36,6 +36,10 @@ def compiled(build):
     return sorted(known[path] for path in paths if path in known)
 
 
+def in_folders(files, folders):
+    return [name for name in files if not folders or name.split("/")[0] in folders]
+
+
 def in_the_order_of(commit, files):
     return sorted(files, key=lambda name: hashlib.sha256((commit + name).encode()).digest())
 
@@ -53,11 +57,12 @@ def main():
     parser.add_argument("--budget-s", type=float, default=float("inf"), help="begin no file after so many seconds")
     parser.add_argument("--since", help="only what changed since this commit")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="files at a time")
+    parser.add_argument("--folders", type=lambda text: text.split(","), help="only these: broker,agent")
     parser.add_argument("files", nargs="*")
     options = parser.parse_args()
 
     build = os.path.abspath(options.build)
-    files = in_the_order_of(git("rev-parse", "HEAD")[0], compiled(build))
+    files = in_the_order_of(git("rev-parse", "HEAD")[0], in_folders(compiled(build), options.folders))
     wanted = set(options.files) or (set(git("diff", "--name-only", options.since)) if options.since else set(files))
     files = [name for name in files if name in wanted]
     missing = sorted(set(options.files) - set(files))
