@@ -137,6 +137,17 @@ absl::Status ValidatePool(const v1::Pool& pool) {
     RETURN_IF_ERROR(Name("pool.sites", site));
     if (!seen.insert(site).second) return Bad("pool.sites", absl::StrCat(site, " stands twice"));
   }
+  // Nobody may believe in a promise that is not kept yet.
+  if (pool.fencing() != v1::FENCING_NONE) {
+    return Bad("pool.fencing", "desktops cannot be fenced yet; leave it out");
+  }
+  if (!pool.storage().empty()) {
+    return Bad("pool.storage", "shared storage is not used yet; leave it out");
+  }
+  if (!pool.home_site().empty()) RETURN_IF_ERROR(Name("pool.home_site", pool.home_site()));
+  if (pool.home_site().empty() && pool.home_site_rule() != v1::HOME_SITE_RULE_PREFERRED) {
+    return Bad("pool.home_site_rule", "says how strictly pool.home_site is meant; give that too");
+  }
   return absl::OkStatus();
 }
 
@@ -149,6 +160,10 @@ absl::Status ValidateEntitlement(const v1::Entitlement& entitlement) {
     return Bad("entitlement.user",
                "is no sign-in name; use 1 to 64 of A-Z, a-z, 0-9, '.', '_', "
                "'@' and '-'");
+  }
+  if (!entitlement.home_site().empty() ||
+      entitlement.home_site_rule() != v1::HOME_SITE_RULE_PREFERRED) {
+    return Bad("entitlement.home_site", "only a pool can have a home site yet; leave it out");
   }
   return Text("entitlement.group", entitlement.group());
 }
@@ -244,6 +259,9 @@ absl::Status ValidateReferences(const Fleet& fleet, const v1::Resource& resource
       for (const std::string& site : resource.pool().sites()) {
         RETURN_IF_ERROR(MustExist("pool.sites", fleet.sites, site, "site"));
       }
+      if (const std::string& home = resource.pool().home_site(); !home.empty()) {
+        return MustExist("pool.home_site", fleet.sites, home, "site");
+      }
       return absl::OkStatus();
     case v1::Resource::kEntitlement:
       return MustExist("entitlement.pool", fleet.pools, resource.entitlement().pool(), "pool");
@@ -261,7 +279,8 @@ absl::Status ValidateDelete(const Fleet& fleet, v1::ResourceKind kind, absl::str
       }
       for (const auto& entry : fleet.pools) {
         const auto& sites = entry.record->pool().sites();
-        if (std::find(sites.begin(), sites.end(), name) != sites.end()) {
+        if (std::find(sites.begin(), sites.end(), name) != sites.end() ||
+            entry.record->pool().home_site() == name) {
           return InUse("site", name, "pool", entry.key);
         }
       }

@@ -29,6 +29,7 @@ absl::Status Bad(absl::string_view file, const YAML::Mark& mark, absl::string_vi
 
 std::string FieldNames(const Descriptor& type) {
   std::vector<std::string> names;
+  names.reserve(type.field_count());
   for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
   return absl::StrJoin(names, ", ");
 }

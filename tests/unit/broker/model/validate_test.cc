@@ -115,6 +115,13 @@ const std::vector<BadCase>& BadCases() {
        },
        "pool.disconnect.suspend_after_s: "},
       {kPool, [](R& r) { r.mutable_pool()->add_sites("B!"); }, "pool.sites: "},
+      {kPool, [](R& r) { r.mutable_pool()->set_fencing(v1::FENCING_REQUIRED); }, "pool.fencing: "},
+      {kPool, [](R& r) { r.mutable_pool()->set_storage("san"); }, "pool.storage: "},
+      {kPool, [](R& r) { r.mutable_pool()->set_home_site("B!"); }, "pool.home_site: "},
+      {kPool, [](R& r) { r.mutable_pool()->set_home_site_rule(v1::HOME_SITE_RULE_REQUIRED); },
+       "pool.home_site_rule: "},
+      {kEntitlement, [](R& r) { r.mutable_entitlement()->set_home_site("a"); },
+       "entitlement.home_site: "},
       {kPool,
        [](R& r) {
          r.mutable_pool()->add_sites("a");
@@ -198,6 +205,12 @@ TEST_F(ReferencesTest, WhatIsNamedMustBeThere) {
   pool.mutable_pool()->add_sites("b");
   EXPECT_EQ(ValidateReferences(fleet_, pool).message(),
             "pool.sites: there is no site \"b\"; create it first");
+  R homed = Good(kPool);
+  homed.mutable_pool()->set_home_site("b");
+  EXPECT_EQ(ValidateReferences(fleet_, homed).message(),
+            "pool.home_site: there is no site \"b\"; create it first");
+  homed.mutable_pool()->set_home_site("a");
+  EXPECT_TRUE(ValidateReferences(fleet_, homed).ok());
   Put(kPool, "kantoor", Good(kPool));
   EXPECT_TRUE(ValidateReferences(fleet_, Good(kEntitlement)).ok());
 }
@@ -212,6 +225,14 @@ TEST_F(ReferencesTest, AHostWithDesktopsDoesNotMove) {
   EXPECT_TRUE(ValidateReferences(fleet_, moved).ok());
   moved.mutable_host()->set_site("b");
   EXPECT_THAT(std::string(ValidateReferences(fleet_, moved).message()), HasSubstr("kantoor-1"));
+}
+
+TEST_F(ReferencesTest, AHomeSiteIsNotDeleted) {
+  Put(kSite, "a", Good(kSite));
+  R pool = Good(kPool);
+  pool.mutable_pool()->set_home_site("a");
+  Put(kPool, "kantoor", pool);
+  EXPECT_FALSE(ValidateDelete(fleet_, kSite, "a", false).ok());
 }
 
 TEST_F(ReferencesTest, WhatIsUsedIsNotDeleted) {
