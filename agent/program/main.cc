@@ -1,6 +1,5 @@
 // werkplek-agent: runs a host's desktops for the broker, and lets viewers in by ticket.
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <iostream>
 #include <string>
 
@@ -8,35 +7,21 @@
 #include "agent/program/agent_program.h"
 #include "common/http/join_client.h"
 #include "common/program/hardening.h"
+#include "common/program/program_end.h"
 #include "common/program/watchdog.h"
 
 namespace werkplek {
 namespace {
 
-// sysexits.h: 64 usage, 70 internal, 78 configuration.
-constexpr int kUsage = 64;
-constexpr int kFailed = 70;
-constexpr int kBadConfig = 78;
+int Tell(const absl::Status& status) { return ExitCode("werkplek-agent", status); }
 
-int Tell(const absl::Status& status) {
-  if (status.ok()) return 0;
-  std::cerr << "werkplek-agent: " << status.message() << "\n";
-  return kFailed;
-}
-
-// Until SIGTERM or SIGINT. They are blocked first, so that every thread inherits that.
+// Until SIGTERM or SIGINT.
 int Serve(AgentConfig config) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const EndSignals signals;
   const auto program = AgentProgram::Start(std::move(config));
   if (!program.ok()) return Tell(program.status());
   TellSystemd("READY=1");
-  int signal = 0;
-  sigwait(&ends, &signal);
-  TellSystemd("STOPPING=1");
+  const int signal = signals.Wait();
   Log(Severity::kInfo, "agent-stopping", {{"signal", std::to_string(signal)}});
   return 0;
 }
@@ -73,12 +58,12 @@ int Run(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("join")) return Join(arguments);
   if (arguments.config.empty()) {
     std::cerr << "werkplek-agent: --config FILE is missing\n";
-    return kUsage;
+    return kExitUsage;
   }
   absl::StatusOr<AgentConfig> config = LoadAgentConfig(arguments.config, AgentConfigCheck::kWhole);
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
-    return kBadConfig;
+    return kExitBadConfig;
   }
   SetLogSeverity(config->log_severity);
   if (app.got_subcommand("check-config")) {
@@ -108,7 +93,7 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error, std::cout, std::cerr);
-    return code == 0 ? 0 : kUsage;
+    return code == 0 ? 0 : kExitUsage;
   }
   return Run(app, arguments);
 }

@@ -1,7 +1,4 @@
 // werkplek-broker: signs people in, gives them desktops, drives the agents.
-#include <pthread.h>
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
@@ -12,32 +9,20 @@
 #include "broker/program/store_transfer.h"
 #include "common/config/units.h"
 #include "common/program/hardening.h"
+#include "common/program/program_end.h"
 #include "common/program/watchdog.h"
 
 namespace werkplek {
 namespace {
 
-// sysexits.h: 64 usage, 70 internal, 78 configuration.
-constexpr int kUsage = 64;
-constexpr int kFailed = 70;
-constexpr int kBadConfig = 78;
-
 // Longer than an election and a load take; the ports are open meanwhile.
 constexpr absl::Duration kLeads = absl::Seconds(15);
 
-int Tell(const absl::Status& status) {
-  if (status.ok()) return 0;
-  std::cerr << "werkplek-broker: " << status.message() << "\n";
-  return kFailed;
-}
+int Tell(const absl::Status& status) { return ExitCode("werkplek-broker", status); }
 
-// Until SIGTERM or SIGINT. They are blocked first, so that every thread inherits that.
+// Until SIGTERM or SIGINT.
 int Serve(BrokerConfig config) {
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  const EndSignals signals;
   const auto program = BrokerProgram::Start(std::move(config));
   if (!program.ok()) return Tell(program.status());
   // Whoever starts after this broker may call it at once.
@@ -45,9 +30,7 @@ int Serve(BrokerConfig config) {
     Log(Severity::kWarning, "not-leading-yet", {{"after", DurationText(kLeads)}});
   }
   TellSystemd("READY=1");
-  int signal = 0;
-  sigwait(&ends, &signal);
-  TellSystemd("STOPPING=1");
+  const int signal = signals.Wait();
   Log(Severity::kInfo, "broker-stopping", {{"signal", std::to_string(signal)}});
   return 0;
 }
@@ -66,7 +49,7 @@ int RunCommand(const CLI::App& app, Arguments& arguments) {
       LoadBrokerConfig(arguments.config, form_only ? ConfigCheck::kForm : ConfigCheck::kWhole);
   if (!config.ok()) {
     std::cerr << config.status().message() << "\n";
-    return kBadConfig;
+    return kExitBadConfig;
   }
   SetLogSeverity(config->log_severity);
   if (app.got_subcommand("check-config")) {
@@ -79,7 +62,7 @@ int RunCommand(const CLI::App& app, Arguments& arguments) {
       const absl::StatusOr<absl::Duration> lifetime = ParseDurationText(arguments.lifetime);
       if (!lifetime.ok()) {
         std::cerr << "--lifetime: " << lifetime.status().message() << "\n";
-        return kUsage;
+        return kExitUsage;
       }
       arguments.issue.lifetime = *lifetime;
     }
@@ -132,7 +115,7 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error, std::cout, std::cerr);
-    return code == 0 ? 0 : kUsage;
+    return code == 0 ? 0 : kExitUsage;
   }
   return RunCommand(app, arguments);
 }
