@@ -21,6 +21,10 @@ struct FileFacts {
 inline bool SameContent(const FileFacts& a, const FileFacts& b) {
   return a.size_bytes == b.size_bytes && a.modified_unix_ns == b.modified_unix_ns;
 }
+// The same file, not written since.
+inline bool SameFile(const FileFacts& a, const FileFacts& b) {
+  return SameContent(a, b) && a.identity == b.identity && a.created_unix_ns == b.created_unix_ns;
+}
 
 // NOT_FOUND: there is none. FAILED_PRECONDITION: no plain file.
 absl::StatusOr<FileFacts> ReadFacts(const std::string& path);

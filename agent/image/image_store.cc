@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -52,6 +53,13 @@ class ImageStore::Impl {
   absl::Status Drop(const std::string& name);
 
  private:
+  // A source that was read to its end and is not what was declared. The broker repeats what it
+  // wants: reading gigabytes again tells nothing while both are the same.
+  struct Refusal {
+    v1::Image declared;
+    FileFacts source;
+    absl::Status why;
+  };
   struct Entry {
     // What the name stands for on disk; an empty digest: nothing was ever fetched.
     ImageRecord record;
@@ -60,6 +68,7 @@ class ImageStore::Impl {
     std::string error;
     // The digest that the last fetch, which failed, was to bring; empty: it did not fail.
     std::string failed_sha256;
+    std::optional<Refusal> refusal;
   };
 
   std::string ContentPath(const ImageRecord& record) const {
@@ -70,7 +79,14 @@ class ImageStore::Impl {
   }
   // Whether the content is as recorded; reads it all when it was touched.
   absl::Status Judge(ImageRecord& record) const;
-  absl::Status FetchContent(const v1::Image& image, ImageRecord& record);
+  // Fills `refusal` when reading the same source again could only fail again.
+  absl::Status FetchContent(const v1::Image& image, ImageRecord& record,
+                            std::optional<Refusal>& refusal);
+  // Whether `refusal` is about this declaration, and the source is the file that was read then.
+  static bool IsAboutSameSource(const Refusal& refusal, const v1::Image& image);
+  // The refusal that the name's last fetch left; none when another name has the content verified.
+  std::optional<Refusal> LastRefusal(const std::string& name, const ImageRecord& wanted) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckSpace(uint64_t size_bytes) const;
   absl::Status CheckDisk(const std::string& path, const std::string& format) const;
   absl::Status RemoveContent(const std::string& name, const std::string& content)
@@ -150,6 +166,8 @@ absl::Status ImageStore::Impl::CheckSpace(uint64_t size_bytes) const {
 absl::Status ImageStore::Impl::CheckDisk(const std::string& path, const std::string& format) const {
   const absl::StatusOr<DiskInfo> disk = ReadDisk(path, format);
   if (!disk.ok()) {
+    // That qemu-img could not run to its end says nothing about the disk.
+    if (!absl::IsInternal(disk.status())) return disk.status();
     return absl::FailedPreconditionError(
         absl::StrCat("format: it is no ", format, " disk: ", disk.status().message()));
   }
@@ -161,7 +179,29 @@ absl::Status ImageStore::Impl::CheckDisk(const std::string& path, const std::str
   return absl::OkStatus();
 }
 
-absl::Status ImageStore::Impl::FetchContent(const v1::Image& image, ImageRecord& record) {
+bool ImageStore::Impl::IsAboutSameSource(const Refusal& refusal, const v1::Image& image) {
+  if (refusal.declared.source() != image.source() || refusal.declared.sha256() != image.sha256() ||
+      refusal.declared.format() != image.format() ||
+      refusal.declared.size_bytes() != image.size_bytes()) {
+    return false;
+  }
+  const absl::StatusOr<std::string> source = SourcePath(image.source());
+  if (!source.ok()) return false;
+  const absl::StatusOr<FileFacts> facts = ReadFacts(*source);
+  return facts.ok() && SameFile(*facts, refusal.source);
+}
+
+std::optional<ImageStore::Impl::Refusal> ImageStore::Impl::LastRefusal(
+    const std::string& name, const ImageRecord& wanted) const {
+  for (const auto& [other, entry] : entries_) {
+    if (entry.verified && ContentPath(entry.record) == ContentPath(wanted)) return std::nullopt;
+  }
+  const auto found = entries_.find(name);
+  return found == entries_.end() ? std::nullopt : found->second.refusal;
+}
+
+absl::Status ImageStore::Impl::FetchContent(const v1::Image& image, ImageRecord& record,
+                                            std::optional<Refusal>& refusal) {
   ASSIGN_OR_RETURN(const std::string source, SourcePath(image.source()));
   ASSIGN_OR_RETURN(const FileFacts facts, ReadFacts(source));
   if (image.size_bytes() != 0 && facts.size_bytes != image.size_bytes()) {
@@ -180,6 +220,11 @@ absl::Status ImageStore::Impl::FetchContent(const v1::Image& image, ImageRecord&
         absl::StrCat("sha256: ", source, " has ", digest, ", declared is ", record.sha256));
   }
   if (status.ok()) status = CheckDisk(part, record.format);
+  if (status.code() == absl::StatusCode::kFailedPrecondition) {
+    // Not when it was written meanwhile: what was read is then nothing that is there.
+    const absl::StatusOr<FileFacts> after = ReadFacts(source);
+    if (after.ok() && SameFile(*after, facts)) refusal = Refusal{image, facts, status};
+  }
   // Over a damaged copy, too: who has that one open keeps it, everybody else gets the good one.
   if (status.ok() && rename(part.c_str(), content.c_str()) != 0) {
     status = FileError(errno, "cannot rename " + part);
@@ -198,10 +243,12 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
   ImageRecord record;
   record.sha256 = image.sha256();
   record.format = image.format();
+  std::optional<Refusal> refusal;
   {
     MutexLock lock(mutex_);
     while (busy_.count(record.sha256) > 0) changed_.Wait(mutex_);
     busy_.insert(record.sha256);
+    refusal = LastRefusal(name, record);
     // Another name, or an earlier fetch, may have the content here already.
     for (const auto& [other, entry] : entries_) {
       if (entry.record.sha256 == record.sha256 && entry.record.format == record.format) {
@@ -210,8 +257,14 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
     }
   }
   // Outside the lock: a big copy keeps nobody from another image's overlays.
-  absl::Status status = Judge(record);
-  if (!status.ok()) status = FetchContent(image, record);
+  absl::Status status;
+  if (refusal.has_value() && IsAboutSameSource(*refusal, image)) {
+    status = refusal->why;
+  } else {
+    refusal.reset();
+    status = Judge(record);
+    if (!status.ok()) status = FetchContent(image, record, refusal);
+  }
   if (status.ok()) status = WriteRecord(RecordPath(name), record);
 
   MutexLock lock(mutex_);
@@ -220,6 +273,7 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
   if (!status.ok()) {
     entries_[name].error = std::string(status.message());
     entries_[name].failed_sha256 = record.sha256;
+    entries_[name].refusal = std::move(refusal);
     return status;
   }
   const bool replaces =

@@ -35,7 +35,9 @@ class ImageStore {
   // Has the image at hand: copies it once, verifies it, and remembers it by its digest.
   // INVALID_ARGUMENT: the declaration is wrong (the message names the field). FAILED_PRECONDITION:
   // the digest, the size or the format is not the declared one, or the disk wants other files
-  // (nothing is kept). NOT_FOUND: no such source. RESOURCE_EXHAUSTED: the disk is full.
+  // (nothing is kept; asked again, the answer is the same without reading it again, until the
+  // source or its declaration changes). NOT_FOUND: no such source. RESOURCE_EXHAUSTED: the disk is
+  // full.
   absl::Status Fetch(const std::string& name, const v1::Image& image);
 
   // What is at hand, with what failed last.

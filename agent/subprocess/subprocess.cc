@@ -153,6 +153,10 @@ absl::StatusOr<SubprocessResult> RunSubprocess(const std::vector<std::string>& a
 absl::StatusOr<std::string> RunSubprocessOrFail(const std::vector<std::string>& arguments,
                                                 absl::Duration bound) {
   ASSIGN_OR_RETURN(SubprocessResult result, RunSubprocess(arguments, bound));
+  if (result.exit_code > 128) {
+    return absl::AbortedError(
+        absl::StrCat(arguments[0], " was ended by signal ", result.exit_code - 128));
+  }
   if (result.exit_code != 0) {
     return absl::InternalError(absl::StrCat(arguments[0], " exited with ", result.exit_code, ": ",
                                             absl::StripAsciiWhitespace(result.errors)));

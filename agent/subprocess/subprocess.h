@@ -25,7 +25,8 @@ inline constexpr size_t kMaxSubprocessOutput = 1 << 20;
 absl::StatusOr<SubprocessResult> RunSubprocess(const std::vector<std::string>& arguments,
                                                absl::Duration bound);
 
-// As above; INTERNAL, with what it wrote to standard error, when it exits other than 0.
+// As above; INTERNAL, with what it wrote to standard error, when it exits other than 0. ABORTED: a
+// signal ended it.
 absl::StatusOr<std::string> RunSubprocessOrFail(const std::vector<std::string>& arguments,
                                                 absl::Duration bound);
 

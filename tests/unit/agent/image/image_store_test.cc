@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -26,6 +28,29 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+
+// Counts how often a file is opened: nothing reads it without that.
+class OpenCounter {
+ public:
+  explicit OpenCounter(const std::string& path) : fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+    EXPECT_GE(inotify_add_watch(fd_, path.c_str(), IN_OPEN), 0);
+  }
+  ~OpenCounter() { close(fd_); }
+  OpenCounter(const OpenCounter&) = delete;
+  OpenCounter& operator=(const OpenCounter&) = delete;
+
+  // Since the last call. Openings that follow each other unread count as one (inotify(7)), so that
+  // "none" is exact and "one" means some.
+  int Take() {
+    alignas(inotify_event) char event[sizeof(inotify_event)];
+    int count = 0;
+    while (read(fd_, event, sizeof(event)) == static_cast<ssize_t>(sizeof(event))) ++count;
+    return count;
+  }
+
+ private:
+  const int fd_;
+};
 
 class ImageStoreTest : public testing::Test {
  protected:
@@ -119,6 +144,78 @@ TEST_F(ImageStoreTest, AWrongDigestKeepsNothing) {
   EXPECT_EQ(store.Fetch("tiny", image), absl::OkStatus());
   EXPECT_EQ(store.Report()[0].error(), "");
   EXPECT_TRUE(store.Report()[0].verified());
+}
+
+TEST_F(ImageStoreTest, AKnownFailureIsToldAgainWithoutReadingTheSource) {
+  ImageStore store = Open();
+  v1::Image image = MakeImage("a", "one");
+  image.set_sha256(std::string(64, 'a'));
+  OpenCounter opened(image.source());
+  const absl::Status first = store.Fetch("tiny", image);
+  EXPECT_EQ(first.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(opened.Take(), 1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(store.Fetch("tiny", image), first);
+    EXPECT_EQ(opened.Take(), 0);
+  }
+  EXPECT_EQ(store.Report()[0].error(), first.message());
+  EXPECT_EQ(store.Report()[0].sha256(), image.sha256());
+  EXPECT_THAT(Contents(), IsEmpty());
+}
+
+TEST_F(ImageStoreTest, AChangedSourceOrDeclarationIsReadAgain) {
+  ImageStore store = Open();
+  v1::Image image = MakeImage("a", "one");
+  const v1::Image good = image;
+  image.set_sha256(std::string(64, 'a'));
+  OpenCounter opened(image.source());
+  const auto fails_and_opens = [&](const std::string& what, int times) {
+    EXPECT_EQ(store.Fetch("tiny", image).code(), StatusCode::kFailedPrecondition) << what;
+    EXPECT_EQ(opened.Take(), times) << what;
+  };
+  fails_and_opens("first", 1);
+  fs::last_write_time(image.source(), fs::last_write_time(image.source()) + std::chrono::hours(1));
+  fails_and_opens("touched", 1);
+  fails_and_opens("left alone", 0);
+  image.set_sha256(std::string(64, 'b'));
+  fails_and_opens("another digest", 1);
+  image.set_size_bytes(0);
+  fails_and_opens("another size", 1);
+  EXPECT_EQ(store.Drop("tiny"), absl::OkStatus());
+  fails_and_opens("dropped and wanted again", 1);
+  // Another file in its place, with the same size and time.
+  const auto written = fs::last_write_time(image.source());
+  fs::copy_file(image.source(), folder_.File("copy"));
+  fs::last_write_time(folder_.File("copy"), written);
+  fs::rename(folder_.File("copy"), image.source());
+  OpenCounter other_opened(image.source());
+  EXPECT_FALSE(store.Fetch("tiny", image).ok());
+  EXPECT_EQ(other_opened.Take(), 1);
+  EXPECT_EQ(store.Fetch("tiny", good), absl::OkStatus());
+  EXPECT_TRUE(store.Report()[0].verified());
+}
+
+TEST_F(ImageStoreTest, AKnownFailureGivesWayToContentThatAnotherNameBrought) {
+  ImageStore store = Open();
+  const v1::Image good = MakeImage("a", "one");
+  v1::Image wrong = MakeImage("b", "two");
+  wrong.set_sha256(good.sha256());
+  wrong.clear_size_bytes();
+  EXPECT_FALSE(store.Fetch("tiny", wrong).ok());
+  ASSERT_EQ(store.Fetch("other", good), absl::OkStatus());
+  EXPECT_EQ(store.Fetch("tiny", wrong), absl::OkStatus());
+}
+
+TEST_F(ImageStoreTest, ADiskOfAnotherFormatIsReadOnce) {
+  ImageStore store = Open();
+  v1::Image raw = MakeImage("b", "two", "raw");
+  raw.set_format("qcow2");
+  OpenCounter opened(raw.source());
+  const absl::Status first = store.Fetch("tiny", raw);
+  EXPECT_EQ(first.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(opened.Take(), 1);
+  EXPECT_EQ(store.Fetch("tiny", raw), first);
+  EXPECT_EQ(opened.Take(), 0);
 }
 
 TEST_F(ImageStoreTest, AWrongSizeOrFormatIsRefused) {

@@ -37,6 +37,8 @@ TEST(SubprocessTest, FailureTellsWhatTheProgramSaid) {
 
 TEST(SubprocessTest, ASignalIsAnExitCode) {
   EXPECT_EQ(RunSubprocess({"sh", "-c", "kill -9 $$"}, kLong)->exit_code, 128 + 9);
+  EXPECT_EQ(RunSubprocessOrFail({"sh", "-c", "kill -9 $$"}, kLong).status().code(),
+            absl::StatusCode::kAborted);
 }
 
 TEST(SubprocessTest, WhatDoesNotEndIsKilled) {
