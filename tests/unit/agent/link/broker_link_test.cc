@@ -8,6 +8,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "broker/rpc/settings.h"
 #include "common/base/loop_executor.h"
 #include "common/base/mutex.h"
 #include "werkplek/v1/agent.grpc.pb.h"
@@ -16,6 +18,8 @@ namespace werkplek {
 namespace {
 
 constexpr absl::Duration kDeadline = absl::Seconds(20);
+// What the broker's agent port takes at most.
+const int kAgentMessageBytes = RpcSettings().agent_message_bytes;
 
 // Things that happened, in order, for a test to wait for.
 class Happenings {
@@ -54,6 +58,8 @@ class HearingBroker : public v1::AgentService::Service {
  public:
   explicit HearingBroker(Happenings* happenings, int port = 0) : happenings_(happenings) {
     grpc::ServerBuilder builder;
+    // As the broker's agent port.
+    builder.SetMaxReceiveMessageSize(kAgentMessageBytes);
     builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), grpc::InsecureServerCredentials(),
                              &port_);
     builder.RegisterService(this);
@@ -68,6 +74,10 @@ class HearingBroker : public v1::AgentService::Service {
     v1::AgentReport report;
     while (stream->Read(&report)) {
       happenings_->Add(absl::StrCat("report ", report.sequence()));
+      if (report.desktops_size() > 0) {
+        happenings_->Add(absl::StrCat(report.desktops_size(), " desktops, the last ",
+                                      report.desktops().rbegin()->desktop()));
+      }
       if (report.host() == "leave") return grpc::Status::OK;
       v1::AgentCommand command;
       command.set_verb(v1::COMMAND_HEARD);
@@ -243,6 +253,55 @@ TEST_F(BrokerLinkTest, OnlyTheNewestReportWaits) {
     ++arrived;
   }
   EXPECT_LT(arrived, kLast);
+}
+
+// All fields that a desktop in use fills, as long as they get.
+v1::DesktopReport FullDesktop(int number) {
+  v1::DesktopReport desktop;
+  desktop.set_desktop(absl::StrFormat("desk-%058d", number));
+  desktop.set_generation(1'000'000 + number);
+  desktop.set_power(v1::POWER_RUNNING);
+  desktop.set_guest(v1::GUEST_STATE_SESSION);
+  desktop.set_guest_agent(true);
+  desktop.set_session(std::string(32, 's'));
+  desktop.set_viewer(v1::VIEWER_CONNECTED);
+  desktop.add_open_tickets(std::string(32, '\xff'));
+  desktop.set_failed_verb(v1::COMMAND_END_SESSION);
+  desktop.set_error(std::string(256, 'e'));
+  desktop.set_memory_mib(65'536);
+  desktop.set_idle_s(-1);
+  v1::ProofOfCleanness& proof = *desktop.mutable_proof();
+  proof.set_generation(desktop.generation());
+  proof.set_overlay_identity("18446744073709551615:18446744073709551615");
+  proof.set_overlay_created_unix_ns(1'800'000'000'000'000'000);
+  proof.set_backing_sha256(std::string(64, 'a'));
+  proof.set_domain_uuid(std::string(36, 'u'));
+  proof.set_guest_boot_id(std::string(36, 'b'));
+  return desktop;
+}
+
+TEST_F(BrokerLinkTest, AFullReportOfAThousandDesktopsFits) {
+  HearingBroker broker(&brokers_);
+  const auto link = Link({broker.address()});
+  EXPECT_EQ(mine_.Next(), "up");
+  v1::AgentReport report = Report(1);
+  for (int i = 1; i <= 1'000; ++i) *report.add_desktops() = FullDesktop(i);
+  RecordProperty("bytes", static_cast<int>(report.ByteSizeLong()));
+  EXPECT_LT(report.ByteSizeLong(), static_cast<size_t>(kAgentMessageBytes));
+  link->Send(report);
+  EXPECT_EQ(mine_.Next(), "heard 1");
+  ASSERT_TRUE(brokers_.WaitFor("report 1"));
+  EXPECT_EQ(brokers_.Next(),
+            absl::StrCat("1000 desktops, the last ", FullDesktop(1'000).desktop()));
+}
+
+// The limit is real: this is what would be seen if a report outgrew it.
+TEST_F(BrokerLinkTest, AReportBeyondTheBrokersLimitEndsTheStream) {
+  HearingBroker broker(&brokers_);
+  const auto link = Link({broker.address()});
+  EXPECT_EQ(mine_.Next(), "up");
+  link->Send(Report(1, std::string(kAgentMessageBytes + 1, 'h')));
+  EXPECT_EQ(mine_.Next(), "down");
 }
 
 TEST_F(BrokerLinkTest, StopEndsTheStreamAndSaysNothingMore) {
