@@ -203,6 +203,14 @@ void AgentCore::Enqueue(Desktop& desktop, const v1::AgentCommand& command) {
   Changed();
 }
 
+std::string AgentCore::ShortError(absl::string_view why) {
+  if (why.size() <= kMaxReportedErrorBytes) return std::string(why);
+  size_t end = kMaxReportedErrorBytes;
+  // Not within a UTF-8 character: the whole report would be unreadable.
+  while (end > 0 && (static_cast<unsigned char>(why[end]) & 0xC0) == 0x80) --end;
+  return std::string(why.substr(0, end));
+}
+
 DesktopAction AgentCore::Plan(const Desktop& desktop, const v1::AgentCommand& command) const {
   if (!desktop.domain.has_value()) {
     return PlanFor(DesktopCondition::kAbsent, GenerationOrder::kSame, command.verb());
@@ -216,7 +224,7 @@ DesktopAction AgentCore::Plan(const Desktop& desktop, const v1::AgentCommand& co
 
 void AgentCore::Fail(Desktop& desktop, const v1::AgentCommand& command, absl::string_view why) {
   desktop.failed_verb = command.verb();
-  desktop.error = std::string(why);
+  desktop.error = ShortError(why);
   Changed();
   Count("failed_operations", v1::CommandVerb_Name(command.verb()));
   Note(Severity::kWarning, "operation-failed",

@@ -32,6 +32,9 @@
 
 namespace werkplek {
 
+// Of one desktop's error in a report: QEMU's own words, which libvirt passes on, may be pages.
+inline constexpr size_t kMaxReportedErrorBytes = 256;
+
 struct AgentSettings {
   // Where this host's relay listens, "ADDRESS:PORT", best first.
   std::vector<std::string> relays;
@@ -173,6 +176,8 @@ class AgentCore {
   // Kills the tickets and cuts the displays.
   void CloseDisplays(const std::string& id, Desktop& desktop);
   void CutChannels(const std::string& id, std::vector<uint64_t> channels);
+  // What a report may say of a desktop's failure: reports have a bound (the log has it all).
+  static std::string ShortError(absl::string_view why);
   void Fail(Desktop& desktop, const v1::AgentCommand& command, absl::string_view why);
   void Refuse(const v1::AgentCommand& command, absl::string_view rule, absl::string_view why);
 

@@ -221,6 +221,15 @@ TEST_F(AgentCoreTest, ResetOfAUsedGenerationIsNeverTakenAsDone) {
   EXPECT_EQ(agent_.Desktop().proof().overlay_identity(), "8:2");
 }
 
+TEST_F(AgentCoreTest, ALongErrorIsReportedShortAndStaysText) {
+  StartWithSession();
+  const std::string fits(kMaxReportedErrorBytes - 1, 'x');
+  agent_.host.failures[OperationKind::kCreate] = absl::InternalError(fits + "\u00e9" + fits);
+  agent_.Obey(v1::COMMAND_RESET, 2);
+  EXPECT_EQ(agent_.Desktop().failed_verb(), v1::COMMAND_RESET);
+  EXPECT_EQ(agent_.Desktop().error(), fits);
+}
+
 TEST_F(AgentCoreTest, AFailedCreateIsReportedForItsGenerationAndLeavesNoProof) {
   StartWithSession();
   agent_.host.failures[OperationKind::kCreate] = absl::InternalError("no space");
