@@ -47,6 +47,7 @@ function(werkplek_library name)
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE werkplek_flags ${ARG_DEPS})
   endif()
+  werkplek_precompiled(${name} DEPS ${ARG_DEPS})
 endfunction()
 
 # werkplek_program(NAME SOURCES file... [DEPS target...]): an executable in build/PRESET/bin.
@@ -54,6 +55,7 @@ function(werkplek_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE werkplek_flags ${ARG_DEPS})
+  werkplek_precompiled(${name} DEPS ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 endfunction()
 
@@ -66,6 +68,7 @@ function(werkplek_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE werkplek_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  werkplek_precompiled(${name} TEST DEPS ${ARG_DEPS})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(
     ${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
