@@ -11,9 +11,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "agent/subprocess/subprocess.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/subprocess/subprocess.h"
 
 namespace werkplek {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "agent/subprocess/subprocess.h"
 #include "common/base/status_macros.h"
+#include "common/subprocess/subprocess.h"
 
 namespace werkplek {
 namespace {

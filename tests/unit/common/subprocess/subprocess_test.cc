@@ -1,4 +1,4 @@
-#include "agent/subprocess/subprocess.h"
+#include "common/subprocess/subprocess.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "agent/subprocess/subprocess.h"
+#include "common/subprocess/subprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +25,8 @@ extern "C" {
 
 namespace werkplek {
 namespace {
+
+constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
 
 absl::Duration Monotonic() {
   timespec now;
@@ -67,12 +69,24 @@ struct Pipe {
   }
 };
 
-absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments, const Pipe& output,
-                            const Pipe& errors) {
+// The whole of it waits in the pipe before the program is there to read it.
+absl::Status Fill(const std::string& input, Pipe& pipe) {
+  if (input.size() > kMaxSubprocessInput) {
+    return absl::InvalidArgumentError(absl::StrCat("an input of ", input.size(), " bytes"));
+  }
+  RETURN_IF_ERROR(pipe.Open());
+  const ssize_t written = input.empty() ? 0 : write(pipe.write_end, input.data(), input.size());
+  if (written != static_cast<ssize_t>(input.size())) return absl::ErrnoToStatus(errno, "pipe");
+  pipe.CloseWriteEnd();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments, const Pipe& input,
+                            const Pipe& output, const Pipe& errors) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   absl::Cleanup free_actions = [&actions] { posix_spawn_file_actions_destroy(&actions); };
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, input.read_end, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output.write_end, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, errors.write_end, STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
@@ -109,13 +123,15 @@ int ExitCode(int wait_status) {
 }  // namespace
 
 absl::StatusOr<SubprocessResult> RunSubprocess(const std::vector<std::string>& arguments,
-                                               absl::Duration bound) {
+                                               absl::Duration bound,
+                                               const SubprocessOptions& options) {
   if (arguments.empty()) return absl::InvalidArgumentError("no program given");
   const absl::Duration deadline = Monotonic() + bound;
-  Pipe output, errors;
+  Pipe input, output, errors;
+  RETURN_IF_ERROR(Fill(options.input, input));
   RETURN_IF_ERROR(output.Open());
   RETURN_IF_ERROR(errors.Open());
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(arguments, output, errors));
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(arguments, input, output, errors));
   output.CloseWriteEnd();
   errors.CloseWriteEnd();
   const int ended = pidfd_open(pid, 0);
@@ -124,18 +140,22 @@ absl::StatusOr<SubprocessResult> RunSubprocess(const std::vector<std::string>& a
   SubprocessResult result;
   int wait_status = 0;
   for (;;) {
-    const absl::Duration left = deadline - Monotonic();
+    const bool cancelled = options.cancelled && options.cancelled();
+    absl::Duration left = cancelled ? absl::ZeroDuration() : deadline - Monotonic();
+    const bool look_again = options.cancelled && left > kCancelPoll;
+    if (look_again) left = kCancelPoll;
     pollfd watched[] = {
         {ended, POLLIN, 0}, {output.read_end, POLLIN, 0}, {errors.read_end, POLLIN, 0}};
     const int ready = left > absl::ZeroDuration()
                           ? poll(watched, 3, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1)
                           : 0;
-    if (ready < 0 && errno == EINTR) continue;
+    if ((ready < 0 && errno == EINTR) || (ready == 0 && look_again)) continue;
     if (ready <= 0) {
       // A child in an uninterruptible call (a broken /dev/kvm) may never be reaped: do not wait.
       kill(pid, SIGKILL);
       pollfd dead = {ended, POLLIN, 0};
       if (poll(&dead, 1, 1000) == 1) waitpid(pid, &wait_status, 0);
+      if (cancelled) return absl::CancelledError(absl::StrCat(arguments[0], " was given up"));
       return absl::DeadlineExceededError(
           absl::StrCat(arguments[0], " did not end within ", absl::FormatDuration(bound)));
     }
