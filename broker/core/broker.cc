@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/core/connect.h"
+#include "broker/core/fences.h"
 #include "broker/core/hosts.h"
 #include "broker/core/pools.h"
 #include "broker/core/requests.h"
@@ -28,6 +29,7 @@ struct Handler {
   void operator()(const AgentDetached& event) const { HandleDetached(turn, event); }
   void operator()(const AgentReported& event) const { HandleReported(turn, event); }
   void operator()(const SignInUsed& event) const { HandleSignInUsed(turn, event); }
+  void operator()(const HostFenced& event) const { HandleHostFenced(turn, event); }
   void operator()(const Tick&) const { HandleTick(turn); }
 };
 

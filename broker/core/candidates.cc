@@ -1,6 +1,7 @@
 #include "broker/core/candidates.h"
 
 #include "broker/core/sites.h"
+#include "broker/model/kept.h"
 
 namespace werkplek {
 
@@ -53,6 +54,9 @@ HostCandidate CandidateOf(const Fleet& fleet, const BrokerSettings& settings,
   candidate.memory_limit_mib = HostMemoryLimitMib(host, soft->report->load());
   candidate.cpu_used = soft->report->load().cpu_used();
   candidate.memory_pressure = soft->report->load().memory_pressure();
+  candidate.storages.assign(soft->report->storages().begin(), soft->report->storages().end());
+  candidate.lock_manager = soft->report->lock_manager();
+  candidate.fence_after_ms = soft->report->fence_after_ms();
   FillImage(*soft->report, pool.image(), image, candidate);
   return candidate;
 }
@@ -63,6 +67,8 @@ PlacementNeed NeedOf(const v1::Pool& pool) {
   need.sites.assign(pool.sites().begin(), pool.sites().end());
   need.home_site = pool.home_site();
   need.home_required = pool.home_site_rule() == v1::HOME_SITE_RULE_REQUIRED;
+  need.storage = pool.storage();
+  need.fenced = IsFenced(pool);
   return need;
 }
 

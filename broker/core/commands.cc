@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "broker/model/kept.h"
+
 namespace werkplek {
 namespace {
 
@@ -44,6 +46,11 @@ void Send(Turn& turn, const v1::Desktop& desktop, v1::CommandVerb verb) {
     command.mutable_spec()->set_image(desktop.image());
     command.mutable_spec()->set_memory_mib(desktop.memory_mib());
     command.mutable_spec()->set_vcpus(desktop.vcpus());
+    if (const v1::Resource* pool = turn.fleet().pools.Find(desktop.pool())) {
+      command.mutable_spec()->set_kept(pool->pool().kind() == v1::POOL_KIND_DEDICATED);
+      command.mutable_spec()->set_fencing_required(IsFenced(pool->pool()));
+      command.mutable_spec()->set_storage(pool->pool().storage());
+    }
     command.set_image_name(desktop.image());
     const v1::Resource* image = turn.fleet().images.Find(desktop.image());
     if (image != nullptr) *command.mutable_image() = image->image();
@@ -77,6 +84,16 @@ void SendRemove(Turn& turn, const std::string& host, const std::string& desktop,
   command.set_desktop(desktop);
   command.set_generation(generation);
   command.set_verb(v1::COMMAND_REMOVE);
+  turn.Emit(SendCommand{host, std::move(command)});
+}
+
+void SendStop(Turn& turn, const std::string& host, const std::string& desktop,
+              uint64_t generation) {
+  v1::AgentCommand command;
+  command.set_epoch(turn.state().epoch);
+  command.set_desktop(desktop);
+  command.set_generation(generation);
+  command.set_verb(v1::COMMAND_STOP);
   turn.Emit(SendCommand{host, std::move(command)});
 }
 

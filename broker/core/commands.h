@@ -21,6 +21,9 @@ void SendTicket(Turn& turn, const v1::Desktop& desktop, const v1::Session& sessi
 void SendRemove(Turn& turn, const std::string& host, const std::string& desktop,
                 uint64_t generation);
 
+// STOP for the same, where its disk must stay.
+void SendStop(Turn& turn, const std::string& host, const std::string& desktop, uint64_t generation);
+
 // END_SESSION for a session that the desktop should not know of.
 void SendEnd(Turn& turn, const v1::Desktop& desktop, const std::string& session);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
+#include "broker/core/dedicated.h"
 #include "broker/core/desktops.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
@@ -15,15 +16,6 @@
 
 namespace werkplek {
 namespace {
-
-void KeepVerdicts(std::vector<v1::HostVerdict> verdicts, v1::Explanation& explanation) {
-  const int more = static_cast<int>(verdicts.size()) - kVerdictsKept;
-  for (auto& verdict : verdicts) {
-    if (explanation.hosts_size() == kVerdictsKept) break;
-    *explanation.add_hosts() = std::move(verdict);
-  }
-  if (more > 0) explanation.add_steps(absl::StrCat("and ", CountOf(more, "more host")));
-}
 
 // How the pool stands, for people.
 std::string PoolStands(const PoolState& pool, uint32_t max_desktops) {
@@ -43,33 +35,6 @@ void KeepRefusal(Turn& turn, const std::string& id, Refusal refusal) {
   if (state.refusals.size() <= kRefusalsKept) return;
   state.fleet.refusals.Erase(state.refusals.front());
   state.refusals.pop_front();
-}
-
-void Refuse(Turn& turn, const ConnectCall& call, const std::string& rule,
-            std::vector<std::string> reasons, std::vector<v1::HostVerdict> hosts = {}) {
-  const std::string id = absl::StrCat("r-", turn.FreshHex(16));
-  Refusal refusal{call.user, call.pool, {}};
-  const v1::Resource* record = turn.fleet().pools.Find(call.pool);
-  if (record != nullptr && rule != "no-entitlement") {
-    for (std::string& trouble : SiteTroubles(turn.fleet(), record->pool())) {
-      reasons.push_back(std::move(trouble));
-    }
-  }
-  refusal.explanation.set_decision(absl::StrCat("refused: ", rule));
-  refusal.explanation.set_decided_at_unix_ms(turn.now_ms());
-  for (const std::string& reason : reasons) refusal.explanation.add_steps(reason);
-  KeepVerdicts(std::move(hosts), refusal.explanation);
-  KeepRefusal(turn, id, std::move(refusal));
-  turn.Audit(absl::StrCat("user:", call.user), "assign", absl::StrCat("pool:", call.pool), rule,
-             absl::StrCat(call.peer, " ", call.address), {{"explain", id}});
-  turn.Count("connects", rule);
-  ConnectProgress progress{call.call, {}, true};
-  v1::Refused& refused = *progress.update.mutable_refused();
-  refused.set_rule(rule);
-  for (std::string& reason : reasons) refused.add_reasons(std::move(reason));
-  refused.set_explain_id(id);
-  turn.state().calls.erase(call.call);
-  turn.Emit(std::move(progress));
 }
 
 ConnectCall MakeCall(Turn& turn, const CallRequested& event, const v1::ConnectRequest& request,
@@ -143,10 +108,56 @@ std::vector<std::string> Starting(const PoolState& pool) {
        {v1::DESKTOP_STATE_PROVISIONING, v1::DESKTOP_STATE_STARTING, v1::DESKTOP_STATE_RESETTING}) {
     ids.insert(ids.end(), pool.In(state).begin(), pool.In(state).end());
   }
+  // Those that somebody owns are nobody else's.
+  for (const auto& [user, id] : pool.owned) {
+    ids.erase(std::remove(ids.begin(), ids.end(), id), ids.end());
+  }
   return ids;
 }
 
-// False: the sign-in or the entitlement is gone; the call was answered.
+std::shared_ptr<const v1::Session> LiveSession(const Turn& turn, const ConnectCall& call) {
+  const std::string* live = turn.fleet().live_sessions.Find(LiveSessionKey(call.user, call.pool));
+  return live == nullptr ? nullptr : turn.fleet().sessions.FindShared(*live);
+}
+
+}  // namespace
+
+void KeepVerdicts(std::vector<v1::HostVerdict> verdicts, v1::Explanation& explanation) {
+  const int more = static_cast<int>(verdicts.size()) - kVerdictsKept;
+  for (auto& verdict : verdicts) {
+    if (explanation.hosts_size() == kVerdictsKept) break;
+    *explanation.add_hosts() = std::move(verdict);
+  }
+  if (more > 0) explanation.add_steps(absl::StrCat("and ", CountOf(more, "more host")));
+}
+
+void Refuse(Turn& turn, const ConnectCall& call, const std::string& rule,
+            std::vector<std::string> reasons, std::vector<v1::HostVerdict> hosts) {
+  const std::string id = absl::StrCat("r-", turn.FreshHex(16));
+  Refusal refusal{call.user, call.pool, {}};
+  const v1::Resource* record = turn.fleet().pools.Find(call.pool);
+  if (record != nullptr && rule != "no-entitlement") {
+    for (std::string& trouble : SiteTroubles(turn.fleet(), record->pool())) {
+      reasons.push_back(std::move(trouble));
+    }
+  }
+  refusal.explanation.set_decision(absl::StrCat("refused: ", rule));
+  refusal.explanation.set_decided_at_unix_ms(turn.now_ms());
+  for (const std::string& reason : reasons) refusal.explanation.add_steps(reason);
+  KeepVerdicts(std::move(hosts), refusal.explanation);
+  KeepRefusal(turn, id, std::move(refusal));
+  turn.Audit(absl::StrCat("user:", call.user), "assign", absl::StrCat("pool:", call.pool), rule,
+             absl::StrCat(call.peer, " ", call.address), {{"explain", id}});
+  turn.Count("connects", rule);
+  ConnectProgress progress{call.call, {}, true};
+  v1::Refused& refused = *progress.update.mutable_refused();
+  refused.set_rule(rule);
+  for (std::string& reason : reasons) refused.add_reasons(std::move(reason));
+  refused.set_explain_id(id);
+  turn.state().calls.erase(call.call);
+  turn.Emit(std::move(progress));
+}
+
 bool StillMay(Turn& turn, const ConnectCall& call) {
   const auto sign_in = turn.fleet().sign_ins.FindShared(call.sign_in);
   if (sign_in == nullptr ||
@@ -159,13 +170,6 @@ bool StillMay(Turn& turn, const ConnectCall& call) {
   Refuse(turn, call, "no-entitlement", {"you may not use this pool (any more)"});
   return false;
 }
-
-std::shared_ptr<const v1::Session> LiveSession(const Turn& turn, const ConnectCall& call) {
-  const std::string* live = turn.fleet().live_sessions.Find(LiveSessionKey(call.user, call.pool));
-  return live == nullptr ? nullptr : turn.fleet().sessions.FindShared(*live);
-}
-
-}  // namespace
 
 bool MayUse(const Fleet& fleet, const v1::SignIn& person, const std::string& pool) {
   const Entitled entitled(person);
@@ -211,7 +215,7 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
   if (TakeOverPlace(turn, own, call)) return turn.Touch(request.pool());
   const uint32_t limit =
       pool.queue_limit() != 0 ? pool.queue_limit() : turn.settings().default_queue_limit;
-  const bool spare = !PickSpare(turn, call.pool).empty();
+  const bool spare = OwnDesktop(turn, call) != nullptr || !PickSpare(turn, call.pool).empty();
   if (own.breaker.tripped() && !spare && Starting(own).empty()) {
     Refuse(turn, call, "pool-broken",
            {absl::StrCat("the pool makes no new desktops: ", own.breaker.reason()),
@@ -285,10 +289,12 @@ void TellQueue(Turn& turn, const std::string& pool_name) {
   PoolState& pool = turn.state().pools[pool_name];
   const auto record = turn.fleet().pools.FindShared(pool_name);
   if (record == nullptr || pool.queue.empty()) return;
+  if (record->pool().kind() == v1::POOL_KIND_DEDICATED) TellOwners(turn, pool_name);
   const std::vector<std::string> starting = Starting(pool);
   std::optional<v1::Explanation> explanation;
   uint32_t position = 0;
   for (ConnectCall& call : pool.queue) {
+    if (OwnDesktop(turn, call) != nullptr) continue;
     ++position;
     call.queued = true;
     ConnectProgress progress{call.call, {}, false};
@@ -324,8 +330,11 @@ void ExpireQueue(Turn& turn, const std::string& pool_name) {
     const ConnectCall call = std::move(*at);
     at = pool.queue.erase(at);
     turn.Touch(pool_name);
-    std::vector<std::string> reasons = {
-        absl::StrCat("no desktop came free within ", RoughTime(turn.now() - call.arrived))};
+    std::vector<std::string> reasons = {absl::StrCat(call.told_reason.empty()
+                                                         ? "no desktop came free within "
+                                                         : "your desktop was not there within ",
+                                                     RoughTime(turn.now() - call.arrived))};
+    if (!call.told_reason.empty()) reasons.push_back(call.told_reason);
     if (record != nullptr) reasons.push_back(PoolStands(pool, record->pool().max_desktops()));
     if (pool.breaker.tripped()) reasons.push_back(pool.breaker.reason());
     Refuse(turn, call, "deadline", std::move(reasons),

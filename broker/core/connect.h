@@ -35,6 +35,16 @@ void CancelCall(Turn& turn, CallId call);
 // Calls of a sign-in that ended are failed.
 void DropCallsOf(Turn& turn, const v1::SignIn& sign_in);
 
+// Ends the call with a refusal: its rule, the reasons for people, what hosts were looked at.
+void Refuse(Turn& turn, const ConnectCall& call, const std::string& rule,
+            std::vector<std::string> reasons, std::vector<v1::HostVerdict> hosts = {});
+
+// False: the sign-in or the entitlement is gone; the call was answered.
+bool StillMay(Turn& turn, const ConnectCall& call);
+
+// The most telling of the verdicts, in the explanation.
+void KeepVerdicts(std::vector<v1::HostVerdict> verdicts, v1::Explanation& explanation);
+
 // Whether the person may use the pool.
 bool MayUse(const Fleet& fleet, const v1::SignIn& person, const std::string& pool);
 

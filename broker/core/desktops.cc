@@ -6,6 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/candidates.h"
 #include "broker/core/commands.h"
+#include "broker/core/dedicated.h"
+#include "broker/core/fences.h"
+#include "broker/model/kept.h"
 
 namespace werkplek {
 namespace {
@@ -63,8 +66,30 @@ std::string ImageFault(const Turn& turn, const v1::Pool& pool) {
   return fault;
 }
 
-void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
-                   const std::string& host, const v1::Desktop* failed) {
+v1::HostVerdict VerdictInPlace(Turn& turn, const v1::Pool& pool, const v1::Desktop& desktop) {
+  const BrokerState& state = turn.state();
+  const v1::Resource* image = state.fleet.images.Find(pool.image());
+  const v1::Resource* host = state.fleet.hosts.Find(desktop.host());
+  if (host == nullptr) {
+    v1::HostVerdict gone;
+    gone.set_rejected_by(kRuleHostUp);
+    gone.set_reason("is not declared");
+    return gone;
+  }
+  HostCandidate candidate = Candidate(state, desktop.host(), host->host(), pool,
+                                      image == nullptr ? nullptr : &image->image());
+  candidate.memory_committed_mib -= desktop.memory_mib();
+  candidate.desktops -= 1;
+  PlacementNeed need = NeedOf(pool);
+  // It stands where it stands.
+  need.sites.clear();
+  need.home_required = false;
+  return Place(need, {candidate}).verdicts.front();
+}
+
+std::string CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
+                          const std::string& host, const std::string& owner,
+                          const v1::Desktop* failed) {
   v1::Desktop desktop;
   do {
     desktop.set_id(absl::StrCat(pool_name, "-", turn.FreshHex(8)));
@@ -76,15 +101,20 @@ void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& poo
   desktop.set_wanted_power(v1::POWER_RUNNING);
   desktop.set_memory_mib(pool.memory_mib());
   desktop.set_vcpus(pool.vcpus());
+  desktop.set_owner(owner);
+  StampFenceAfter(turn, desktop);
   if (failed != nullptr) {
     desktop.set_failures(failed->failures());
     desktop.set_last_error(failed->last_error());
   }
-  if (!turn.Move(DesktopEvent::kPlace, desktop)) return;
+  if (!turn.Move(DesktopEvent::kPlace, desktop)) return "";
   turn.Note(Severity::kInfo, "desktop-created",
             {{"desktop", desktop.id()}, {"pool", pool_name}, {"host", host}});
-  Send(turn, desktop, v1::COMMAND_START);
+  const bool dedicated = pool.kind() == v1::POOL_KIND_DEDICATED;
+  Send(turn, desktop, dedicated ? v1::COMMAND_RESET : v1::COMMAND_START);
+  std::string id = desktop.id();
   turn.Put(std::move(desktop));
+  return id;
 }
 
 void MakeElsewhere(Turn& turn, const v1::Desktop& failed, const v1::Pool& pool,
@@ -92,7 +122,7 @@ void MakeElsewhere(Turn& turn, const v1::Desktop& failed, const v1::Pool& pool,
   turn.Note(Severity::kInfo, "start-elsewhere",
             {{"desktop", failed.id()}, {"failed_on", failed.host()}, {"host", host}});
   RemoveDesktop(turn, failed);
-  CreateDesktop(turn, failed.pool(), pool, host, &failed);
+  CreateDesktop(turn, failed.pool(), pool, host, failed.owner(), &failed);
 }
 
 bool StartFits(const Turn& turn, const v1::Desktop& desktop) {
@@ -120,9 +150,10 @@ void ResetDesktop(Turn& turn, v1::Desktop desktop) {
   const uint64_t limit = HostMemoryLimitMib(host->host(), soft->report->load());
   const uint64_t others =
       turn.state().hosts[desktop.host()].memory_committed_mib - desktop.memory_mib();
-  const uint64_t wanted = pool->pool().memory_mib();
+  uint64_t wanted = pool->pool().memory_mib();
   if (wanted > desktop.memory_mib() && others + wanted > limit) {
-    return RemoveDesktop(turn, std::move(desktop));
+    if (!IsKept(desktop)) return RemoveDesktop(turn, std::move(desktop));
+    wanted = desktop.memory_mib();
   }
   if (!turn.Move(DesktopEvent::kReset, desktop)) return;
   desktop.set_generation(desktop.generation() + 1);
@@ -130,12 +161,18 @@ void ResetDesktop(Turn& turn, v1::Desktop desktop) {
   desktop.set_image(pool->pool().image());
   desktop.set_memory_mib(wanted);
   desktop.set_vcpus(pool->pool().vcpus());
+  StampFenceAfter(turn, desktop);
   Send(turn, desktop, v1::COMMAND_RESET);
   turn.Put(std::move(desktop));
 }
 
 void RemoveDesktop(Turn& turn, v1::Desktop desktop) {
+  if (IsKept(desktop)) {
+    turn.Count("kept_spared", "remove");
+    return turn.Note(Severity::kError, "kept-desktop-spared", {{"desktop", desktop.id()}});
+  }
   if (!turn.Move(DesktopEvent::kRemove, desktop)) return;
+  desktop.clear_owner();
   desktop.set_wanted_power(v1::POWER_OFF);
   turn.Note(Severity::kInfo, "desktop-removed",
             {{"desktop", desktop.id()}, {"pool", desktop.pool()}, {"host", desktop.host()}});
@@ -144,14 +181,32 @@ void RemoveDesktop(Turn& turn, v1::Desktop desktop) {
 }
 
 void SpoilDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
+  // A reset that an administrator asked for goes on.
+  if (IsKept(desktop) && desktop.state() != v1::DESKTOP_STATE_RESETTING) {
+    return ParkDesktop(turn, std::move(desktop), why);
+  }
   if (!turn.Move(DesktopEvent::kSpoil, desktop)) return;
   turn.Note(Severity::kInfo, "desktop-spoiled",
             {{"desktop", desktop.id()}, {"host", desktop.host()}, {"why", why}});
   turn.Put(std::move(desktop));
 }
 
-void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
+void SpoilOnRequest(Turn& turn, v1::Desktop desktop) {
   if (!turn.Move(DesktopEvent::kSpoil, desktop)) return;
+  turn.Note(Severity::kInfo, "desktop-spoiled",
+            {{"desktop", desktop.id()}, {"host", desktop.host()}, {"why", "an admin reset it"}});
+  turn.Put(std::move(desktop));
+}
+
+void ReleaseDesktop(Turn& turn, v1::Desktop desktop) {
+  desktop.clear_session();
+  if (IsKept(desktop)) return ParkDesktop(turn, std::move(desktop), "its session is over");
+  if (turn.Move(DesktopEvent::kRelease, desktop)) turn.Put(std::move(desktop));
+}
+
+void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
+  const bool kept = IsKept(desktop) && desktop.state() == v1::DESKTOP_STATE_STARTING;
+  if (!kept && !turn.Move(DesktopEvent::kSpoil, desktop)) return;
   const v1::Resource* record = turn.fleet().pools.Find(desktop.pool());
   const v1::Pool pool = record == nullptr ? v1::Pool() : record->pool();
   desktop.set_failures(desktop.failures() + 1);
@@ -163,6 +218,7 @@ void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
              {"generation", absl::StrCat(desktop.generation())},
              {"failures", absl::StrCat(desktop.failures())},
              {"why", desktop.last_error()}});
+  if (kept) return ParkDesktop(turn, std::move(desktop), "its start failed");
   if (desktop.failures() >= Or(pool.max_failures(), turn.settings().default_max_failures)) {
     if (turn.Move(DesktopEvent::kGiveUp, desktop)) {
       turn.Audit("broker", "desktop-error", absl::StrCat("desktop:", desktop.id()),
@@ -196,8 +252,15 @@ void ProveDesktop(Turn& turn, v1::Desktop desktop, const v1::ProofOfCleanness& p
 }
 
 void LoseDesktop(Turn& turn, v1::Desktop desktop) {
+  const v1::DesktopState was = desktop.state();
   if (!turn.Move(DesktopEvent::kHostLost, desktop)) return;
   desktop.clear_session();
+  if (!IsKept(desktop)) {
+    // There is nothing of its owner's on it.
+    desktop.clear_owner();
+  } else if (was == v1::DESKTOP_STATE_DIRTY || was == v1::DESKTOP_STATE_RESETTING) {
+    desktop.set_last_error("its host was lost before its reset was done; reset it again");
+  }
   turn.Put(std::move(desktop));
 }
 

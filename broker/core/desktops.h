@@ -11,13 +11,18 @@ namespace werkplek {
 // Where a new desktop of the pool would go now, with a verdict for each host but `avoid`.
 Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid = "");
 
+// What placement thinks of starting the desktop where it stands: as if it were not there yet.
+v1::HostVerdict VerdictInPlace(Turn& turn, const v1::Pool& pool, const v1::Desktop& desktop);
+
 // Why no host that is there for the pool can make a desktop of its image; empty: one can, or may
 // be asked to, or no host is there.
 std::string ImageFault(const Turn& turn, const v1::Pool& pool);
 
-// Makes a desktop on the host and commands its first start. `failed`: the one that it replaces.
-void CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
-                   const std::string& host, const v1::Desktop* failed = nullptr);
+// Makes a desktop on the host, for `owner` (empty: nobody), and commands its first start; its id.
+// `failed`: the one that it replaces.
+std::string CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
+                          const std::string& host, const std::string& owner = "",
+                          const v1::Desktop* failed = nullptr);
 
 // Its start failed: removed, and made anew on another host; what failed so far goes with it.
 void MakeElsewhere(Turn& turn, const v1::Desktop& failed, const v1::Pool& pool,
@@ -30,13 +35,21 @@ bool StartFits(const Turn& turn, const v1::Desktop& desktop);
 // they are now; removed when that no longer fits its host.
 void ResetDesktop(Turn& turn, v1::Desktop desktop);
 
-// Commands its removal.
+// Commands its removal. A kept desktop is spared, whoever asks: an administrator's word takes its
+// owner away first.
 void RemoveDesktop(Turn& turn, v1::Desktop desktop);
 
-// Must be made fresh before it may serve (again).
+// Must be made fresh before it may serve (again). A kept desktop is off instead.
 void SpoilDesktop(Turn& turn, v1::Desktop desktop, const std::string& why);
 
-// A start failed: counted for the desktop and for the pool's breaker.
+// The same because an administrator says so: a kept desktop, too.
+void SpoilOnRequest(Turn& turn, v1::Desktop desktop);
+
+// Its session is over: a floating desktop is to be made fresh, a kept one is shut down.
+void ReleaseDesktop(Turn& turn, v1::Desktop desktop);
+
+// A start failed: counted for the desktop and for the pool's breaker. A kept desktop is off then,
+// and says nothing of the pool.
 void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why);
 
 // The report proves it: a spare from now on.

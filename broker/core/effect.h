@@ -40,6 +40,12 @@ struct SendCommand {
   v1::AgentCommand command;
 };
 
+// Make sure that the host is off; the answer is HostFenced.
+struct FenceHost {
+  std::string host;
+  absl::Time asked;
+};
+
 // One event for the log.
 struct LogEvent {
   Severity severity = Severity::kInfo;
@@ -59,8 +65,8 @@ struct Counted {
   std::string label;
 };
 
-using Effect =
-    std::variant<Reply, ConnectProgress, ConnectFailed, SendCommand, LogEvent, StageTook, Counted>;
+using Effect = std::variant<Reply, ConnectProgress, ConnectFailed, SendCommand, FenceHost, LogEvent,
+                            StageTook, Counted>;
 
 // Changes are committed first, then the effects run, in order.
 struct Decision {

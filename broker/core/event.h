@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "google/protobuf/message.h"
 #include "werkplek/v1/access.pb.h"
 #include "werkplek/v1/admin.pb.h"
@@ -122,12 +124,20 @@ struct SignInUsed {
   std::string token_sha256;
 };
 
+// The program that switches hosts off has ended (FenceHost). OK: the host is off for sure.
+struct HostFenced {
+  std::string host;
+  // Of the FenceHost that it answers.
+  absl::Time asked;
+  absl::Status status;
+};
+
 // Time passed: deadlines, liveness, pool sizes.
 struct Tick {};
 
 struct Event {
   std::variant<CallRequested, SignInChecked, CallCancelled, AgentAttached, AgentDetached,
-               AgentReported, SignInUsed, Tick>
+               AgentReported, SignInUsed, HostFenced, Tick>
       what;
   // 32 fresh random bytes; ids are derived from them.
   std::string entropy;

@@ -6,9 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/core/commands.h"
+#include "broker/core/dedicated.h"
 #include "broker/core/desktops.h"
+#include "broker/core/fences.h"
 #include "broker/core/sessions.h"
 #include "broker/core/sites.h"
+#include "broker/model/kept.h"
 #include "broker/reconcile/difference.h"
 #include "broker/reconcile/liveness.h"
 #include "common/base/words.h"
@@ -37,14 +40,28 @@ bool SameImages(const v1::AgentReport& a, const v1::AgentReport& b) {
                     });
 }
 
+// What placement asks of a host for fenced desktops in shared storage.
+bool SameFence(const v1::AgentReport& a, const v1::AgentReport& b) {
+  return a.lock_manager() == b.lock_manager() && a.fence_after_ms() == b.fence_after_ms() &&
+         std::equal(a.storages().begin(), a.storages().end(), b.storages().begin(),
+                    b.storages().end());
+}
+
 void Release(Turn& turn, v1::Desktop desktop, const std::string& why) {
   if (!desktop.session().empty()) LoseSession(turn, desktop.session(), why);
-  desktop.clear_session();
-  if (turn.Move(DesktopEvent::kRelease, desktop)) turn.Put(std::move(desktop));
+  ReleaseDesktop(turn, std::move(desktop));
+}
+
+bool IsDedicated(const Turn& turn, const v1::Desktop& desktop) {
+  const v1::Resource* pool = turn.fleet().pools.Find(desktop.pool());
+  return pool != nullptr && pool->pool().kind() == v1::POOL_KIND_DEDICATED;
 }
 
 void RestartSpare(Turn& turn, v1::Desktop desktop) {
-  if (!StartFits(turn, desktop)) return SpoilDesktop(turn, std::move(desktop), "is off");
+  // A START makes no disk in a dedicated pool, and proves nothing.
+  if (IsDedicated(turn, desktop) || !StartFits(turn, desktop)) {
+    return SpoilDesktop(turn, std::move(desktop), "is off");
+  }
   if (!turn.Move(DesktopEvent::kStart, desktop)) return;
   desktop.set_wanted_power(v1::POWER_RUNNING);
   Send(turn, desktop, v1::COMMAND_START);
@@ -69,7 +86,11 @@ void CatchUp(Turn& turn, v1::Desktop desktop, uint64_t generation) {
       return turn.Put(std::move(desktop));
     case v1::DESKTOP_STATE_DIRTY:
     case v1::DESKTOP_STATE_ERROR:
+    case v1::DESKTOP_STATE_OFF:
       return turn.Put(std::move(desktop));
+    case v1::DESKTOP_STATE_LOST:
+      if (IsKept(desktop)) return turn.Put(std::move(desktop));
+      [[fallthrough]];
     default:
       return SpoilDesktop(turn, std::move(desktop), "the host has a newer generation");
   }
@@ -92,6 +113,9 @@ bool ActOn(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport* repo
     case Finding::kProved:
       ProveDesktop(turn, desktop, report->proof());
       return false;
+    case Finding::kRuns:
+      KeptRuns(turn, desktop);
+      return false;
     case Finding::kStartFailed:
       FailDesktop(turn, desktop, difference.why);
       return false;
@@ -111,7 +135,11 @@ bool ActOn(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport* repo
       Remove(turn, desktop);
       return false;
     case Finding::kReturned:
-      SpoilDesktop(turn, desktop, "its host came back");
+      if (IsKept(desktop)) {
+        ReturnKept(turn, desktop, report);
+      } else {
+        SpoilDesktop(turn, desktop, "its host came back");
+      }
       return false;
     case Finding::kAhead:
       CatchUp(turn, desktop, report->generation());
@@ -125,14 +153,15 @@ void ReconcileDesktop(Turn& turn, const std::string& id, const v1::DesktopReport
   if (desktop == nullptr) return;
   const v1::Resource* image = turn.fleet().images.Find(desktop->image());
   const Difference difference =
-      Compare(*desktop, report, image == nullptr ? nullptr : &image->image());
+      Compare(*desktop, report, image == nullptr ? nullptr : &image->image(),
+              IsDedicated(turn, *desktop) ? v1::POOL_KIND_DEDICATED : v1::POOL_KIND_FLOATING);
   if (!ActOn(turn, *desktop, report, difference)) return;
   if (report == nullptr || report->generation() != desktop->generation()) return;
   if (desktop->state() == v1::DESKTOP_STATE_ASSIGNED) {
     ReconcileSession(turn, *desktop, *report);
-  } else if (desktop->state() == v1::DESKTOP_STATE_DIRTY && !report->session().empty() &&
-             !SentLately(turn, *desktop, v1::COMMAND_END_SESSION)) {
-    // It waits for its reset: the display of the one who had it is closed already.
+  } else if ((desktop->state() == v1::DESKTOP_STATE_DIRTY || IsKept(*desktop)) &&
+             !report->session().empty() && !SentLately(turn, *desktop, v1::COMMAND_END_SESSION)) {
+    // It waits for its reset, or its owner is not there: the display is closed already.
     SendEnd(turn, *desktop, report->session());
   }
 }
@@ -154,9 +183,7 @@ void ReconcileHost(Turn& turn, const std::string& host, const v1::AgentReport& r
     // A desktop that this very turn placed here is known by now.
     const v1::Desktop* record = turn.fleet().desktops.Find(desktop.desktop());
     if (record != nullptr && record->host() == host) continue;
-    turn.Note(Severity::kWarning, "unknown-desktop",
-              {{"desktop", desktop.desktop()}, {"host", host}});
-    SendRemove(turn, host, desktop.desktop(), desktop.generation());
+    StopStranger(turn, host, desktop);
   }
 }
 
@@ -206,6 +233,8 @@ void Heard(Turn& turn, const std::string& host, uint64_t sequence) {
   heard.set_heard_sequence(sequence);
   heard.set_report_interval_ms(
       static_cast<uint32_t>(absl::ToInt64Milliseconds(turn.settings().heartbeat)));
+  heard.set_fence_after_ms(
+      static_cast<uint32_t>(absl::ToInt64Milliseconds(turn.settings().fence_after)));
   turn.Emit(SendCommand{host, std::move(heard)});
 }
 
@@ -257,13 +286,16 @@ void HandleReported(Turn& turn, const AgentReported& event) {
   soft.report = Sorted(event.report);
   soft.last_heard = turn.now();
   soft.counted_from = turn.now();
+  soft.switched_off = absl::InfinitePast();
+  soft.fence_error.clear();
   const bool more_room =
-      !SameImages(*before->report, *soft.report) ||
+      !SameImages(*before->report, *soft.report) || !SameFence(*before->report, *soft.report) ||
       before->report->load().memory_total_mib() != soft.report->load().memory_total_mib();
   if (more_room) ++turn.state().capacity_version;
   const std::shared_ptr<const v1::AgentReport> report = soft.report;
   turn.state().fleet.host_soft.Put(event.host, std::make_shared<const HostSoft>(std::move(soft)));
   SetLiveness(turn, event.host, v1::LIVENESS_UP);
+  NoteFenceAfter(turn, event.host, *before->report, *report);
   if (report->adopted()) {
     ReconcileHost(turn, event.host, *report);
     CheckImages(turn, event.host, *report);
@@ -303,6 +335,8 @@ void DesktopTimerFired(Turn& turn, const std::string& id) {
     seen = "it does not run";
   } else if (report != nullptr && report->guest() == v1::GUEST_STATE_UNKNOWN) {
     seen = "it runs, its guest agent does not answer";
+  } else if (report != nullptr && IsKept(*desktop)) {
+    seen = "it runs now";
   } else if (report != nullptr) {
     seen = "it runs, its proof of cleanness did not come";
   }

@@ -7,8 +7,11 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/commands.h"
 #include "broker/core/connect.h"
+#include "broker/core/dedicated.h"
 #include "broker/core/desktops.h"
+#include "broker/core/fences.h"
 #include "broker/core/sites.h"
+#include "broker/model/kept.h"
 #include "broker/reconcile/pool_sizing.h"
 
 namespace werkplek {
@@ -19,9 +22,17 @@ constexpr v1::DesktopState kIdleStates[] = {
     v1::DESKTOP_STATE_READY,        v1::DESKTOP_STATE_DIRTY,    v1::DESKTOP_STATE_ERROR,
 };
 
+// Of those that nobody owns.
 uint32_t Starting(const PoolState& pool) {
-  return pool.Count(v1::DESKTOP_STATE_PROVISIONING) + pool.Count(v1::DESKTOP_STATE_STARTING) +
-         pool.Count(v1::DESKTOP_STATE_RESETTING);
+  return pool.Unowned(v1::DESKTOP_STATE_PROVISIONING) + pool.Unowned(v1::DESKTOP_STATE_STARTING) +
+         pool.Unowned(v1::DESKTOP_STATE_RESETTING);
+}
+
+// People who wait for a desktop that nobody owns yet.
+uint32_t Waiting(const Turn& turn, const PoolState& pool) {
+  return static_cast<uint32_t>(std::count_if(
+      pool.queue.begin(), pool.queue.end(),
+      [&turn](const ConnectCall& call) { return OwnDesktop(turn, call) == nullptr; }));
 }
 
 // A host that is only silent may be back in a moment: its spares still count, unless an operator
@@ -41,13 +52,15 @@ PoolPicture PictureOf(const Turn& turn, const std::string& name, const v1::Pool&
   picture.max_desktops = pool.max_desktops();
   picture.running_spares = pool.running_spares();
   picture.schedulability = pool.schedulability();
-  picture.waiting = static_cast<uint32_t>(own.queue.size());
-  picture.assigned = own.Count(v1::DESKTOP_STATE_ASSIGNED);
+  picture.waiting = Waiting(turn, own);
+  // What somebody owns is never anybody else's.
+  picture.assigned =
+      static_cast<uint32_t>(own.owned.size()) + own.Unowned(v1::DESKTOP_STATE_ASSIGNED);
   picture.starting = Starting(own);
-  picture.dirty = own.Count(v1::DESKTOP_STATE_DIRTY);
-  picture.errors = own.Count(v1::DESKTOP_STATE_ERROR);
+  picture.dirty = own.Unowned(v1::DESKTOP_STATE_DIRTY);
+  picture.errors = own.Unowned(v1::DESKTOP_STATE_ERROR);
   picture.suspended = static_cast<uint32_t>(own.suspended.size());
-  picture.running = own.Count(v1::DESKTOP_STATE_READY) - picture.suspended;
+  picture.running = own.Unowned(v1::DESKTOP_STATE_READY) - picture.suspended;
   for (const std::string& host : turn.state().closed_hosts) {
     const auto at = turn.state().hosts.find(host);
     if (at == turn.state().hosts.end() || SparesCount(turn, host)) continue;
@@ -75,7 +88,7 @@ void RemoveIdle(Turn& turn, const std::string& name) {
     const std::set<std::string> ids = own.In(state);
     for (const std::string& id : ids) {
       const auto desktop = turn.fleet().desktops.FindShared(id);
-      if (desktop != nullptr) RemoveDesktop(turn, *desktop);
+      if (desktop != nullptr && !IsKept(*desktop)) RemoveDesktop(turn, *desktop);
     }
   }
 }
@@ -83,7 +96,7 @@ void RemoveIdle(Turn& turn, const std::string& name) {
 // Makes the desktop fresh: where it is, or on another host when its start failed there. False: not
 // now.
 bool Renew(Turn& turn, PoolState& own, const v1::Pool& pool, const v1::Desktop& desktop) {
-  if (desktop.failures() > 0) {
+  if (desktop.failures() > 0 && !IsKept(desktop)) {
     const Placement elsewhere = PlaceFor(turn, pool, desktop.host());
     if (!elsewhere.host.empty()) {
       if (!BreakerAllows(turn, own)) return false;
@@ -102,7 +115,10 @@ void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, PoolP
   for (const std::string& id : ids) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
     const v1::Schedulability open = WorkAllowed(turn.fleet(), desktop->host());
-    if (open == v1::SCHEDULABILITY_DRAINING) {
+    if (!desktop->owner().empty()) {
+      // An administrator wants it fresh, or it was never ready yet.
+      if (open == v1::SCHEDULABILITY_OPEN || !IsKept(*desktop)) Renew(turn, own, pool, *desktop);
+    } else if (open == v1::SCHEDULABILITY_DRAINING) {
       RemoveDesktop(turn, *desktop);
     } else if (plan.remove_dirty > 0) {
       --plan.remove_dirty;
@@ -121,9 +137,9 @@ void RemoveSpares(Turn& turn, const std::string& name, const PoolPlan& plan) {
   const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_READY);
   for (const std::string& id : ids) {
     uint32_t& left = own.suspended.count(id) != 0 ? suspended : running;
-    if (left == 0) continue;
-    --left;
     const auto desktop = turn.fleet().desktops.FindShared(id);
+    if (left == 0 || !desktop->owner().empty()) continue;
+    --left;
     RemoveDesktop(turn, *desktop);
   }
 }
@@ -138,6 +154,7 @@ void SetSparePower(Turn& turn, const std::string& name, v1::Power power, uint32_
     if (count == 0) return;
     const auto before = turn.fleet().desktops.FindShared(id);
     if (before->wanted_power() == power || !HostGivesOut(turn, before->host())) continue;
+    if (!before->owner().empty()) continue;
     const absl::Time since = absl::FromUnixMillis(before->state_since_unix_ms());
     if (!resume && turn.now() - since < kSpareRest) continue;
     v1::Desktop desktop = *before;
@@ -156,7 +173,7 @@ void RenewStale(Turn& turn, const std::string& name) {
   const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_READY);
   for (const std::string& id : ids) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
-    if (!IsStale(turn, *desktop)) continue;
+    if (IsKept(*desktop) || !IsStale(turn, *desktop)) continue;
     own.stale = true;
     if (WorkAllowed(turn.fleet(), desktop->host()) == v1::SCHEDULABILITY_OPEN &&
         StartFits(turn, *desktop)) {
@@ -191,7 +208,8 @@ void JudgeImage(Turn& turn, const std::string& name, const v1::Pool& pool, PoolS
                open ? LogFields() : LogFields{{"why", "a host can use the image"}});
   }
   // Nothing that may still come can serve them.
-  if (own.breaker.faulty() && !own.queue.empty() && Starting(own) == 0) {
+  const bool dedicated = pool.kind() == v1::POOL_KIND_DEDICATED;
+  if (own.breaker.faulty() && !own.queue.empty() && Starting(own) == 0 && !dedicated) {
     RefuseQueue(turn, name, "pool-broken",
                 absl::StrCat("the pool makes no new desktops: ", own.breaker.reason()));
   }
@@ -213,7 +231,8 @@ std::string PickSpare(const Turn& turn, const std::string& pool) {
     const int suspended = own.suspended.count(id) != 0 ? 2 : 0;
     if (suspended >= best_rank) continue;
     const v1::Desktop* desktop = turn.fleet().desktops.Find(id);
-    if (desktop == nullptr || !HostGivesOut(turn, desktop->host())) continue;
+    if (desktop == nullptr || !desktop->owner().empty()) continue;
+    if (!HostGivesOut(turn, desktop->host())) continue;
     const int rank = suspended + (own.stale && IsStale(turn, *desktop) ? 1 : 0);
     if (rank >= best_rank) continue;
     best = id;
@@ -234,7 +253,13 @@ void ServePool(Turn& turn, const std::string& name) {
   if (pool.schedulability() != v1::SCHEDULABILITY_OPEN && !own.queue.empty()) {
     RefuseQueue(turn, name, "pool-draining", "nobody gets a new desktop there now");
   }
-  AssignWaiting(turn, name);
+  if (pool.kind() == v1::POOL_KIND_DEDICATED) {
+    JudgeFences(turn, name);
+    ServeOwners(turn, name);
+    ParkIdle(turn, name);
+  } else {
+    AssignWaiting(turn, name);
+  }
   JudgeImage(turn, name, pool, own);
   if (pool.schedulability() == v1::SCHEDULABILITY_OPEN) RenewStale(turn, name);
   PoolPlan plan = SizePool(PictureOf(turn, name, pool, own));
@@ -268,7 +293,8 @@ void DrainHost(Turn& turn, const std::string& host) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
     if (std::find(std::begin(kIdleStates), std::end(kIdleStates), desktop->state()) !=
         std::end(kIdleStates)) {
-      RemoveDesktop(turn, *desktop);
+      // A kept one is shut down there (ParkIdle).
+      if (!IsKept(*desktop)) RemoveDesktop(turn, *desktop);
     }
   }
 }

@@ -59,7 +59,11 @@ class Stage {
     const auto at = pools_.find(pool_name);
     if (at == pools_.end()) return Wait("the pool is no more", person);
     PoolBook& pool = at->second;
-    if (!pool.spares.empty()) {
+    const bool own = pool.pool->kind() == v1::POOL_KIND_DEDICATED;
+    if (own && pool.pool->storage().empty()) {
+      return Wait("the disk of the desktop is on a host of the site alone", person);
+    }
+    if (!own && !pool.spares.empty()) {
       person.set_host(pool.spares.front());
       pool.spares.pop_front();
       return;
@@ -72,7 +76,11 @@ class Stage {
     if (host.empty()) return Wait(NoRoom(pool, true), person);
     Start(host, pool);
     person.set_host(host);
-    person.set_ready_after_s(static_cast<int32_t>(std::ceil(now_s_ + pool.start_s)));
+    // An own desktop starts only when its old copy cannot run any more.
+    const double fence_s =
+        own ? absl::ToDoubleSeconds(settings_.fence_after + settings_.fence_margin) : 0;
+    person.set_ready_after_s(
+        static_cast<int32_t>(std::ceil(std::max(now_s_, fence_s) + pool.start_s)));
   }
 
  private:
@@ -114,6 +122,7 @@ class Stage {
       return;
     }
     ++pool->second.desktops;
+    if (!desktop.owner().empty()) return;
     const HostSoft* soft = fleet_.host_soft.Find(desktop.host());
     if (desktop.state() != v1::DESKTOP_STATE_READY || soft == nullptr ||
         soft->liveness != v1::LIVENESS_UP || soft->link == 0 ||
@@ -154,7 +163,9 @@ class Stage {
     }
     const PoolSoft* soft = fleet_.pool_soft.Find(name);
     if (soft != nullptr && !soft->breaker.empty()) return soft->breaker;
-    if (pool.desktops >= pool.pool->max_desktops()) {
+    // An own desktop is one of them already.
+    const bool own = pool.pool->kind() == v1::POOL_KIND_DEDICATED;
+    if (!own && pool.desktops >= pool.pool->max_desktops()) {
       return absl::StrCat("the pool may have ", pool.pool->max_desktops(), " desktops at most");
     }
     if (!PlaceQuietly(pool.need, Filled(pool, false)).empty()) return "";

@@ -27,7 +27,8 @@ struct Rehearsal {
 };
 
 // Spares of the other sites go first, at once; then desktops are started as the limits on starts
-// allow. A start is reckoned at StartTimeOf. Costs about (people x hosts of the other sites).
+// allow. A dedicated desktop goes where its storage is, after its fence, or waits for its host. A
+// start is reckoned at StartTimeOf. Costs about (people x hosts of the other sites).
 Rehearsal RehearseLoss(const Fleet& fleet, const BrokerSettings& settings, const std::string& site);
 
 // How long a start in the pool takes: the median of its spares, from the making of the disk on the

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
 #include "broker/core/connect.h"
+#include "broker/core/desktop_calls.h"
+#include "broker/core/fences.h"
 #include "broker/core/resources.h"
 #include "broker/core/revocations.h"
 #include "broker/core/sessions.h"
@@ -119,6 +121,12 @@ CallAnswer Dispatch(Turn& turn, const CallRequested& event, const v1::SignIn& si
   }
   if (const auto* r = As<v1::ConfirmSiteLossRequest>(request)) {
     return ConfirmSiteLoss(turn, event, *r, actor);
+  }
+  if (const auto* r = As<v1::AssignDesktopRequest>(request)) {
+    return AssignDesktop(turn, event, *r, actor);
+  }
+  if (const auto* r = As<v1::OverrideFenceRequest>(request)) {
+    return OverrideFence(turn, event, *r, actor);
   }
   if (const auto* r = As<v1::ReadmitSiteRequest>(request)) {
     return ReadmitSite(turn, event, *r, actor);

@@ -8,7 +8,7 @@
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
 #include "broker/core/sites.h"
-#include "broker/core/views.h"
+#include "broker/model/kept.h"
 #include "broker/model/names.h"
 #include "broker/model/validate.h"
 #include "common/base/status_macros.h"
@@ -49,6 +49,7 @@ void RestartPool(Turn& turn, const std::string& name, bool starts_too) {
   }
   for (const std::string& id : ids) {
     v1::Desktop desktop = *turn.fleet().desktops.Find(id);
+    if (IsKept(desktop)) continue;
     desktop.set_failures(0);
     SpoilDesktop(turn, std::move(desktop), "its pool or image was changed");
   }
@@ -133,7 +134,16 @@ void Deleted(Turn& turn, v1::ResourceKind kind, const std::string& name) {
     turn.EraseSiteLoss(name);
   } else if (kind == v1::RESOURCE_KIND_HOST) {
     const std::set<std::string> ids = state.hosts[name].desktops;
-    for (const std::string& id : ids) turn.EraseDesktop(id);
+    for (const std::string& id : ids) {
+      v1::Desktop desktop = *turn.fleet().desktops.Find(id);
+      if (!IsKept(desktop)) {
+        turn.EraseDesktop(id);
+        continue;
+      }
+      // It is off in shared storage, and finds a host when it starts.
+      desktop.clear_host();
+      turn.Put(std::move(desktop));
+    }
     state.hosts.erase(name);
     state.closed_hosts.erase(name);
     state.fleet.host_soft.Erase(name);
@@ -236,38 +246,6 @@ CallAnswer SetSchedulability(Turn& turn, const CallRequested& event,
              Object(request.kind(), request.name()), "ok", Origin(event.caller),
              {{"schedulability", v1::Schedulability_Name(request.schedulability())}});
   return Store(turn, before.get(), std::move(resource), before->version() + 1);
-}
-
-CallAnswer ResetDesktopCall(Turn& turn, const CallRequested& event,
-                            const v1::ResetDesktopRequest& request, const std::string& actor) {
-  const auto desktop = turn.fleet().desktops.FindShared(request.desktop());
-  if (desktop == nullptr) {
-    return absl::NotFoundError(absl::StrCat("there is no desktop \"", request.desktop(), "\""));
-  }
-  const v1::DesktopState state = desktop->state();
-  if (state == v1::DESKTOP_STATE_STOPPING || state == v1::DESKTOP_STATE_LOST) {
-    return absl::FailedPreconditionError(
-        state == v1::DESKTOP_STATE_LOST
-            ? absl::StrCat("host \"", desktop->host(), "\" is down; it is reset when that returns")
-            : "the desktop is being removed");
-  }
-  turn.Audit(actor, "desktop-reset", absl::StrCat("desktop:", desktop->id()), "ok",
-             Origin(event.caller));
-  if (state == v1::DESKTOP_STATE_ASSIGNED) {
-    const v1::Session* session = turn.fleet().sessions.Find(desktop->session());
-    if (session != nullptr) {
-      BeginEnding(turn, *session, "an admin reset the desktop", actor, Origin(event.caller));
-    }
-  } else if (state != v1::DESKTOP_STATE_DIRTY) {
-    v1::Desktop again = *desktop;
-    again.set_failures(0);
-    SpoilDesktop(turn, std::move(again), "an admin reset it");
-  }
-  ServeTouched(turn);
-  auto status = std::make_shared<v1::DesktopStatus>();
-  const auto after = turn.fleet().desktops.FindShared(request.desktop());
-  if (after != nullptr) *status = DesktopStatusOf(turn.fleet(), *after);
-  return std::shared_ptr<const google::protobuf::Message>(std::move(status));
 }
 
 CallAnswer EndAnySession(Turn& turn, const CallRequested& event,

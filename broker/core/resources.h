@@ -18,8 +18,6 @@ CallAnswer DeleteResource(Turn& turn, const CallRequested& event,
 CallAnswer SetSchedulability(Turn& turn, const CallRequested& event,
                              const v1::SetSchedulabilityRequest& request, const std::string& actor);
 
-CallAnswer ResetDesktopCall(Turn& turn, const CallRequested& event,
-                            const v1::ResetDesktopRequest& request, const std::string& actor);
 CallAnswer EndAnySession(Turn& turn, const CallRequested& event,
                          const v1::EndAnySessionRequest& request, const std::string& actor);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/commands.h"
 #include "broker/core/connect.h"
+#include "broker/core/desktops.h"
 #include "broker/reconcile/disconnect.h"
 #include "common/base/words.h"
 
@@ -233,11 +234,7 @@ void Advance(Turn& turn, const std::string& session_id) {
 void ReconcileSession(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport& report) {
   const auto found = turn.fleet().sessions.FindShared(desktop.session());
   if (found == nullptr || found->state() == v1::SESSION_STATE_ENDED) {
-    v1::Desktop released = desktop;
-    if (!turn.Move(DesktopEvent::kRelease, released)) return;
-    released.clear_session();
-    turn.Put(std::move(released));
-    return;
+    return ReleaseDesktop(turn, desktop);
   }
   const v1::Session& session = *found;
   if (!report.session().empty() && report.session() != session.id() &&
@@ -261,10 +258,7 @@ void ReconcileSession(Turn& turn, const v1::Desktop& desktop, const v1::DesktopR
     if (report.failed_verb() == v1::COMMAND_RESUME && !report.error().empty()) {
       const std::string why = absl::StrCat("the desktop could not be resumed: ", report.error());
       LoseSession(turn, session.id(), why);
-      v1::Desktop released = desktop;
-      released.clear_session();
-      if (turn.Move(DesktopEvent::kRelease, released)) turn.Put(std::move(released));
-      return;
+      return ReleaseDesktop(turn, desktop);
     }
     Advance(turn, session.id());
     return;
@@ -304,9 +298,7 @@ void FinishSession(Turn& turn, const std::string& session_id) {
   if (!turn.Move(SessionEvent::kEnded, session)) return;
   const auto before = turn.fleet().desktops.FindShared(session.desktop());
   if (before != nullptr && before->session() == session_id) {
-    v1::Desktop desktop = *before;
-    desktop.clear_session();
-    if (turn.Move(DesktopEvent::kRelease, desktop)) turn.Put(std::move(desktop));
+    ReleaseDesktop(turn, *before);
   }
   turn.Put(std::move(session));
 }

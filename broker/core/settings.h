@@ -12,6 +12,14 @@ struct BrokerSettings {
   absl::Duration heartbeat = absl::Seconds(1);
   absl::Duration suspect_after = absl::Seconds(3);
   absl::Duration down_after = absl::Seconds(10);
+  // How long the broker that led before may still lead, at most.
+  absl::Duration lease_ttl = absl::Seconds(5);
+  // After how long without a leader agents stop fenced desktops, and how much longer this broker
+  // waits before it counts on that.
+  absl::Duration fence_after = absl::Seconds(10);
+  absl::Duration fence_margin = absl::Seconds(5);
+  // A program can make sure that a silent host is off (FenceHost).
+  bool fence_command = false;
   absl::Duration sign_in_lifetime = absl::Hours(12);
   absl::Duration sign_in_idle = absl::Minutes(30);
   absl::Duration ticket_lifetime = absl::Seconds(30);

@@ -9,10 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/core/desktops.h"
+#include "broker/core/fences.h"
 #include "broker/core/hosts.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
 #include "broker/core/site_views.h"
+#include "broker/model/kept.h"
 
 namespace werkplek {
 namespace {
@@ -23,6 +25,11 @@ constexpr size_t kMaxReason = 256;
 
 bool IsGone(v1::DesktopState state) {
   return state == v1::DESKTOP_STATE_STOPPING || state == v1::DESKTOP_STATE_LOST;
+}
+
+// A host that goes down takes nothing with it of what is known to run nowhere.
+bool IsNotLost(const v1::Desktop& desktop) {
+  return IsGone(desktop.state()) || IsFencedOff(desktop);
 }
 
 // Whether the host has worked: this broker heard it, or desktops stand on it (those that are lost
@@ -89,7 +96,7 @@ void LoseHosts(Turn& turn, const std::vector<std::string>& hosts) {
     own.judged_down = true;
     for (const std::string& id : own.desktops) {
       const v1::Desktop* desktop = turn.fleet().desktops.Find(id);
-      if (desktop == nullptr || IsGone(desktop->state())) continue;
+      if (desktop == nullptr || IsNotLost(*desktop)) continue;
       const v1::Session* session = turn.fleet().sessions.Find(desktop->session());
       order.insert({session == nullptr, -int64_t{PriorityOf(turn, desktop->pool())},
                     session == nullptr ? 0 : session->created_unix_ms(), id});
@@ -100,11 +107,21 @@ void LoseHosts(Turn& turn, const std::vector<std::string>& hosts) {
 
 void LoseSome(Turn& turn) {
   std::deque<std::string>& to_lose = turn.state().to_lose;
+  std::deque<std::string> later;
   for (int lost = 0; lost < kMostLostPerTurn && !to_lose.empty();) {
     const std::string id = std::move(to_lose.front());
     to_lose.pop_front();
+    const v1::Desktop* desktop = turn.fleet().desktops.Find(id);
+    const auto own =
+        desktop == nullptr ? turn.state().hosts.end() : turn.state().hosts.find(desktop->host());
+    const bool down = own != turn.state().hosts.end() && own->second.judged_down;
+    if (down && LossWaitsForFence(turn, *desktop)) {
+      later.push_back(id);
+      continue;
+    }
     lost += LoseNow(turn, id) ? 1 : 0;
   }
+  to_lose.insert(to_lose.begin(), later.begin(), later.end());
 }
 
 void Record(Turn& turn, const std::string& site, v1::SiteLossState state, const std::string& reason,
@@ -185,15 +202,6 @@ void ReleaseBrakes(Turn& turn, const std::map<std::string, SiteVerdict>& verdict
   }
 }
 
-absl::Status CheckReason(const std::string& reason) {
-  const bool printable = std::none_of(reason.begin(), reason.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
-  if (!reason.empty() && reason.size() <= kMaxReason && printable) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("reason: give 1 to ", kMaxReason, " bytes on one line, for the audit"));
-}
-
 absl::Status NoSuchSite(const std::string& site) {
   return absl::NotFoundError(absl::StrCat("there is no site \"", site, "\""));
 }
@@ -206,6 +214,15 @@ CallAnswer StatusOf(Turn& turn, const std::string& site) {
 }
 
 }  // namespace
+
+absl::Status CheckReason(const std::string& reason) {
+  const bool printable = std::none_of(reason.begin(), reason.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (!reason.empty() && reason.size() <= kMaxReason && printable) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("reason: give 1 to ", kMaxReason, " bytes on one line, for the audit"));
+}
 
 std::string SiteLossText(const Fleet& fleet, const std::string& site) {
   const v1::SiteLoss* loss = fleet.site_losses.Find(site);
@@ -307,9 +324,10 @@ void HostAnswers(Turn& turn, const std::string& host) {
 
 bool LoseNow(Turn& turn, const std::string& id) {
   const auto desktop = turn.fleet().desktops.FindShared(id);
-  if (desktop == nullptr || IsGone(desktop->state())) return false;
+  if (desktop == nullptr || IsNotLost(*desktop)) return false;
   const auto own = turn.state().hosts.find(desktop->host());
   if (own == turn.state().hosts.end() || !own->second.judged_down) return false;
+  if (LossWaitsForFence(turn, *desktop)) return false;
   if (!desktop->session().empty()) {
     const v1::Resource* host = turn.fleet().hosts.Find(desktop->host());
     const bool with_site =

@@ -14,6 +14,9 @@ namespace werkplek {
 // operator must confirm; one of two equal sites passes.
 inline constexpr SiteLossLimits kSiteLossLimits;
 
+// A reason that goes into the audit; INVALID_ARGUMENT says what it must be.
+absl::Status CheckReason(const std::string& reason);
+
 // The site's loss in words, when it keeps new work away ("site a is lost: 6 of 6 hosts silent for
 // 10s"); empty: it does not.
 std::string SiteLossText(const Fleet& fleet, const std::string& site);

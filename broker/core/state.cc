@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "broker/core/access.h"
+#include "broker/model/kept.h"
 #include "broker/reconcile/disconnect.h"
 #include "broker/reconcile/liveness.h"
 
@@ -37,18 +39,31 @@ void RebuildHosts(BrokerState& state, absl::Time now) {
 
 }  // namespace
 
+std::string OwnerKey(const std::string& user) { return absl::AsciiStrToLower(user); }
+
 void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state) {
   PoolState& pool = state.pools[desktop.pool()];
   const bool ready = desktop.state() == v1::DESKTOP_STATE_READY;
   Keep(add, desktop.id(), pool.by_state[static_cast<size_t>(desktop.state())]);
-  if (ready && desktop.wanted_power() == v1::POWER_SUSPENDED) {
+  if (ready && desktop.wanted_power() == v1::POWER_SUSPENDED && desktop.owner().empty()) {
     Keep(add, desktop.id(), pool.suspended);
+  }
+  if (!desktop.owner().empty()) {
+    Count(add, pool.owned_count[static_cast<size_t>(desktop.state())]);
+    if (add) {
+      pool.owned[OwnerKey(desktop.owner())] = desktop.id();
+    } else {
+      pool.owned.erase(OwnerKey(desktop.owner()));
+    }
+    const bool idle =
+        desktop.state() == v1::DESKTOP_STATE_LOST || desktop.state() == v1::DESKTOP_STATE_OFF;
+    if (idle && IsKept(desktop) && !IsFencedOff(desktop)) Keep(add, desktop.id(), pool.unsure);
   }
   if (desktop.host().empty()) return;
   HostState& host = state.hosts[desktop.host()];
   Keep(add, desktop.id(), host.desktops);
   host.memory_committed_mib += add ? desktop.memory_mib() : -desktop.memory_mib();
-  if (ready) Count(add, host.ready[desktop.pool()]);
+  if (ready && desktop.owner().empty()) Count(add, host.ready[desktop.pool()]);
   if (IsStarting(desktop.state())) {
     Count(add, host.starts);
     const v1::Resource* record = state.fleet.hosts.Find(desktop.host());
@@ -93,7 +108,7 @@ absl::Time SessionDue(const BrokerState& state, const v1::Session& session) {
 }
 
 void RebuildState(BrokerState& state, absl::Time now) {
-  state.started = now;
+  state.fleet.leading_since = now;
   state.fleet.sign_in_by_token = {};
   state.fleet.live_sessions = {};
   state.fleet.pool_soft = {};

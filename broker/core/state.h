@@ -41,6 +41,9 @@ struct ConnectCall {
   // What it was told last, so that it is told only what is new.
   uint32_t told_position = 0;
   std::string told_starting;
+  // Dedicated pools: why the own desktop is not there yet, and what was told of that.
+  std::string reason;
+  std::string told_reason;
   bool told_preparing = false;
 };
 
@@ -62,6 +65,11 @@ struct PoolState {
   // Ids of desktops by state, and of those READY ones that are suspended.
   std::array<std::set<std::string>, kDesktopStates> by_state;
   std::set<std::string> suspended;
+  // Dedicated pools: desktops by OwnerKey of whose they are, how many of them are in each state,
+  // and those kept ones of which it is not sure that they run nowhere although nobody uses them.
+  std::map<std::string, std::string> owned;
+  std::array<uint32_t, kDesktopStates> owned_count = {};
+  std::set<std::string> unsure;
   std::list<ConnectCall> queue;
   Breaker breaker;
   // Desktops may stand on an older image or size than declared.
@@ -74,17 +82,25 @@ struct PoolState {
     return by_state[static_cast<size_t>(state)];
   }
   uint32_t Count(v1::DesktopState state) const { return static_cast<uint32_t>(In(state).size()); }
+  // Those that nobody owns.
+  uint32_t Unowned(v1::DesktopState state) const {
+    return Count(state) - owned_count[static_cast<size_t>(state)];
+  }
 };
 
 struct HostState {
   std::set<std::string> desktops;
   uint64_t memory_committed_mib = 0;
   uint32_t starts = 0;
-  // READY desktops by pool.
+  // READY desktops that nobody owns, by pool.
   std::map<std::string, uint32_t> ready;
   absl::Time images_checked = absl::InfinitePast();
   // It is down, and what follows from that was done or is under way (BrokerState::to_lose).
   bool judged_down = false;
+  // Switching it off: an answer is awaited, failures in a row, not to be asked again before.
+  bool fence_asked = false;
+  uint32_t fence_failures = 0;
+  absl::Time fence_again_at = absl::InfinitePast();
 };
 
 // The last command of one verb to one desktop.
@@ -104,7 +120,6 @@ struct BrokerState {
   BrokerSettings settings;
   Fleet fleet;
   uint64_t epoch = 0;
-  absl::Time started;
 
   std::map<std::string, PoolState> pools;
   std::map<std::string, HostState> hosts;
@@ -126,6 +141,9 @@ struct BrokerState {
   // Grows when room for a start may have come about.
   uint64_t capacity_version = 1;
 };
+
+// The key of PoolState::owned: names are compared without regard to case.
+std::string OwnerKey(const std::string& user);
 
 // Adds (or takes away) a desktop in the indexes.
 void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state);

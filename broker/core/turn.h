@@ -62,6 +62,11 @@ class Turn {
   void EraseSiteLoss(const std::string& site);
   void EraseResource(v1::ResourceKind kind, const std::string& name);
 
+  // Whether this turn has written the desktop: what stands there now is not durable yet.
+  bool Wrote(const std::string& desktop) const {
+    return written_.count({kDesktopTable, desktop}) != 0;
+  }
+
   // One decision, for those who check: the record and a line in the log. Never a secret.
   void Audit(absl::string_view actor, absl::string_view action, absl::string_view object,
              absl::string_view result, absl::string_view origin, LogFields more = {});

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "broker/core/fences.h"
 #include "broker/model/desktop_machine.h"
 #include "broker/model/names.h"
 
@@ -96,9 +97,11 @@ v1::SessionView SessionViewOf(const v1::Session& session) {
   return view;
 }
 
-v1::DesktopStatus DesktopStatusOf(const Fleet& fleet, const v1::Desktop& desktop) {
+v1::DesktopStatus DesktopStatusOf(const ViewContext& context, const v1::Desktop& desktop) {
+  const Fleet& fleet = context.fleet;
   v1::DesktopStatus status;
   *status.mutable_desktop() = desktop;
+  status.set_fence(FenceText(fleet, context.settings, desktop, context.now));
   if (const v1::Session* session = fleet.sessions.Find(desktop.session())) {
     status.set_user(session->user());
   }
@@ -175,7 +178,7 @@ absl::StatusOr<v1::ListDesktopsResponse> View(const ViewContext& context,
   for (auto at = table.After(request.after()); at != table.end(); ++at) {
     if (!request.pool().empty() && at->record->pool() != request.pool()) continue;
     if (!request.host().empty() && at->record->host() != request.host()) continue;
-    v1::DesktopStatus status = DesktopStatusOf(context.fleet, *at->record);
+    v1::DesktopStatus status = DesktopStatusOf(context, *at->record);
     if (!page.Fits(status)) {
       response.set_more(true);
       break;
@@ -189,7 +192,7 @@ absl::StatusOr<v1::DesktopStatus> View(const ViewContext& context,
                                        const v1::GetDesktopRequest& request) {
   const v1::Desktop* desktop = context.fleet.desktops.Find(request.desktop());
   if (desktop == nullptr) return NoSuch("desktop", request.desktop());
-  return DesktopStatusOf(context.fleet, *desktop);
+  return DesktopStatusOf(context, *desktop);
 }
 
 absl::StatusOr<v1::ListSessionsResponse> View(const ViewContext& context,
@@ -269,6 +272,11 @@ absl::StatusOr<v1::Explanation> View(const ViewContext& context,
   explanation.set_decision(std::string(StateName(desktop->state())));
   explanation.set_decided_at_unix_ms(desktop->state_since_unix_ms());
   explanation.add_steps("the desktop serves no session");
+  if (!desktop->owner().empty()) {
+    explanation.add_steps(absl::StrCat("it is kept for ", desktop->owner()));
+  }
+  std::string fence = FenceText(context.fleet, context.settings, *desktop, context.now);
+  if (!fence.empty()) explanation.add_steps(std::move(fence));
   if (!desktop->last_error().empty()) {
     explanation.add_steps(absl::StrCat("last failure: ", desktop->last_error(), " (",
                                        desktop->failures(), " in a row)"));

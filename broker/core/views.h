@@ -50,7 +50,7 @@ absl::StatusOr<v1::ListRevocationsResponse> View(const ViewContext& context,
 
 // A desktop with what its host last said; the reported power is POWER_UNSPECIFIED while the host is
 // not up.
-v1::DesktopStatus DesktopStatusOf(const Fleet& fleet, const v1::Desktop& desktop);
+v1::DesktopStatus DesktopStatusOf(const ViewContext& context, const v1::Desktop& desktop);
 
 // A session as its owner sees it.
 v1::SessionView SessionViewOf(const v1::Session& session);

@@ -35,50 +35,59 @@ enum class DesktopEvent {
   kHostLost,
   // Failed too often in a row.
   kGiveUp,
+  // A report shows the wanted generation of a kept desktop running. What is on its disk is its
+  // owner's, so no proof is asked for.
+  kRuns,
+  // A kept desktop is shut down, or was found off: nothing on its disk changes.
+  kPark,
+  // It is sure that no copy of a kept desktop runs any more on the host that was lost.
+  kFenced,
 };
 inline constexpr size_t kDesktopStates = v1::DesktopState_ARRAYSIZE;
-inline constexpr size_t kDesktopEvents = static_cast<size_t>(DesktopEvent::kGiveUp) + 1;
+inline constexpr size_t kDesktopEvents = static_cast<size_t>(DesktopEvent::kFenced) + 1;
 
 namespace desktop_machine {
 
-inline constexpr std::nullopt_t kNone = std::nullopt;
-inline constexpr auto kAbse = v1::DESKTOP_STATE_ABSENT;
-inline constexpr auto kProv = v1::DESKTOP_STATE_PROVISIONING;
-inline constexpr auto kStrt = v1::DESKTOP_STATE_STARTING;
-inline constexpr auto kRedy = v1::DESKTOP_STATE_READY;
-inline constexpr auto kAsgd = v1::DESKTOP_STATE_ASSIGNED;
-inline constexpr auto kDrty = v1::DESKTOP_STATE_DIRTY;
-inline constexpr auto kRset = v1::DESKTOP_STATE_RESETTING;
-inline constexpr auto kStop = v1::DESKTOP_STATE_STOPPING;
-inline constexpr auto kLost = v1::DESKTOP_STATE_LOST;
-inline constexpr auto kErro = v1::DESKTOP_STATE_ERROR;
+inline constexpr std::nullopt_t kNil = std::nullopt;
+inline constexpr auto kAbs = v1::DESKTOP_STATE_ABSENT;
+inline constexpr auto kPrv = v1::DESKTOP_STATE_PROVISIONING;
+inline constexpr auto kOff = v1::DESKTOP_STATE_OFF;
+inline constexpr auto kStr = v1::DESKTOP_STATE_STARTING;
+inline constexpr auto kRdy = v1::DESKTOP_STATE_READY;
+inline constexpr auto kAsg = v1::DESKTOP_STATE_ASSIGNED;
+inline constexpr auto kDrt = v1::DESKTOP_STATE_DIRTY;
+inline constexpr auto kRst = v1::DESKTOP_STATE_RESETTING;
+inline constexpr auto kStp = v1::DESKTOP_STATE_STOPPING;
+inline constexpr auto kLst = v1::DESKTOP_STATE_LOST;
+inline constexpr auto kErr = v1::DESKTOP_STATE_ERROR;
 
 // clang-format off
 inline constexpr TransitionTable<v1::DesktopState, kDesktopStates, kDesktopEvents> kTable = {{
-  // place  start  prove  assign relea  spoil  reset  remov  gone   lost   give up
+  // plac start prov assi rele spoi rese remo gone lost give runs park fence
   // Absent: place -> Provisioning
-  {{ kProv, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone }},
+  {{ kPrv, kNil, kNil, kNil, kNil, kNil, kNil, kNil, kNil, kNil, kNil, kNil, kNil, kNil }},
   // Provisioning: proved -> Ready, spoil -> Dirty, remove -> Stopping, host lost -> Lost
-  {{ kNone, kNone, kRedy, kNone, kNone, kDrty, kNone, kStop, kNone, kLost, kNone }},
-  // Off (dedicated pools): start -> Starting, remove -> Stopping, host lost -> Lost
-  {{ kNone, kStrt, kNone, kNone, kNone, kNone, kNone, kStop, kNone, kLost, kNone }},
-  // Starting: proved -> Ready, spoil -> Dirty, remove -> Stopping, host lost -> Lost
-  {{ kNone, kNone, kRedy, kNone, kNone, kDrty, kNone, kStop, kNone, kLost, kNone }},
+  {{ kNil, kNil, kRdy, kNil, kNil, kDrt, kNil, kStp, kNil, kLst, kNil, kNil, kNil, kNil }},
+  // Off (kept): start -> Starting, spoil -> Dirty, remove -> Stopping, host lost -> Lost
+  {{ kNil, kStr, kNil, kNil, kNil, kDrt, kNil, kStp, kNil, kLst, kNil, kNil, kNil, kNil }},
+  // Starting: proved -> Ready, spoil -> Dirty, remove -> Stopping, host lost -> Lost,
+  // runs -> Ready, park -> Off
+  {{ kNil, kNil, kRdy, kNil, kNil, kDrt, kNil, kStp, kNil, kLst, kNil, kRdy, kOff, kNil }},
   // Ready: start -> Starting, assign -> Assigned,
-  // spoil -> Dirty, remove -> Stopping, host lost -> Lost
-  {{ kNone, kStrt, kNone, kAsgd, kNone, kDrty, kNone, kStop, kNone, kLost, kNone }},
-  // Assigned: release -> Dirty, host lost -> Lost
-  {{ kNone, kNone, kNone, kNone, kDrty, kNone, kNone, kNone, kNone, kLost, kNone }},
+  // spoil -> Dirty, remove -> Stopping, host lost -> Lost, park -> Off
+  {{ kNil, kStr, kNil, kAsg, kNil, kDrt, kNil, kStp, kNil, kLst, kNil, kNil, kOff, kNil }},
+  // Assigned: release -> Dirty, host lost -> Lost, park -> Off
+  {{ kNil, kNil, kNil, kNil, kDrt, kNil, kNil, kNil, kNil, kLst, kNil, kNil, kOff, kNil }},
   // Dirty: reset -> Resetting, remove -> Stopping, host lost -> Lost, give up -> Error
-  {{ kNone, kNone, kNone, kNone, kNone, kNone, kRset, kStop, kNone, kLost, kErro }},
+  {{ kNil, kNil, kNil, kNil, kNil, kNil, kRst, kStp, kNil, kLst, kErr, kNil, kNil, kNil }},
   // Resetting: proved -> Ready, spoil -> Dirty, remove -> Stopping, host lost -> Lost
-  {{ kNone, kNone, kRedy, kNone, kNone, kDrty, kNone, kStop, kNone, kLost, kNone }},
+  {{ kNil, kNil, kRdy, kNil, kNil, kDrt, kNil, kStp, kNil, kLst, kNil, kNil, kNil, kNil }},
   // Stopping: gone -> Absent
-  {{ kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kAbse, kNone, kNone }},
-  // Lost: spoil -> Dirty, gone -> Absent
-  {{ kNone, kNone, kNone, kNone, kNone, kDrty, kNone, kNone, kAbse, kNone, kNone }},
+  {{ kNil, kNil, kNil, kNil, kNil, kNil, kNil, kNil, kAbs, kNil, kNil, kNil, kNil, kNil }},
+  // Lost: spoil -> Dirty, gone -> Absent, runs -> Ready, fenced -> Off
+  {{ kNil, kNil, kNil, kNil, kNil, kDrt, kNil, kNil, kAbs, kNil, kNil, kRdy, kNil, kOff }},
   // Error: spoil -> Dirty, remove -> Stopping, host lost -> Lost
-  {{ kNone, kNone, kNone, kNone, kNone, kDrty, kNone, kStop, kNone, kLost, kNone }},
+  {{ kNil, kNil, kNil, kNil, kNil, kDrt, kNil, kStp, kNil, kLst, kNil, kNil, kNil, kNil }},
 }};
 // clang-format on
 
@@ -95,8 +104,8 @@ constexpr std::optional<v1::DesktopState> Next(v1::DesktopState state, DesktopEv
 // "place", "host lost", ...
 constexpr absl::string_view EventName(DesktopEvent event) {
   constexpr std::array<absl::string_view, kDesktopEvents> kNames = {
-      "place", "start",  "proved", "assign",    "release", "spoil",
-      "reset", "remove", "gone",   "host lost", "give up"};
+      "place",  "start", "proved",    "assign",  "release", "spoil", "reset",
+      "remove", "gone",  "host lost", "give up", "runs",    "park",  "fenced"};
   return kNames[static_cast<size_t>(event)];
 }
 

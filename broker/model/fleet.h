@@ -28,6 +28,10 @@ struct HostSoft {
   // From when its silence counts: the last report, or the start of this broker's lead.
   absl::Time counted_from = absl::InfinitePast();
   v1::Liveness liveness = v1::LIVENESS_UNSPECIFIED;
+  // The host was asked to be switched off at this time, and is. InfinitePast: not so.
+  absl::Time switched_off = absl::InfinitePast();
+  // Why that failed last; empty: it did not.
+  std::string fence_error;
   // Never null; its desktops are in the byte order of their ids. Empty before the first report.
   std::shared_ptr<const v1::AgentReport> report = EmptyReport();
 
@@ -100,6 +104,8 @@ struct Fleet {
   Table<HostSoft> host_soft;
   Table<PoolSoft> pool_soft;
   Table<Refusal> refusals;
+  // When this broker began to lead.
+  absl::Time leading_since = absl::InfinitePast();
   // Grows with each commit of this broker's run; watches follow it.
   uint64_t revision = 0;
 };

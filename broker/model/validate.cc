@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "broker/model/kept.h"
 #include "broker/model/names.h"
 #include "common/base/status_macros.h"
 
@@ -112,10 +113,9 @@ absl::Status ValidatePoolSize(const v1::Pool& pool) {
 
 absl::Status ValidatePool(const v1::Pool& pool) {
   RETURN_IF_ERROR(Text("pool.description", pool.description()));
-  if (pool.kind() == v1::POOL_KIND_DEDICATED) {
-    return Bad("pool.kind", "dedicated pools cannot be made yet; give FLOATING");
+  if (pool.kind() != v1::POOL_KIND_FLOATING && pool.kind() != v1::POOL_KIND_DEDICATED) {
+    return Bad("pool.kind", "give FLOATING or DEDICATED");
   }
-  if (pool.kind() != v1::POOL_KIND_FLOATING) return Bad("pool.kind", "give FLOATING");
   RETURN_IF_ERROR(Name("pool.image", pool.image()));
   RETURN_IF_ERROR(ValidatePoolSize(pool));
   const v1::DisconnectPolicy& policy = pool.disconnect();
@@ -137,13 +137,8 @@ absl::Status ValidatePool(const v1::Pool& pool) {
     RETURN_IF_ERROR(Name("pool.sites", site));
     if (!seen.insert(site).second) return Bad("pool.sites", absl::StrCat(site, " stands twice"));
   }
-  // Nobody may believe in a promise that is not kept yet.
-  if (pool.fencing() != v1::FENCING_NONE) {
-    return Bad("pool.fencing", "desktops cannot be fenced yet; leave it out");
-  }
-  if (!pool.storage().empty()) {
-    return Bad("pool.storage", "shared storage is not used yet; leave it out");
-  }
+  if (!v1::Fencing_IsValid(pool.fencing())) return Bad("pool.fencing", "give NONE or REQUIRED");
+  if (!pool.storage().empty()) RETURN_IF_ERROR(Name("pool.storage", pool.storage()));
   if (!pool.home_site().empty()) RETURN_IF_ERROR(Name("pool.home_site", pool.home_site()));
   if (pool.home_site().empty() && pool.home_site_rule() != v1::HOME_SITE_RULE_PREFERRED) {
     return Bad("pool.home_site_rule", "says how strictly pool.home_site is meant; give that too");
@@ -189,6 +184,21 @@ absl::Status HostMayMove(const Fleet& fleet, const v1::Resource& resource) {
   return absl::OkStatus();
 }
 
+// Where a disk lies, and whose it is, does not change under a desktop.
+absl::Status PoolMayChange(const Fleet& fleet, const v1::Resource& resource) {
+  const v1::Resource* before = fleet.pools.Find(resource.name());
+  if (before == nullptr) return absl::OkStatus();
+  const bool kind = before->pool().kind() != resource.pool().kind();
+  if (!kind && before->pool().storage() == resource.pool().storage()) return absl::OkStatus();
+  for (const auto& entry : fleet.desktops) {
+    if (entry.record->pool() != resource.name()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat(kind ? "pool.kind" : "pool.storage", ": desktop \"", entry.key,
+                     "\" stands in the pool as it is; make another pool, or empty this one first"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status InUse(absl::string_view kind, absl::string_view name, absl::string_view by_kind,
                    absl::string_view by) {
   return absl::FailedPreconditionError(
@@ -204,15 +214,30 @@ absl::Status DeletePool(const Fleet& fleet, absl::string_view name) {
   for (const auto& entry : fleet.desktops) {
     if (entry.record->pool() != name) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat("pool \"", name, "\" still has desktop \"", entry.key,
-                     "\"; drain the pool and wait until it is empty"));
+        absl::StrCat("pool \"", name, "\" still has desktop \"", entry.key, "\"; ",
+                     IsKept(*entry.record) ? "only `desktop delete` gives up what its owner keeps"
+                                           : "drain the pool and wait until it is empty"));
   }
   return absl::OkStatus();
+}
+
+// A kept desktop in shared storage that runs nowhere needs no host until it starts.
+bool NeedsNoHost(const Fleet& fleet, const v1::Desktop& desktop) {
+  const v1::Resource* pool = fleet.pools.Find(desktop.pool());
+  return IsKept(desktop) && IsFencedOff(desktop) && pool != nullptr &&
+         !pool->pool().storage().empty();
 }
 
 absl::Status DeleteHost(const Fleet& fleet, absl::string_view name, bool host_is_down) {
   for (const auto& entry : fleet.desktops) {
     if (entry.record->host() != name) continue;
+    if (NeedsNoHost(fleet, *entry.record)) continue;
+    if (IsKept(*entry.record)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "host \"", name, "\" has desktop \"", entry.key, "\", which ", entry.record->owner(),
+          " keeps; it goes elsewhere when it is off in shared storage, and only `desktop delete` "
+          "gives it up"));
+    }
     const bool left_behind = entry.record->state() == v1::DESKTOP_STATE_LOST ||
                              entry.record->state() == v1::DESKTOP_STATE_STOPPING;
     if (host_is_down && left_behind) continue;
@@ -255,6 +280,7 @@ absl::Status ValidateReferences(const Fleet& fleet, const v1::Resource& resource
       RETURN_IF_ERROR(MustExist("host.site", fleet.sites, resource.host().site(), "site"));
       return HostMayMove(fleet, resource);
     case v1::Resource::kPool:
+      RETURN_IF_ERROR(PoolMayChange(fleet, resource));
       RETURN_IF_ERROR(MustExist("pool.image", fleet.images, resource.pool().image(), "image"));
       for (const std::string& site : resource.pool().sites()) {
         RETURN_IF_ERROR(MustExist("pool.sites", fleet.sites, site, "site"));
@@ -288,6 +314,12 @@ absl::Status ValidateDelete(const Fleet& fleet, v1::ResourceKind kind, absl::str
     case v1::RESOURCE_KIND_IMAGE:
       for (const auto& entry : fleet.pools) {
         if (entry.record->pool().image() == name) return InUse("image", name, "pool", entry.key);
+      }
+      // Their disks stand on it for as long as their owners keep them.
+      for (const auto& entry : fleet.desktops) {
+        if (IsKept(*entry.record) && entry.record->image() == name) {
+          return InUse("image", name, "desktop", entry.key);
+        }
       }
       return absl::OkStatus();
     case v1::RESOURCE_KIND_POOL:

@@ -70,6 +70,8 @@ struct NodeParts {
   Directory* directory = nullptr;
   AgentLinks* agents = nullptr;
   const TokenAuthority* tokens = nullptr;
+  // nullptr: hosts are never switched off (BrokerSettings::fence_command is false then).
+  Fencer* fencer = nullptr;
   std::function<void(const Effect&)> observe;
   LeaderFunctions leader = {};
 };

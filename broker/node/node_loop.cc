@@ -336,12 +336,30 @@ void NodeLoop::RunEffect(const Effect& effect) {
       link = at->second;
     }
     parts_.agents->Send(send->host, link, send->command);
+  } else if (const auto* fence = std::get_if<FenceHost>(&effect)) {
+    SwitchOff(*fence);
   } else if (const auto* log = std::get_if<LogEvent>(&effect)) {
     const std::vector<LogField> fields(log->fields.begin(), log->fields.end());
     Log(log->severity, log->event, fields);
   } else {
     Observe(effect);
   }
+}
+
+void NodeLoop::SwitchOff(const FenceHost& fence) {
+  if (parts_.fencer == nullptr) {
+    Enqueue(HostFenced{fence.host, fence.asked,
+                       absl::FailedPreconditionError("no fence command is configured")})
+        .IgnoreError();
+    return;
+  }
+  parts_.fencer->Fence(
+      fence.host, AsLoop([this, fence, term = term_](absl::Status status) {
+        AssertBusy();
+        // Another lead judges by its own times.
+        if (term != term_) return;
+        Enqueue(HostFenced{fence.host, fence.asked, std::move(status)}).IgnoreError();
+      }));
 }
 
 void NodeLoop::Observe(const Effect& effect) const {

@@ -91,6 +91,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void Publish(bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void RunEffects() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void RunEffect(const Effect& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  void SwitchOff(const FenceHost& fence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Observe(const Effect& effect) const;
   void TellWatches(const Picture& picture, bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void WakeIfWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);

@@ -108,6 +108,17 @@ class Directory {
                     absl::AnyInvocable<void(absl::StatusOr<DirectoryPerson>)> done) = 0;
 };
 
+// Makes sure that a host is off, by whatever switches machines off. Callbacks run on the executor
+// that the fencer was made with.
+class Fencer {
+ public:
+  virtual ~Fencer() = default;
+
+  // OK: the host is off for sure. Anything else: nothing is known; the message says why, for
+  // people. Always answers, within a bounded time; RESOURCE_EXHAUSTED: too many are under way.
+  virtual void Fence(const std::string& host, absl::AnyInvocable<void(absl::Status)> done) = 0;
+};
+
 // The streams of the agents. Called from the loop thread.
 class AgentLinks {
  public:

@@ -47,6 +47,28 @@ std::string HostUp(const PlacementNeed&, const HostCandidate& host) {
   return host.linked ? "" : "its agent is not connected";
 }
 
+std::string Storage(const PlacementNeed& need, const HostCandidate& host) {
+  if (need.storage.empty()) return "";
+  const auto& there = host.storages;
+  if (std::find(there.begin(), there.end(), need.storage) != there.end()) return "";
+  return absl::StrCat("does not have storage ", need.storage, " at hand; name it under `storages` ",
+                      "in its agent's configuration, or see why it is away");
+}
+
+std::string LockManager(const PlacementNeed& need, const HostCandidate& host) {
+  if (!need.fenced || need.storage.empty()) return "";
+  if (!host.lock_manager.empty() && host.lock_manager != "nop") return "";
+  return absl::StrCat(
+      "its libvirt ", host.lock_manager.empty() ? "is not known to lock" : "does not lock",
+      " disks, so that two hosts could start one; set lock_manager = \"lockd\" (or ",
+      "sanlock) in its qemu.conf and restart libvirt and the agent");
+}
+
+std::string Fencing(const PlacementNeed& need, const HostCandidate& host) {
+  if (!need.fenced || need.storage.empty() || host.fence_after_ms != 0) return "";
+  return "its agent has not said yet that it stops desktops by itself when it hears no broker";
+}
+
 std::string ImageGood(const PlacementNeed&, const HostCandidate& host) {
   return host.image_error.empty() ? "" : absl::StrCat("the image failed there: ", host.image_error);
 }
@@ -86,6 +108,9 @@ constexpr std::pair<const char*, Filter> kFilters[] = {
     {kRuleSiteOpen, SiteOpen},
     {kRuleHostOpen, HostOpen},
     {kRuleHostUp, HostUp},
+    {kRuleStorage, Storage},
+    {kRuleLockManager, LockManager},
+    {kRuleFencing, Fencing},
     {kRuleImage, ImageGood},
     {kRuleMemory, Memory},
     {kRuleMaxDesktops, MaxDesktops},

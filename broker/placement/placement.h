@@ -19,6 +19,11 @@ struct PlacementNeed {
   std::string home_site;
   // There or nowhere; otherwise there as long as there is room.
   bool home_required = false;
+  // The shared storage that its disk lies in; empty: the host's own.
+  std::string storage;
+  // It must never run twice: in shared storage only where the agent stops it by itself and libvirt
+  // locks disks.
+  bool fenced = false;
 };
 
 // One host, with what is committed there already: desktops that exist or are being made, starts in
@@ -46,6 +51,13 @@ struct HostCandidate {
   uint32_t max_starts = 0;
   uint32_t site_starts = 0;
   uint32_t site_max_starts = 0;
+  // Shared storages at hand there.
+  std::vector<std::string> storages;
+  // libvirt's lock manager; empty: not known.
+  std::string lock_manager;
+  // After how long without a leader its agent stops fenced desktops. 0: it was not told, or does
+  // not.
+  uint32_t fence_after_ms = 0;
   // Shares, 0 to 1.
   double cpu_used = 0;
   double memory_pressure = 0;
@@ -65,6 +77,9 @@ inline constexpr char kRuleSiteLoss[] = "site-loss";
 inline constexpr char kRuleSiteOpen[] = "site-open";
 inline constexpr char kRuleHostOpen[] = "host-open";
 inline constexpr char kRuleHostUp[] = "host-up";
+inline constexpr char kRuleStorage[] = "storage";
+inline constexpr char kRuleLockManager[] = "lock-manager";
+inline constexpr char kRuleFencing[] = "fencing";
 inline constexpr char kRuleImage[] = "image";
 inline constexpr char kRuleMemory[] = "memory";
 inline constexpr char kRuleMaxDesktops[] = "max-desktops";

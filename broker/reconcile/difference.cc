@@ -1,14 +1,18 @@
 #include "broker/reconcile/difference.h"
 
 #include "absl/strings/str_cat.h"
+#include "broker/model/kept.h"
 
 namespace werkplek {
 namespace {
 
 Difference Command(v1::CommandVerb verb) { return {Finding::kCommand, verb, ""}; }
 
-v1::CommandVerb StartVerb(const v1::Desktop& desktop) {
-  return desktop.state() == v1::DESKTOP_STATE_RESETTING ? v1::COMMAND_RESET : v1::COMMAND_START;
+v1::CommandVerb StartVerb(const v1::Desktop& desktop, v1::PoolKind kind) {
+  const bool first =
+      kind == v1::POOL_KIND_DEDICATED && desktop.state() == v1::DESKTOP_STATE_PROVISIONING;
+  const bool reset = first || desktop.state() == v1::DESKTOP_STATE_RESETTING;
+  return reset ? v1::COMMAND_RESET : v1::COMMAND_START;
 }
 
 bool IsStartVerb(v1::CommandVerb verb) {
@@ -17,16 +21,26 @@ bool IsStartVerb(v1::CommandVerb verb) {
 }
 
 Difference CompareStarting(const v1::Desktop& desktop, const v1::DesktopReport* report,
-                           const v1::Image* image) {
+                           const v1::Image* image, v1::PoolKind kind) {
   if (report == nullptr || report->generation() < desktop.generation()) {
     if (report != nullptr && report->operation() != v1::COMMAND_UNSPECIFIED) return {};
-    return Command(StartVerb(desktop));
+    return Command(StartVerb(desktop, kind));
+  }
+  if (report->fenced()) {
+    return {Finding::kStartFailed, v1::COMMAND_UNSPECIFIED,
+            "the agent stopped it by itself: it heard no broker for too long"};
   }
   if (!report->error().empty() && IsStartVerb(report->failed_verb())) {
     return {Finding::kStartFailed, v1::COMMAND_UNSPECIFIED, report->error()};
   }
   if (report->operation() != v1::COMMAND_UNSPECIFIED) return {};
-  if (report->power() != v1::POWER_RUNNING) return Command(StartVerb(desktop));
+  if (report->power() != v1::POWER_RUNNING) return Command(StartVerb(desktop, kind));
+  const bool kept = IsKept(desktop) && desktop.state() == v1::DESKTOP_STATE_STARTING;
+  if (kept) {
+    const bool waits =
+        image != nullptr && image->guest_agent() && report->guest() == v1::GUEST_STATE_UNKNOWN;
+    return waits ? Difference() : Difference{Finding::kRuns, v1::COMMAND_UNSPECIFIED, ""};
+  }
   if (image == nullptr) return {};
   if (image->guest_agent() && report->guest() == v1::GUEST_STATE_UNKNOWN) return {};
   // The proof may come a report later than the power.
@@ -42,6 +56,15 @@ Difference ComparePower(const v1::Desktop& desktop, const v1::DesktopReport& rep
   if (want_suspended && report.power() == v1::POWER_RUNNING) return Command(v1::COMMAND_SUSPEND);
   if (!want_suspended && report.power() == v1::POWER_SUSPENDED) return Command(v1::COMMAND_RESUME);
   return {};
+}
+
+// A kept desktop that is to be off, whatever generation of it is there.
+Difference CompareOff(const v1::DesktopReport* report) {
+  if (report == nullptr || report->power() == v1::POWER_OFF ||
+      report->operation() != v1::COMMAND_UNSPECIFIED) {
+    return {};
+  }
+  return Command(v1::COMMAND_STOP);
 }
 
 bool IsOff(const v1::DesktopReport& report) {
@@ -70,7 +93,7 @@ std::string ProofFault(const v1::Desktop& desktop, const v1::ProofOfCleanness& p
 }
 
 Difference Compare(const v1::Desktop& desktop, const v1::DesktopReport* report,
-                   const v1::Image* image) {
+                   const v1::Image* image, v1::PoolKind kind) {
   if (report != nullptr && report->generation() > desktop.generation()) {
     return {Finding::kAhead, v1::COMMAND_UNSPECIFIED, ""};
   }
@@ -79,7 +102,9 @@ Difference Compare(const v1::Desktop& desktop, const v1::DesktopReport* report,
     case v1::DESKTOP_STATE_PROVISIONING:
     case v1::DESKTOP_STATE_STARTING:
     case v1::DESKTOP_STATE_RESETTING:
-      return CompareStarting(desktop, report, image);
+      return CompareStarting(desktop, report, image, kind);
+    case v1::DESKTOP_STATE_OFF:
+      return CompareOff(report);
     case v1::DESKTOP_STATE_READY:
       if (!there) return {Finding::kSpareGone, v1::COMMAND_UNSPECIFIED, ""};
       if (IsOff(*report)) return {Finding::kSpareOff, v1::COMMAND_UNSPECIFIED, ""};

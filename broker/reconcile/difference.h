@@ -16,6 +16,8 @@ enum class Finding {
   kCommand,
   // The wanted generation runs, proved clean.
   kProved,
+  // The wanted generation of a kept desktop runs.
+  kRuns,
   // The start failed; `why` says how.
   kStartFailed,
   // A spare is off or gone; it needs a start, or a reset.
@@ -39,9 +41,10 @@ struct Difference {
 };
 
 // `report` is nullptr when the complete report of the host does not hold the desktop. `image` is
-// the image that the desktop is to stand on; nullptr: it is no longer declared.
+// the image that the desktop is to stand on; nullptr: it is no longer declared. `kind` is its
+// pool's: in a dedicated pool a disk is first made by RESET, and START never makes one.
 Difference Compare(const v1::Desktop& desktop, const v1::DesktopReport* report,
-                   const v1::Image* image);
+                   const v1::Image* image, v1::PoolKind kind = v1::POOL_KIND_FLOATING);
 
 // Why `proof` does not prove that the desktop's generation began clean on the image; empty: it
 // does. `desktop.proof` is the last proof that was accepted.

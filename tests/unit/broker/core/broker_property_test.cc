@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "broker/model/kept.h"
 #include "tests/unit/broker/core/driver.h"
 #include "tests/unit/broker/core/promises.h"
 
@@ -17,7 +18,10 @@ namespace {
 class Days {
  public:
   explicit Days(uint64_t seed) : random_(seed), checker_(driver_) {
-    driver_.check = [this](const Event&, const Decision& decision) { checker_.Judge(decision); };
+    driver_.check = [this](const Event&, const Decision& decision) {
+      FenceSilent();
+      checker_.Judge(decision);
+    };
     driver_.Create(MakeSite("a"));
     driver_.Create(MakeSite("b"));
     for (const std::string name : {"hv-a1", "hv-a2", "hv-b1"}) {
@@ -28,8 +32,13 @@ class Days {
       driver_.Create(host);
     }
     driver_.Create(MakeImage("tiny"));
-    for (const std::string name : {"kantoor", "balie"}) {
+    for (const std::string name : {"kantoor", "balie", "eigen"}) {
       v1::Resource pool = MakePool(name, 2, 6, 1);
+      if (name == "eigen") {
+        pool.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED);
+        pool.mutable_pool()->set_storage("san");
+        pool.mutable_pool()->set_min_desktops(0);
+      }
       pool.mutable_pool()->mutable_disconnect()->set_suspend_after_s(20);
       pool.mutable_pool()->mutable_disconnect()->set_end_after_s(90);
       pool.mutable_pool()->set_start_deadline_s(20);
@@ -37,7 +46,10 @@ class Days {
       driver_.Create(pool);
       driver_.Create(MakeEntitlement(name));
     }
-    for (const std::string name : {"hv-a1", "hv-a2", "hv-b1"}) driver_.AddHost(name);
+    for (const std::string name : {"hv-a1", "hv-a2", "hv-b1"}) {
+      driver_.AddHost(name).AttachStorage();
+    }
+    checker_.allow_reset = true;
     driver_.lose_command = [this] { return lossy_ && Chance(20); };
   }
 
@@ -61,7 +73,7 @@ class Days {
       request.set_name(name);
       EXPECT_TRUE(driver_.Call(Fresh("beheer"), request).ok());
     }
-    for (const std::string name : {"kantoor", "balie"}) {
+    for (const std::string name : {"kantoor", "balie", "eigen"}) {
       v1::SetSchedulabilityRequest request;
       request.set_kind(v1::RESOURCE_KIND_POOL);
       request.set_name(name);
@@ -79,7 +91,8 @@ class Days {
     for (const auto& entry : driver_.fleet().desktops) {
       const v1::DesktopState state = entry.record->state();
       EXPECT_TRUE(state == v1::DESKTOP_STATE_READY || state == v1::DESKTOP_STATE_ASSIGNED ||
-                  state == v1::DESKTOP_STATE_ERROR)
+                  state == v1::DESKTOP_STATE_ERROR ||
+                  (state == v1::DESKTOP_STATE_OFF && IsKept(*entry.record)))
           << entry.record->ShortDebugString();
       ready[entry.record->pool()] += state == v1::DESKTOP_STATE_READY ? 1 : 0;
     }
@@ -97,7 +110,10 @@ class Days {
   uint64_t Draw(uint64_t below) { return random_() % below; }
   bool Chance(uint64_t percent) { return Draw(100) < percent; }
   std::string User() { return absl::StrCat("u", Draw(12)); }
-  std::string Pool() { return Chance(70) ? "kantoor" : "balie"; }
+  std::string Pool() {
+    const uint64_t which = Draw(10);
+    return which < 5 ? "kantoor" : which < 7 ? "balie" : "eigen";
+  }
 
   // A token of the user that lives.
   std::string Fresh(const std::string& user) {
@@ -108,6 +124,32 @@ class Days {
   }
   std::string Token(const std::string& user) {
     return tokens_.count(user) != 0 && !Chance(10) ? tokens_[user] : Fresh(user);
+  }
+
+  // The hypervisors are honest: of a fenced desktop no two copies ever run, and a host that was
+  // silent for long has stopped its own.
+  void FenceSilent() {
+    for (auto& [name, host] : driver_.hosts) {
+      const auto since = silent_since_.find(name);
+      if (!host.silent || since == silent_since_.end() ||
+          driver_.now - since->second < absl::Seconds(11)) {
+        continue;
+      }
+      for (auto& desktop : *host.report().mutable_desktops()) {
+        if (desktop.desktop().rfind("eigen", 0) != 0) continue;
+        if (desktop.power() == v1::POWER_OFF) continue;
+        desktop.set_power(v1::POWER_OFF);
+        desktop.set_fenced(true);
+      }
+    }
+    std::map<std::string, std::string> runs;
+    for (auto& [name, host] : driver_.hosts) {
+      for (const auto& desktop : host.report().desktops()) {
+        if (desktop.desktop().rfind("eigen", 0) != 0 || desktop.power() == v1::POWER_OFF) continue;
+        EXPECT_TRUE(runs.emplace(desktop.desktop(), name).second)
+            << desktop.desktop() << " runs on " << runs[desktop.desktop()] << " and on " << name;
+      }
+    }
   }
 
   FakeHost& Host() {
@@ -249,6 +291,7 @@ class Days {
     FakeHost& host = Host();
     switch (Draw(5)) {
       case 0:
+        if (!host.silent) silent_since_[host.name()] = driver_.now;
         host.silent = true;
         break;
       case 1:
@@ -319,6 +362,7 @@ class Days {
   Driver driver_;
   Promises checker_;
   bool lossy_ = false;
+  std::map<std::string, absl::Time> silent_since_;
   std::map<std::string, std::string> tokens_;
   std::vector<CallId> calls_;
 };

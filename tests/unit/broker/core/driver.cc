@@ -16,6 +16,29 @@ v1::DesktopReport* FakeHost::Find(const std::string& desktop) {
   return nullptr;
 }
 
+void FakeHost::AttachStorage() {
+  report_.add_storages("san");
+  report_.set_lock_manager("lockd");
+}
+
+void FakeHost::StartKept(const v1::AgentCommand& command, v1::DesktopReport& desktop) {
+  const bool fenced = desktop.fenced() && desktop.generation() == command.generation();
+  if (fenced || (desktop.generation() == 0 && command.spec().storage().empty())) {
+    desktop.set_generation(command.generation());
+    desktop.set_power(v1::POWER_OFF);
+    desktop.set_failed_verb(command.verb());
+    desktop.set_error(fenced ? "fenced" : "its disk is not here");
+    return;
+  }
+  const std::string id = command.desktop();
+  desktop.Clear();
+  desktop.set_desktop(id);
+  desktop.set_generation(command.generation());
+  desktop.set_power(v1::POWER_RUNNING);
+  desktop.set_guest_agent(guest_agent);
+  desktop.set_guest(guest_agent ? v1::GUEST_STATE_UP : v1::GUEST_STATE_UNKNOWN);
+}
+
 void FakeHost::Start(const v1::AgentCommand& command) {
   v1::DesktopReport* desktop = Find(command.desktop());
   if (desktop == nullptr) {
@@ -28,6 +51,9 @@ void FakeHost::Start(const v1::AgentCommand& command) {
     desktop->set_failed_verb(command.verb());
     desktop->set_error(start_error);
     return;
+  }
+  if (command.spec().kept() && command.verb() == v1::COMMAND_START) {
+    return StartKept(command, *desktop);
   }
   if (desktop->generation() != command.generation()) {
     const std::string id = command.desktop();
@@ -48,8 +74,17 @@ void FakeHost::Start(const v1::AgentCommand& command) {
 void FakeHost::Obey(const v1::AgentCommand& command) {
   if (stuck) return;
   report_.set_seen_epoch(std::max<uint64_t>(report_.seen_epoch(), command.epoch()));
+  if (command.verb() == v1::COMMAND_HEARD) report_.set_fence_after_ms(command.fence_after_ms());
   v1::DesktopReport* desktop = Find(command.desktop());
   if (desktop != nullptr && command.generation() < desktop->generation()) return;
+  // What stops a desktop is good for older generations of it, too.
+  if (desktop != nullptr && command.verb() == v1::COMMAND_STOP) {
+    desktop->set_power(v1::POWER_OFF);
+    desktop->set_guest(v1::GUEST_STATE_UNKNOWN);
+    desktop->clear_session();
+    desktop->clear_open_tickets();
+    return;
+  }
   switch (command.verb()) {
     case v1::COMMAND_START:
     case v1::COMMAND_RESET:

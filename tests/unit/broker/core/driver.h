@@ -36,6 +36,9 @@ class FakeHost {
   v1::DesktopReport* Find(const std::string& desktop);
   const std::string& name() const { return name_; }
 
+  // Has the shared storage "san" at hand, with libvirt's locks.
+  void AttachStorage();
+
   uint64_t link = 0;
   // Starts fail with this message; empty: they work.
   std::string start_error;
@@ -48,6 +51,8 @@ class FakeHost {
 
  private:
   void Start(const v1::AgentCommand& command);
+  // START of a disk that is kept.
+  void StartKept(const v1::AgentCommand& command, v1::DesktopReport& desktop);
 
   const std::string name_;
   v1::AgentReport report_;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
 #include "broker/model/desktop_machine.h"
+#include "broker/model/kept.h"
 #include "broker/model/names.h"
 #include "broker/model/session_machine.h"
 #include "tests/unit/broker/core/driver.h"
@@ -59,6 +60,9 @@ class Promises {
     EXPECT_EQ(a.sign_in_by_token.size(), b.sign_in_by_token.size());
   }
 
+  // Administrators may reset desktops from now on.
+  bool allow_reset = false;
+
  private:
   template <typename Record>
   void Same(const Table<Record>& a, const Table<Record>& b) {
@@ -83,6 +87,7 @@ class Promises {
   void JudgeDesktop(const v1::Change& change) {
     const v1::DesktopState before = desktop_states_[change.key()];
     if (!change.has_value()) {
+      EXPECT_EQ(kept_.count(change.key()), 0u) << change.key() << " was kept, and is gone";
       EXPECT_TRUE((Reaches<v1::DesktopState, DesktopEvent, kDesktopEvents>(
                       before, v1::DESKTOP_STATE_ABSENT, 1)) ||
                   before == v1::DESKTOP_STATE_LOST)
@@ -95,10 +100,31 @@ class Promises {
     EXPECT_TRUE(
         (Reaches<v1::DesktopState, DesktopEvent, kDesktopEvents>(before, desktop.state(), 4)))
         << StateName(before) << " to " << StateName(desktop.state());  // S6
-    if (desktop.state() == v1::DESKTOP_STATE_READY) {
+    if (desktop.state() == v1::DESKTOP_STATE_READY && desktop.owner().empty()) {
       EXPECT_EQ(desktop.proof().generation(), desktop.generation()) << desktop.id();  // S9
     }
     desktop_states_[change.key()] = desktop.state();
+    JudgeKept(desktop);
+  }
+
+  // What somebody keeps stays his or hers, is made fresh by an administrator only, and starts on
+  // another host only when its last generation is fenced. `allow_reset`: an administrator asked.
+  void JudgeKept(const v1::Desktop& desktop) {
+    const auto before = kept_.find(desktop.id());
+    if (before != kept_.end()) {
+      const v1::Desktop& was = before->second;
+      EXPECT_EQ(desktop.owner(), was.owner()) << desktop.id();
+      EXPECT_NE(desktop.state(), v1::DESKTOP_STATE_STOPPING) << desktop.id();
+      EXPECT_TRUE(was.host() == desktop.host() || desktop.fenced_generation() >= was.generation())
+          << desktop.id() << " went from " << was.host() << " to " << desktop.host();
+      if (was.host() != desktop.host()) {
+        EXPECT_GT(desktop.generation(), was.generation());
+      }
+      if (!allow_reset) {
+        EXPECT_EQ(desktop.proof().generation(), was.proof().generation()) << desktop.id();
+      }
+    }
+    if (IsKept(desktop)) kept_[desktop.id()] = desktop;
   }
 
   void JudgeSession(const v1::Change& change) {
@@ -113,7 +139,10 @@ class Promises {
     if (before != v1::SESSION_STATE_UNSPECIFIED) return;
     // New: S1, S8, S9.
     const std::string body = absl::StrCat(session.desktop(), "/", session.generation());
-    EXPECT_TRUE(users_.try_emplace(body, session.user()).second)
+    const v1::Desktop* desktop = driver_.fleet().desktops.Find(session.desktop());
+    const bool kept = desktop != nullptr && !desktop->owner().empty();
+    const bool fresh = users_.try_emplace(body, session.user()).second;
+    EXPECT_TRUE(fresh || (kept && users_[body] == session.user()))
         << body << " served " << users_[body] << ", now " << session.user();
     const v1::SignIn* sign_in = driver_.fleet().sign_ins.Find(session.sign_in());
     ASSERT_NE(sign_in, nullptr) << "a session without a sign-in";
@@ -126,8 +155,11 @@ class Promises {
       may = may || (entitlement.pool() == session.pool() && entitled.By(entitlement));
     }
     EXPECT_TRUE(may) << session.user() << " in " << session.pool();
-    const v1::Desktop* desktop = driver_.fleet().desktops.Find(session.desktop());
     if (desktop == nullptr) return;
+    if (kept) {
+      EXPECT_EQ(desktop->owner(), session.user()) << desktop->id();
+      return;
+    }
     const auto& proof = desktop->proof();
     const std::string overlay = absl::StrCat(desktop->host(), "/", proof.overlay_identity(), "/",
                                              proof.overlay_created_unix_ns());
@@ -186,6 +218,7 @@ class Promises {
 
   Driver& driver_;
   std::map<std::string, v1::DesktopState> desktop_states_;
+  std::map<std::string, v1::Desktop> kept_;
   std::map<std::string, v1::SessionState> session_states_;
   std::map<std::string, std::string> users_;
   std::set<std::string> overlays_;

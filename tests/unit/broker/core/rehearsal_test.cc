@@ -193,5 +193,26 @@ TEST_F(RehearsalTest, PagesLeadThroughEverybody) {
   EXPECT_THAT(orders, ElementsAre(1, 2, 3, 4, 5));
 }
 
+TEST_F(RehearsalTest, AnOwnDesktopGoesWhereItsStorageIsAfterItsFence) {
+  Build(10, 32);
+  for (const std::string name : {"eigen", "lokaal"}) {
+    v1::Resource pool = MakePool(name, 0, 1, 0);
+    pool.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED);
+    pool.mutable_pool()->set_home_site("a");
+    if (name == "eigen") pool.mutable_pool()->set_storage("san");
+    driver_.Create(pool);
+    driver_.Create(MakeEntitlement(name));
+  }
+  for (auto& [name, host] : driver_.hosts) {
+    if (name != "hv-b1") host.AttachStorage();
+  }
+  driver_.Advance(absl::Seconds(2));
+  Come("jan", "eigen");
+  Come("piet", "lokaal");
+  const Rehearsal rehearsal = Rehearse();
+  EXPECT_THAT(Lines(rehearsal), ElementsAre("jan hv-b2 45", "piet  -1"));
+  EXPECT_THAT(rehearsal.people.at(1).reason(), HasSubstr("on a host of the site alone"));
+}
+
 }  // namespace
 }  // namespace werkplek

@@ -21,12 +21,19 @@ const std::map<std::pair<State, E>, State>& Legal() {
       {{v1::DESKTOP_STATE_PROVISIONING, E::kRemove}, v1::DESKTOP_STATE_STOPPING},
       {{v1::DESKTOP_STATE_PROVISIONING, E::kHostLost}, v1::DESKTOP_STATE_LOST},
       {{v1::DESKTOP_STATE_OFF, E::kStart}, v1::DESKTOP_STATE_STARTING},
+      {{v1::DESKTOP_STATE_OFF, E::kSpoil}, v1::DESKTOP_STATE_DIRTY},
       {{v1::DESKTOP_STATE_OFF, E::kRemove}, v1::DESKTOP_STATE_STOPPING},
       {{v1::DESKTOP_STATE_OFF, E::kHostLost}, v1::DESKTOP_STATE_LOST},
       {{v1::DESKTOP_STATE_STARTING, E::kProved}, v1::DESKTOP_STATE_READY},
       {{v1::DESKTOP_STATE_STARTING, E::kSpoil}, v1::DESKTOP_STATE_DIRTY},
       {{v1::DESKTOP_STATE_STARTING, E::kRemove}, v1::DESKTOP_STATE_STOPPING},
       {{v1::DESKTOP_STATE_STARTING, E::kHostLost}, v1::DESKTOP_STATE_LOST},
+      {{v1::DESKTOP_STATE_STARTING, E::kRuns}, v1::DESKTOP_STATE_READY},
+      {{v1::DESKTOP_STATE_STARTING, E::kPark}, v1::DESKTOP_STATE_OFF},
+      {{v1::DESKTOP_STATE_READY, E::kPark}, v1::DESKTOP_STATE_OFF},
+      {{v1::DESKTOP_STATE_ASSIGNED, E::kPark}, v1::DESKTOP_STATE_OFF},
+      {{v1::DESKTOP_STATE_LOST, E::kRuns}, v1::DESKTOP_STATE_READY},
+      {{v1::DESKTOP_STATE_LOST, E::kFenced}, v1::DESKTOP_STATE_OFF},
       {{v1::DESKTOP_STATE_READY, E::kStart}, v1::DESKTOP_STATE_STARTING},
       {{v1::DESKTOP_STATE_READY, E::kAssign}, v1::DESKTOP_STATE_ASSIGNED},
       {{v1::DESKTOP_STATE_READY, E::kSpoil}, v1::DESKTOP_STATE_DIRTY},
@@ -92,14 +99,19 @@ std::set<State> Reachable(State from) {
   return seen;
 }
 
+// What happens to kept desktops only.
+bool IsOfKeptOnes(E event) { return event == E::kRuns || event == E::kPark || event == E::kFenced; }
+
 TEST(DesktopMachineTest, AUsedDesktopBecomesASpareOnlyThroughResetting) {
-  // Without Resetting, and without having been made anew, no spare is ever reached.
+  // Without Resetting, and without having been made anew, no spare is ever reached; the desktops
+  // that their owners keep are no spares.
   std::set<State> seen = {v1::DESKTOP_STATE_ASSIGNED};
   std::set<State> open = seen;
   while (!open.empty()) {
     const State state = *open.begin();
     open.erase(open.begin());
     for (size_t column = 0; column < kDesktopEvents; ++column) {
+      if (IsOfKeptOnes(static_cast<E>(column))) continue;
       const auto next = Next(state, static_cast<E>(column));
       if (!next || *next == v1::DESKTOP_STATE_RESETTING || *next == v1::DESKTOP_STATE_ABSENT) {
         continue;
@@ -109,6 +121,24 @@ TEST(DesktopMachineTest, AUsedDesktopBecomesASpareOnlyThroughResetting) {
   }
   EXPECT_EQ(seen.count(v1::DESKTOP_STATE_READY), 0u);
   EXPECT_EQ(seen.count(v1::DESKTOP_STATE_STARTING), 0u);
+}
+
+TEST(DesktopMachineTest, NothingByItselfTakesAKeptDiskAway) {
+  // Without an administrator (spoil, remove) and without a first making, what is kept goes round
+  // between running, off and lost.
+  std::set<State> seen = {v1::DESKTOP_STATE_OFF};
+  std::set<State> open = seen;
+  while (!open.empty()) {
+    const State state = *open.begin();
+    open.erase(open.begin());
+    for (const E event : {E::kStart, E::kRuns, E::kAssign, E::kPark, E::kHostLost, E::kFenced}) {
+      const auto next = Next(state, event);
+      if (next && seen.insert(*next).second) open.insert(*next);
+    }
+  }
+  EXPECT_EQ(seen, (std::set<State>{v1::DESKTOP_STATE_OFF, v1::DESKTOP_STATE_STARTING,
+                                   v1::DESKTOP_STATE_READY, v1::DESKTOP_STATE_ASSIGNED,
+                                   v1::DESKTOP_STATE_LOST}));
 }
 
 TEST(DesktopMachineTest, NoStateIsATrap) {

@@ -87,7 +87,6 @@ const std::vector<BadCase>& BadCases() {
       {kImage, [](R& r) { r.mutable_image()->set_kernel_arguments("quiet"); },
        "image.kernel_arguments: "},
       {kPool, [](R& r) { r.set_name(std::string(55, 'a')); }, "name: "},
-      {kPool, [](R& r) { r.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED); }, "pool.kind: "},
       {kPool, [](R& r) { r.mutable_pool()->clear_kind(); }, "pool.kind: "},
       {kPool, [](R& r) { r.mutable_pool()->set_image(""); }, "pool.image: "},
       {kPool, [](R& r) { r.mutable_pool()->set_max_desktops(0); }, "pool.max_desktops: "},
@@ -115,8 +114,9 @@ const std::vector<BadCase>& BadCases() {
        },
        "pool.disconnect.suspend_after_s: "},
       {kPool, [](R& r) { r.mutable_pool()->add_sites("B!"); }, "pool.sites: "},
-      {kPool, [](R& r) { r.mutable_pool()->set_fencing(v1::FENCING_REQUIRED); }, "pool.fencing: "},
-      {kPool, [](R& r) { r.mutable_pool()->set_storage("san"); }, "pool.storage: "},
+      {kPool, [](R& r) { r.mutable_pool()->set_fencing(static_cast<v1::Fencing>(9)); },
+       "pool.fencing: "},
+      {kPool, [](R& r) { r.mutable_pool()->set_storage("/mnt/san"); }, "pool.storage: "},
       {kPool, [](R& r) { r.mutable_pool()->set_home_site("B!"); }, "pool.home_site: "},
       {kPool, [](R& r) { r.mutable_pool()->set_home_site_rule(v1::HOME_SITE_RULE_REQUIRED); },
        "pool.home_site_rule: "},
@@ -160,11 +160,12 @@ TEST(ValidateTest, EachBadFieldIsNamed) {
   }
 }
 
-TEST(ValidateTest, ADedicatedPoolIsNotYet) {
+TEST(ValidateTest, DedicatedPoolsFencingAndStorageAreGood) {
   R pool = Good(kPool);
   pool.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED);
-  EXPECT_EQ(ValidateResource(pool).message(),
-            "pool.kind: dedicated pools cannot be made yet; give FLOATING");
+  pool.mutable_pool()->set_fencing(v1::FENCING_REQUIRED);
+  pool.mutable_pool()->set_storage("san");
+  EXPECT_TRUE(ValidateResource(pool).ok()) << ValidateResource(pool);
 }
 
 TEST(ValidateTest, AResourceOfNoKind) {
@@ -225,6 +226,56 @@ TEST_F(ReferencesTest, AHostWithDesktopsDoesNotMove) {
   EXPECT_TRUE(ValidateReferences(fleet_, moved).ok());
   moved.mutable_host()->set_site("b");
   EXPECT_THAT(std::string(ValidateReferences(fleet_, moved).message()), HasSubstr("kantoor-1"));
+}
+
+TEST_F(ReferencesTest, WhatDesktopsStandOnDoesNotChangeUnderThem) {
+  Put(kImage, "tiny", Good(kImage));
+  Put(kPool, "kantoor", Good(kPool));
+  R changed = Good(kPool);
+  changed.set_name("kantoor");
+  changed.mutable_pool()->set_storage("san");
+  EXPECT_TRUE(ValidateReferences(fleet_, changed).ok());
+  PutDesktop("kantoor-1", v1::DESKTOP_STATE_READY);
+  EXPECT_THAT(std::string(ValidateReferences(fleet_, changed).message()),
+              HasSubstr("pool.storage: desktop \"kantoor-1\""));
+  changed.mutable_pool()->clear_storage();
+  EXPECT_TRUE(ValidateReferences(fleet_, changed).ok());
+  changed.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED);
+  EXPECT_THAT(std::string(ValidateReferences(fleet_, changed).message()), HasSubstr("pool.kind: "));
+}
+
+TEST_F(ReferencesTest, NothingGoesFromUnderAKeptDesktop) {
+  Put(kHost, "hv-a1", Good(kHost));
+  Put(kImage, "old", Good(kImage));
+  R pool = Good(kPool);
+  pool.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED);
+  Put(kPool, "kantoor", pool);
+  v1::Desktop kept;
+  kept.set_id("kantoor-1");
+  kept.set_pool("kantoor");
+  kept.set_host("hv-a1");
+  kept.set_image("old");
+  kept.set_owner("jan");
+  kept.set_generation(3);
+  kept.set_fenced_generation(3);
+  kept.mutable_proof()->set_generation(1);
+  for (const auto state : {v1::DESKTOP_STATE_LOST, v1::DESKTOP_STATE_OFF}) {
+    kept.set_state(state);
+    fleet_.desktops.Put(kept.id(), std::make_shared<const v1::Desktop>(kept));
+    EXPECT_THAT(std::string(ValidateDelete(fleet_, kHost, "hv-a1", true).message()),
+                HasSubstr("which jan keeps"));
+    EXPECT_THAT(std::string(ValidateDelete(fleet_, kPool, "kantoor", false).message()),
+                HasSubstr("desktop delete"));
+    EXPECT_EQ(ValidateDelete(fleet_, kImage, "old", false).message(),
+              "image \"old\" is used by desktop \"kantoor-1\"");
+  }
+  // Off for sure, and in shared storage: it needs no host.
+  pool.mutable_pool()->set_storage("san");
+  Put(kPool, "kantoor", pool);
+  EXPECT_TRUE(ValidateDelete(fleet_, kHost, "hv-a1", false).ok());
+  kept.set_generation(4);
+  fleet_.desktops.Put(kept.id(), std::make_shared<const v1::Desktop>(kept));
+  EXPECT_FALSE(ValidateDelete(fleet_, kHost, "hv-a1", false).ok());
 }
 
 TEST_F(ReferencesTest, AHomeSiteIsNotDeleted) {

@@ -65,6 +65,37 @@ const std::vector<RuleCase>& Rules() {
        [](PlacementNeed&, HostCandidate& host) {
          host.schedulability = v1::SCHEDULABILITY_MAINTENANCE;
        }},
+      {kRuleStorage,
+       "does not have storage san at hand; name it under `storages` in its agent's configuration, "
+       "or "
+       "see why it is away",
+       [](PlacementNeed& need, HostCandidate&) { need.storage = "san"; }},
+      {kRuleLockManager,
+       "its libvirt does not lock disks, so that two hosts could start one; set lock_manager = "
+       "\"lockd\" (or sanlock) in its qemu.conf and restart libvirt and the agent",
+       [](PlacementNeed& need, HostCandidate& host) {
+         need.storage = "san";
+         need.fenced = true;
+         host.storages = {"san"};
+         host.lock_manager = "nop";
+       }},
+      {kRuleLockManager,
+       "its libvirt is not known to lock disks, so that two hosts could start one; set "
+       "lock_manager "
+       "= \"lockd\" (or sanlock) in its qemu.conf and restart libvirt and the agent",
+       [](PlacementNeed& need, HostCandidate& host) {
+         need.storage = "san";
+         need.fenced = true;
+         host.storages = {"nfs", "san"};
+       }},
+      {kRuleFencing,
+       "its agent has not said yet that it stops desktops by itself when it hears no broker",
+       [](PlacementNeed& need, HostCandidate& host) {
+         need.storage = "san";
+         need.fenced = true;
+         host.storages = {"san"};
+         host.lock_manager = "lockd";
+       }},
       {kRuleHostUp, "is down",
        [](PlacementNeed&, HostCandidate& host) { host.liveness = v1::LIVENESS_DOWN; }},
       {kRuleHostUp, "has not reported lately",

@@ -183,8 +183,7 @@ TEST_F(DifferenceTest, Removals) {
 TEST_F(DifferenceTest, TheRest) {
   EXPECT_EQ(In(v1::DESKTOP_STATE_LOST).finding, Finding::kReturned);
   EXPECT_EQ(Missing(v1::DESKTOP_STATE_LOST).finding, Finding::kReturned);
-  for (const auto state :
-       {v1::DESKTOP_STATE_DIRTY, v1::DESKTOP_STATE_ERROR, v1::DESKTOP_STATE_OFF}) {
+  for (const auto state : {v1::DESKTOP_STATE_DIRTY, v1::DESKTOP_STATE_ERROR}) {
     EXPECT_EQ(In(state).finding, Finding::kNothing);
     EXPECT_EQ(Missing(state).finding, Finding::kNothing);
   }
@@ -195,6 +194,46 @@ TEST_F(DifferenceTest, ANewerGenerationThanOursIsFoundInEveryState) {
   for (int state = 0; state < v1::DesktopState_ARRAYSIZE; ++state) {
     EXPECT_EQ(In(static_cast<v1::DesktopState>(state)).finding, Finding::kAhead) << state;
   }
+}
+
+TEST_F(DifferenceTest, InADedicatedPoolADiskIsFirstMadeByReset) {
+  desktop_.set_state(v1::DESKTOP_STATE_PROVISIONING);
+  const Difference difference = Compare(desktop_, nullptr, &image_, v1::POOL_KIND_DEDICATED);
+  EXPECT_EQ(difference.finding, Finding::kCommand);
+  EXPECT_EQ(difference.verb, v1::COMMAND_RESET);
+}
+
+TEST_F(DifferenceTest, AKeptDesktopThatRunsNeedsNoProof) {
+  desktop_.set_owner("jan");
+  report_.clear_proof();
+  EXPECT_EQ(In(v1::DESKTOP_STATE_STARTING).finding, Finding::kRuns);
+  report_.set_guest(v1::GUEST_STATE_UNKNOWN);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_STARTING).finding, Finding::kNothing);
+  report_.set_power(v1::POWER_OFF);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_STARTING).verb, v1::COMMAND_START);
+  report_.set_failed_verb(v1::COMMAND_START);
+  report_.set_error("its disk is not here");
+  EXPECT_EQ(In(v1::DESKTOP_STATE_STARTING).finding, Finding::kStartFailed);
+}
+
+TEST_F(DifferenceTest, AFencedStartHasFailed) {
+  report_.set_fenced(true);
+  report_.set_power(v1::POWER_OFF);
+  for (const auto state : kStartingStates) {
+    EXPECT_EQ(In(state).finding, Finding::kStartFailed) << state;
+  }
+}
+
+TEST_F(DifferenceTest, WhatIsToBeOffIsStoppedWhateverItsGeneration) {
+  EXPECT_EQ(In(v1::DESKTOP_STATE_OFF).verb, v1::COMMAND_STOP);
+  report_.set_generation(4);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_OFF).verb, v1::COMMAND_STOP);
+  report_.set_operation(v1::COMMAND_STOP);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_OFF).finding, Finding::kNothing);
+  report_.clear_operation();
+  report_.set_power(v1::POWER_OFF);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_OFF).finding, Finding::kNothing);
+  EXPECT_EQ(Missing(v1::DESKTOP_STATE_OFF).finding, Finding::kNothing);
 }
 
 }  // namespace
