@@ -1,6 +1,7 @@
 #include "broker/program/broker_config.h"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <initializer_list>
@@ -9,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "broker/model/names.h"
 #include "common/base/status_macros.h"
 #include "common/config/config_file.h"
 #include "common/tls/peer_name.h"
@@ -245,6 +247,10 @@ void ReadTimes(ConfigSection section, NodeSettings& node) {
   section.Duration("suspect_after", &broker.suspect_after, short_time);
   section.Duration("down_after", &broker.down_after,
                    {.min = absl::Seconds(1), .max = absl::Minutes(10)});
+  section.Duration("fence_after", &broker.fence_after,
+                   {.min = absl::Seconds(2), .max = absl::Minutes(10)});
+  section.Duration("fence_margin", &broker.fence_margin,
+                   {.min = absl::Seconds(1), .max = absl::Minutes(10)});
   section.Duration("sign_in_lifetime", &broker.sign_in_lifetime,
                    {.min = absl::Minutes(5), .max = absl::Hours(24)});
   section.Duration("sign_in_idle", &broker.sign_in_idle,
@@ -280,6 +286,14 @@ void ReadTimes(ConfigSection section, NodeSettings& node) {
        "suspect_after", "one lost report would make a host suspect"},
       {"down_after", broker.suspect_after + broker.heartbeat, "suspect_after + heartbeat",
        broker.down_after, "down_after", "a host would be down before it was suspect"},
+      {"fence_after", broker.lease_ttl + absl::Milliseconds(1), "lease_ttl + 1 ms",
+       broker.fence_after, "fence_after",
+       "agents would stop desktops whenever the lead changes hands"},
+      {"down_after", broker.down_after, "down_after", broker.fence_after + broker.fence_margin,
+       "fence_after + fence_margin", "a desktop would be fenced before its host is judged down"},
+      {"fence_margin", absl::Seconds(2) + broker.fence_after / 4, "2 s + fence_after / 4",
+       broker.fence_margin, "fence_margin",
+       "clocks that run a tenth too fast and too slow would let two copies run"},
       {"sign_in_idle", broker.sign_in_idle, "sign_in_idle", broker.sign_in_lifetime,
        "sign_in_lifetime", "the idle limit could never be reached"},
       {"prepare_deadline", broker.prepare_deadline, "prepare_deadline",
@@ -327,6 +341,63 @@ void ReadLimits(ConfigSection section, NodeSettings& node, RpcSettings& rpc) {
   }
 }
 
+absl::Status CheckFenceOption(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || absl::StrContains(text, "\n")) {
+    return absl::InvalidArgumentError("must have the form NAME=VALUE");
+  }
+  const std::string name = text.substr(0, equals);
+  if (name == "action" || name == "plug" || name == "port") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("must not set ", name, "; the broker gives it for each host"));
+  }
+  if (absl::StrContains(name, "passw")) {
+    return absl::InvalidArgumentError(
+        "a password must not stand here; put it into a file of mode 0600 and name it with "
+        "options_file");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckHostName(const std::string& text) {
+  if (IsResourceName(text)) return absl::OkStatus();
+  return absl::InvalidArgumentError("is no host's name");
+}
+
+// The program that switches hosts off. `files`: whether what it names must be there.
+void ReadFencing(ConfigSection section, bool files, FenceCommandSettings& fencing) {
+  if (!section.present()) return;
+  const ListRule options = {.max_items = 64, .item = {.check = CheckFenceOption}};
+  section.TextList("command", &fencing.command,
+                   {.required = true, .min_items = 1, .max_items = 32});
+  section.TextList("options", &fencing.options, options);
+  std::string path;
+  if (files) {
+    section.SecretFile("options_file", &fencing.secret_options);
+  } else {
+    section.Path("options_file", &path);
+  }
+  section.Duration("timeout", &fencing.timeout,
+                   {.min = absl::Seconds(1), .max = absl::Minutes(10)});
+  section.Number("parallel", &fencing.parallel, {.min = 1, .max = 64});
+  for (auto& [host, own] : section.NamedSections("hosts", CheckHostName)) {
+    FenceHostSettings& settings = fencing.hosts[host];
+    own.Text("plug", &settings.plug, {.max_bytes = 256});
+    own.TextList("options", &settings.options, options);
+  }
+  if (fencing.command.empty()) return;
+  const std::string& program = fencing.command.front();
+  if (program.front() != '/') {
+    section.Complain("command", absl::StrCat(program,
+                                             " is not an absolute path; name the "
+                                             "program, for example /usr/sbin/fence_virsh"));
+  } else if (files && access(program.c_str(), X_OK) != 0) {
+    section.Complain("command", absl::StrCat(program,
+                                             " cannot be run; install it, or leave the "
+                                             "section out"));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigCheck check) {
@@ -349,8 +420,11 @@ absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigChe
   ReadDirectory(root.Section("directory", /*required=*/true), check, config.directory);
   ReadRoles(root.Section("roles", /*required=*/true), config.node);
   ReadTokens(root.Section("tokens"), config.node);
+  if (config.store.in_etcd) config.node.broker.lease_ttl = config.store.lease_ttl;
   ReadTimes(root.Section("times"), config.node);
   ReadLimits(root.Section("limits"), config.node, config.rpc);
+  ReadFencing(root.Section("fencing"), check == ConfigCheck::kWhole, config.fencing);
+  config.node.broker.fence_command = !config.fencing.command.empty();
   RETURN_IF_ERROR(file->Finish());
   if (config.join_url.empty()) {
     config.join_url = absl::StrCat("https://", config.join_address, "/v1/join");

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "broker/directory/directory_settings.h"
+#include "broker/fencing/command_fencer.h"
 #include "broker/node/broker_node.h"
 #include "broker/program/store_config.h"
 #include "broker/rpc/settings.h"
@@ -44,6 +45,7 @@ struct BrokerConfig {
   Secret sealing_key;
 
   DirectorySettings directory;
+  FenceCommandSettings fencing;
   NodeSettings node;
   RpcSettings rpc;
   Severity log_severity = Severity::kInfo;

@@ -21,6 +21,8 @@ absl::string_view LabelName(absl::string_view what) {
   if (what == "rejected_transitions") return "machine";
   if (what == "rpc_refused" || what == "commits_failed") return "code";
   if (what == "start_failures") return "pool";
+  if (what == "fences") return "by";
+  if (what == "fence_commands") return "outcome";
   return "kind";
 }
 

@@ -36,6 +36,18 @@ constexpr absl::Duration kProbeLimit = absl::Seconds(3);
 constexpr absl::Duration kRenewalCheck = absl::Minutes(10);
 constexpr absl::Duration kLeaderLook = absl::Milliseconds(50);
 
+// They hold a secret, so that they are moved only.
+FenceCommandSettings CopyOf(const FenceCommandSettings& given) {
+  FenceCommandSettings copy;
+  copy.command = given.command;
+  copy.options = given.options;
+  copy.secret_options = Secret(std::string(given.secret_options.Reveal()));
+  copy.hosts = given.hosts;
+  copy.timeout = given.timeout;
+  copy.parallel = given.parallel;
+  return copy;
+}
+
 // The peer that the transport proved ("host/hv-a1").
 absl::StatusOr<PeerName> PeerOfCaller(const Caller& caller) {
   return ParsePeerUri(absl::StrCat("werkplek://", caller.peer));
@@ -70,6 +82,8 @@ struct BrokerProgram::Parts {
   std::unique_ptr<Election> election;
   std::unique_ptr<LdapDirectory> directory;
   std::unique_ptr<TokenAuthority> tokens;
+  // Null when no program is configured.
+  std::unique_ptr<CommandFencer> fencer;
   GrpcAgentLinks links;
   // The way to the broker that leads; null when this is the only one.
   std::unique_ptr<LeaderLink> leader;
@@ -124,6 +138,10 @@ absl::Status BrokerProgram::Parts::BuildState() {
   parts.directory = directory.get();
   parts.agents = &links;
   parts.tokens = tokens.get();
+  if (!config.fencing.command.empty()) {
+    fencer = std::make_unique<CommandFencer>(CopyOf(config.fencing), &loop);
+  }
+  parts.fencer = fencer.get();
   parts.observe = [this](const Effect& effect) { broker_metrics.Observe(effect); };
   if (config.store.in_etcd) {
     BuildLeaderLink();
