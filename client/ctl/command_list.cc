@@ -83,7 +83,13 @@ std::vector<CommandEntry> AllCommands() {
   }
   list.Add<ListDesktopsCommand>("desktop", "list", "Show desktops");
   list.Add<GetDesktopCommand>("desktop", "get", "Show one desktop");
-  list.Add<ResetDesktopCommand>("desktop", "reset", "Make desktops fresh; ends their sessions");
+  list.Add<AssignDesktopCommand>("desktop", "assign", "Give a user a dedicated desktop");
+  list.Add<ResetDesktopCommand>("desktop", "reset", "Make desktops fresh; ends their sessions",
+                                false);
+  list.Add<ResetDesktopCommand>("desktop", "delete", "Remove desktops, with what is kept on them",
+                                true);
+  list.Add<OverrideFenceCommand>("desktop", "override-fence",
+                                 "Say that a silent host's desktop runs no more");
   list.Add<ListSessionsCommand>("session", "list", "Show sessions");
   list.Add<GetSessionCommand>("session", "get", "Show one session and why it got its desktop");
   list.Add<EndSessionCommand>("session", "end", "End sessions");

@@ -46,7 +46,8 @@ absl::Status ListDesktopsCommand::Run(CommandContext& context) {
     for (const v1::DesktopStatus& status : all.desktops()) {
       const v1::Desktop& desktop = status.desktop();
       table.AddRow({desktop.id(), desktop.pool(), desktop.host(), EnumWord(desktop.state()),
-                    PowerWord(status), status.user(), status.viewer_connected() ? "open" : "-",
+                    PowerWord(status), status.user().empty() ? desktop.owner() : status.user(),
+                    status.viewer_connected() ? "open" : "-",
                     Since(context, desktop.state_since_unix_ms()), desktop.last_error()});
     }
     out << table.Render(width);
@@ -81,6 +82,7 @@ absl::Status GetDesktopCommand::Run(CommandContext& context) {
                        ? absl::StrCat("proved for generation ", desktop.proof().generation())
                        : "no proof"},
          {"owner", desktop.owner()},
+         {"copies", status.fence()},
          {"session", desktop.session()},
          {"user", status.user()},
          {"screen", status.viewer_connected() ? "open" : "closed"},
@@ -101,20 +103,75 @@ absl::Status ResetDesktopCommand::Run(CommandContext& context) {
     get.set_desktop(id);
     ASSIGN_OR_RETURN(const v1::DesktopStatus before,
                      CallAdmin(context, &v1::AdminService::Stub::GetDesktop, get));
-    const std::string loses =
-        before.user().empty() ? ""
-                              : absl::StrCat(" This ends the session of ", Printable(before.user()),
-                                             ", who loses open work.");
-    RETURN_IF_ERROR(Confirm(context, absl::StrCat("Reset desktop ", Printable(id), "?", loses)));
+    std::string loses = before.user().empty()
+                            ? ""
+                            : absl::StrCat(" This ends the session of ", Printable(before.user()),
+                                           ", who loses open work.");
+    if (const std::string& owner = before.desktop().owner(); !owner.empty()) {
+      absl::StrAppend(&loses, " Everything that ", Printable(owner), " keeps on it is lost.");
+    }
+    RETURN_IF_ERROR(Confirm(context, absl::StrCat(remove_ ? "Delete" : "Reset", " desktop ",
+                                                  Printable(id), "?", loses)));
     v1::ResetDesktopRequest request;
     request.set_request_id(NewRequestId());
     request.set_desktop(id);
+    request.set_remove(remove_);
     ASSIGN_OR_RETURN(const v1::DesktopStatus after,
                      CallAdmin(context, &v1::AdminService::Stub::ResetDesktop, request));
     Show(context, after, [&](std::ostream& out, int) {
       out << "desktop " << Printable(id) << " is " << EnumWord(after.desktop().state()) << "\n";
     });
   }
+  return absl::OkStatus();
+}
+
+void AssignDesktopCommand::Define(CLI::App& app) {
+  app.add_option("USER", user_, "As the directory spells it")->required()->type_name("");
+  app.add_option("--pool", pool_, "A dedicated pool")->required()->type_name("POOL");
+}
+
+absl::Status AssignDesktopCommand::Run(CommandContext& context) {
+  v1::AssignDesktopRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_user(user_);
+  request.set_pool(pool_);
+  ASSIGN_OR_RETURN(const v1::DesktopStatus status,
+                   CallAdmin(context, &v1::AdminService::Stub::AssignDesktop, request));
+  Show(context, status, [&](std::ostream& out, int) {
+    out << "desktop " << Printable(status.desktop().id()) << " is kept for " << Printable(user_)
+        << "\n";
+  });
+  return absl::OkStatus();
+}
+
+void OverrideFenceCommand::Define(CLI::App& app) {
+  app.add_option("ID", id_, "A desktop whose host is silent")->required()->type_name("");
+  app.add_option("--reason", reason_, "How you know, for the audit")->required()->type_name("TEXT");
+}
+
+absl::Status OverrideFenceCommand::Run(CommandContext& context) {
+  v1::GetDesktopRequest get;
+  get.set_desktop(id_);
+  ASSIGN_OR_RETURN(const v1::DesktopStatus before,
+                   CallAdmin(context, &v1::AdminService::Stub::GetDesktop, get));
+  const v1::Desktop& desktop = before.desktop();
+  Tell(context, Printable(before.fence()));
+  RETURN_IF_ERROR(Confirm(
+      context,
+      absl::StrCat("Do you know that desktop ", Printable(id_), ", generation ",
+                   desktop.generation(), ", does not run on host ", Printable(desktop.host()),
+                   " any more? If it does, two copies write to one disk and destroy it.")));
+  v1::OverrideFenceRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_desktop(id_);
+  request.set_generation(desktop.generation());
+  request.set_reason(reason_);
+  ASSIGN_OR_RETURN(const v1::DesktopStatus after,
+                   CallAdmin(context, &v1::AdminService::Stub::OverrideFence, request));
+  Show(context, after, [&](std::ostream& out, int) {
+    out << "desktop " << Printable(id_) << " is " << EnumWord(after.desktop().state())
+        << "; its owner may start it elsewhere\n";
+  });
   return absl::OkStatus();
 }
 

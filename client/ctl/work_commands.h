@@ -29,14 +29,39 @@ class GetDesktopCommand : public Command {
   std::string id_;
 };
 
-// `desktop reset ID...`: says whose session it would end before it asks.
+// `desktop reset ID...` and `desktop delete ID...`: says whose session it would end, and whose work
+// would be lost, before it asks.
 class ResetDesktopCommand : public Command {
+ public:
+  explicit ResetDesktopCommand(bool remove) : remove_(remove) {}
+  void Define(CLI::App& app) override;
+  absl::Status Run(CommandContext& context) override;
+
+ private:
+  const bool remove_;
+  std::vector<std::string> ids_;
+};
+
+// `desktop assign USER --pool POOL`.
+class AssignDesktopCommand : public Command {
  public:
   void Define(CLI::App& app) override;
   absl::Status Run(CommandContext& context) override;
 
  private:
-  std::vector<std::string> ids_;
+  std::string user_;
+  std::string pool_;
+};
+
+// `desktop override-fence ID --reason TEXT`: says what must be true before it asks.
+class OverrideFenceCommand : public Command {
+ public:
+  void Define(CLI::App& app) override;
+  absl::Status Run(CommandContext& context) override;
+
+ private:
+  std::string id_;
+  std::string reason_;
 };
 
 // `session list [--pool P] [--user U] [--ended]`.

@@ -32,7 +32,7 @@ const std::set<v1::Identity> kAtClientPort = {v1::IDENTITY_CLIENT, v1::IDENTITY_
 const std::set<v1::Identity> kAtAgentPort = {v1::IDENTITY_HOST, v1::IDENTITY_BROKER};
 
 std::vector<const MethodDescriptor*> Methods(const std::vector<const char*>& services) {
-  const std::set<std::string> to_come = {"AssignDesktop", "OverrideFence", "Rebalance"};
+  const std::set<std::string> to_come = {"Rebalance"};
   std::vector<const MethodDescriptor*> methods;
   for (const char* name : services) {
     const auto* service =

@@ -95,6 +95,48 @@ TEST_F(WorkCommandsTest, AResetSaysWhomItHurtsAndAsks) {
   EXPECT_EQ(Run({"desktop", "reset", "kantoor-7f3a", "-y"}).code, ExitCode::kOk);
 }
 
+TEST_F(WorkCommandsTest, ADeletionSaysWhoseWorkIsLost) {
+  v1::DesktopStatus kept = Desktop();
+  kept.clear_user();
+  kept.mutable_desktop()->set_owner("piet");
+  broker_.Reply("GetDesktop", kept);
+  broker_.Reply("ResetDesktop", kept);
+  const Result asked = RunAsked({"desktop", "delete", "kantoor-7f3a"}, {{"[y/N] ", "y\n"}}, 200);
+  EXPECT_EQ(asked.code, ExitCode::kOk);
+  EXPECT_THAT(asked.out, HasSubstr("desktop kantoor-7f3a? Everything that piet keeps on it"));
+  EXPECT_TRUE(broker_.Requests<v1::ResetDesktopRequest>("ResetDesktop").at(0).remove());
+}
+
+TEST_F(WorkCommandsTest, AssignsADedicatedDesktop) {
+  broker_.Reply("AssignDesktop", Desktop());
+  EXPECT_EQ(Run({"desktop", "assign", "piet"}).code, ExitCode::kUsage);
+  const Result result = Run({"desktop", "assign", "piet", "--pool", "eigen"});
+  EXPECT_EQ(result.out, "desktop kantoor-7f3a is kept for piet\n");
+  const auto sent = broker_.Requests<v1::AssignDesktopRequest>("AssignDesktop").at(0);
+  EXPECT_EQ(sent.user(), "piet");
+  EXPECT_EQ(sent.pool(), "eigen");
+  EXPECT_NE(sent.request_id(), "");
+}
+
+TEST_F(WorkCommandsTest, AFenceIsOverriddenWithAReasonAfterAQuestion) {
+  v1::DesktopStatus lost = Desktop();
+  lost.mutable_desktop()->set_generation(7);
+  lost.set_fence("unknown: host hv-a1 is silent");
+  broker_.Reply("GetDesktop", lost);
+  broker_.Reply("OverrideFence", lost);
+  const std::vector<std::string> words = {"desktop", "override-fence", "kantoor-7f3a", "--reason",
+                                          "the plug is in my hand"};
+  EXPECT_EQ(Run({"desktop", "override-fence", "kantoor-7f3a", "-y"}).code, ExitCode::kUsage);
+  EXPECT_NE(Run(words).code, ExitCode::kOk);
+  EXPECT_TRUE(broker_.Requests<v1::OverrideFenceRequest>("OverrideFence").empty());
+  const Result asked = RunAsked(words, {{"[y/N] ", "y\n"}}, 400);
+  EXPECT_EQ(asked.code, ExitCode::kOk) << asked.out;
+  EXPECT_THAT(asked.out, HasSubstr("generation 7, does not run on host hv-a1 any more?"));
+  const auto sent = broker_.Requests<v1::OverrideFenceRequest>("OverrideFence").at(0);
+  EXPECT_EQ(sent.generation(), 7u);
+  EXPECT_EQ(sent.reason(), "the plug is in my hand");
+}
+
 TEST_F(WorkCommandsTest, ListsSessions) {
   v1::ListSessionsResponse all;
   *all.add_sessions() = Session(v1::SESSION_STATE_ACTIVE);
