@@ -94,6 +94,12 @@ class EtcdElection::Campaign : public std::enable_shared_from_this<Campaign> {
     gone->get_future().wait_for(std::chrono::milliseconds(ToInt64Milliseconds(kGoodbye)));
   }
 
+  void LeaderSeen(uint64_t epoch, LeaderSign sign) {
+    timers_->Post([weak = weak_from_this(), epoch, sign] {
+      if (const auto self = weak.lock(); self != nullptr) self->Seen(epoch, sign);
+    });
+  }
+
   LeaderView& view() { return view_; }
 
  private:
@@ -133,11 +139,11 @@ class EtcdElection::Campaign : public std::enable_shared_from_this<Campaign> {
   // --- following ---
   void Look() {
     FindLeader(client_, keys_, settings_.lease_ttl,
-               OnAnswer<absl::StatusOr<etcd::LeaderRecord>>(
+               OnAnswer<absl::StatusOr<EtcdLeader>>(
                    [](Campaign& self, const auto& leader) { self.Looked(leader); }));
   }
 
-  void Looked(const absl::StatusOr<etcd::LeaderRecord>& leader) {
+  void Looked(const absl::StatusOr<EtcdLeader>& leader) {
     if (leader.ok()) {
       pause_ = settings_.poll;
       Follow(*leader);
@@ -150,9 +156,56 @@ class EtcdElection::Campaign : public std::enable_shared_from_this<Campaign> {
     }
   }
 
-  void Follow(const etcd::LeaderRecord& leader) {
-    view_.Set(InfoOf(leader));
+  void Follow(const EtcdLeader& leader) {
+    followed_ = leader;
+    if (leader.lease != 0 && IsOwn(leader.record))
+      return TakeOver("it is this broker's own, of an earlier lead");
+    view_.Set(InfoOf(leader.record));
     After(Jittered(settings_.poll), [](Campaign& self) { self.Look(); });
+  }
+
+  bool IsOwn(const etcd::LeaderRecord& leader) const {
+    LeaderInfo own = settings_.own;
+    own.epoch = leader.epoch();
+    return !own.name.empty() && InfoOf(leader) == own;
+  }
+
+  void Seen(uint64_t epoch, LeaderSign sign) {
+    if (followed_.lease == 0 || followed_.record.epoch() != epoch) return;
+    if (sign == LeaderSign::kGone) return TakeOver("nobody listens at its address any more");
+    const int64_t lease = followed_.lease;
+    client_->LeaseTimeToLive(
+        lease, settings_.lease_ttl,
+        OnAnswer<absl::StatusOr<etcdserverpb::LeaseTimeToLiveResponse>>(
+            [lease](Campaign& self, const auto& left) {
+              if (!left.ok() || self.followed_.lease != lease) return;
+              // Rounded down: there may be a second more. It is renewed five times in its time.
+              if (2 * (left->ttl() + 1) > left->granted_ttl()) return;
+              self.TakeOver("it answers no greeting, and has not renewed its lease");
+            }));
+  }
+
+  // Ends the lease of the leader that is followed, then runs for the lead. Safe whatever is true of
+  // that leader: its epoch will be an old one.
+  void TakeOver(absl::string_view why) {
+    const EtcdLeader from = std::exchange(followed_, {});
+    {
+      MutexLock lock(mutex_);
+      if (stopped_) return;
+      // The look that waits is not needed any more.
+      ++round_;
+    }
+    Observe("taken-over");
+    Log(Severity::kWarning, "lead-taken-over",
+        {{"from", from.record.name()},
+         {"epoch", absl::StrCat(from.record.epoch())},
+         {"why", std::string(why)}});
+    client_->RevokeLease(from.lease, settings_.lease_ttl,
+                         OnAnswer<absl::StatusOr<etcdserverpb::LeaseRevokeResponse>>(
+                             [](Campaign& self, const auto& revoked) {
+                               if (!revoked.ok()) return self.TryLater(revoked.status());
+                               self.RunForLead();
+                             }));
   }
 
   void TryLater(const absl::Status& why) {
@@ -164,6 +217,7 @@ class EtcdElection::Campaign : public std::enable_shared_from_this<Campaign> {
 
   // --- claiming ---
   void RunForLead() {
+    followed_ = {};
     const absl::Duration began = timers_->Monotonic();
     const int64_t seconds = absl::ToInt64Seconds(settings_.lease_ttl);
     client_->GrantLease(seconds, settings_.lease_ttl,
@@ -320,6 +374,8 @@ class EtcdElection::Campaign : public std::enable_shared_from_this<Campaign> {
   // Of the timers' loop alone.
   absl::Duration pause_ = absl::Milliseconds(100);
   EtcdClaim claim_;
+  // While this broker follows; without a lease: nobody.
+  EtcdLeader followed_;
 
   Mutex mutex_;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = true;
@@ -346,6 +402,10 @@ void EtcdElection::Start(absl::AnyInvocable<void(uint64_t epoch)> elected,
 }
 
 void EtcdElection::StepDown() { campaign_->StepDown(); }
+
+void EtcdElection::LeaderSeen(uint64_t epoch, LeaderSign sign) {
+  campaign_->LeaderSeen(epoch, sign);
+}
 
 void EtcdElection::Stop() { campaign_->Stop(); }
 

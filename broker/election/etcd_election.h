@@ -2,8 +2,9 @@
 // leads, until it steps down by its own clock.
 //
 // Nothing is decided from a read: followers look at the leader's key only to know when to try, and
-// the trying itself is one guarded transaction. etcd's lease only spaces the leaders; what keeps an
-// old leader from writing is its epoch, which each commit's transaction compares.
+// the trying itself is one guarded transaction. A leader that is surely gone is not waited for: its
+// lease is revoked (docs/adr/0083-leaders-that-are-gone.md). etcd's lease only spaces the leaders;
+// what keeps an old leader from writing is its epoch, which each commit's transaction compares.
 #pragma once
 
 #include <functional>
@@ -27,7 +28,7 @@ struct EtcdElectionSettings {
 };
 
 // What happened, for metrics: "claimed", "claim-failed", "renewed", "renewal-failed", "lost",
-// "poll-failed".
+// "poll-failed", "taken-over".
 using ElectionObserver = std::function<void(absl::string_view what)>;
 
 class EtcdElection : public Election {
@@ -47,6 +48,9 @@ class EtcdElection : public Election {
   void Stop() override;
   LeaderInfo leader() const override;
   void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) override;
+  // A leader that has gone loses its lease at once; one that is silent does when etcd, too, has not
+  // heard it for half its time to live.
+  void LeaderSeen(uint64_t epoch, LeaderSign sign) override;
 
  private:
   class Campaign;

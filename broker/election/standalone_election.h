@@ -28,6 +28,8 @@ class StandaloneElection : public Election {
   void Stop() override;
   LeaderInfo leader() const override;
   void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) override;
+  // There is no other.
+  void LeaderSeen(uint64_t, LeaderSign) override {}
 
  private:
   class Campaign;

@@ -324,6 +324,18 @@ void EtcdClient::KeepLease(int64_t lease, absl::Duration limit,
       });
 }
 
+void EtcdClient::LeaseTimeToLive(int64_t lease, absl::Duration limit,
+                                 Done<etcdserverpb::LeaseTimeToLiveResponse> done) {
+  etcdserverpb::LeaseTimeToLiveRequest request;
+  request.set_id(lease);
+  StartCall<etcdserverpb::LeaseTimeToLiveRequest, etcdserverpb::LeaseTimeToLiveResponse>(
+      core_.get(), std::move(request),
+      [](Core::Member& member, auto* context, const auto& sent, auto* response, auto answered) {
+        member.lease->async()->LeaseTimeToLive(context, &sent, response, std::move(answered));
+      },
+      EtcdRepeat::kAlways, limit, std::move(done));
+}
+
 absl::StatusOr<etcdserverpb::TxnResponse> EtcdClient::TxnAndWait(etcdserverpb::TxnRequest request,
                                                                  EtcdRepeat repeat,
                                                                  absl::Duration limit) {

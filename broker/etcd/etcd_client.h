@@ -49,6 +49,10 @@ class EtcdClient {
   void KeepLease(int64_t lease, absl::Duration limit,
                  Done<etcdserverpb::LeaseKeepAliveResponse> done);
 
+  // How much of a lease is left. A member that does not lead the cluster asks the one that does.
+  void LeaseTimeToLive(int64_t lease, absl::Duration limit,
+                       Done<etcdserverpb::LeaseTimeToLiveResponse> done);
+
   // For threads that may wait.
   absl::StatusOr<etcdserverpb::TxnResponse> TxnAndWait(etcdserverpb::TxnRequest request,
                                                        EtcdRepeat repeat, absl::Duration limit);

@@ -18,6 +18,13 @@ using etcdserverpb::TxnResponse;
 // How often others may take an epoch in between before a claim gives up.
 constexpr int kMaxRounds = 8;
 
+EtcdLeader LeaderOf(const KeyValue& kv) {
+  EtcdLeader leader;
+  leader.record.ParseFromString(kv.value());
+  leader.lease = kv.lease();
+  return leader;
+}
+
 // One claim: each round learns the newest epoch for the next one's guard.
 class Claiming : public std::enable_shared_from_this<Claiming> {
  public:
@@ -64,7 +71,7 @@ class Claiming : public std::enable_shared_from_this<Claiming> {
       claim.won = true;
       claim.epoch = epoch_ + 1;
       claim.created_at = answer->header().revision();
-      claim.leader = own_;
+      claim.leader = {own_, lease_};
       return done_(claim);
     }
     const KeyValue* leader = OneKey(*answer, 0);
@@ -76,7 +83,7 @@ class Claiming : public std::enable_shared_from_this<Claiming> {
     if (!epoch.ok()) return done_(epoch.status());
     epoch_ = *epoch;
     if (lease_ != 0 && leader != nullptr) {
-      claim.leader.ParseFromString(leader->value());
+      claim.leader = LeaderOf(*leader);
       return done_(claim);
     }
     if (++rounds_ >= kMaxRounds) {
@@ -158,7 +165,7 @@ void ProveLead(EtcdClient* client, const EtcdKeys& keys, const EtcdClaim& claim,
 }
 
 void FindLeader(EtcdClient* client, const EtcdKeys& keys, absl::Duration limit,
-                absl::AnyInvocable<void(absl::StatusOr<etcd::LeaderRecord>)> done) {
+                absl::AnyInvocable<void(absl::StatusOr<EtcdLeader>)> done) {
   etcdserverpb::RangeRequest range;
   range.set_key(keys.leader);
   client->Range(
@@ -166,9 +173,7 @@ void FindLeader(EtcdClient* client, const EtcdKeys& keys, absl::Duration limit,
       [done = std::move(done)](const absl::StatusOr<etcdserverpb::RangeResponse>& answer) mutable {
         if (!answer.ok()) return done(answer.status());
         if (answer->kvs().empty()) return done(absl::NotFoundError("nobody leads"));
-        etcd::LeaderRecord leader;
-        leader.ParseFromString(answer->kvs(0).value());
-        done(leader);
+        done(LeaderOf(answer->kvs(0)));
       });
 }
 

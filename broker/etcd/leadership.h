@@ -53,6 +53,12 @@ std::string EncodeNumber(uint64_t number);
 // 0 for an absent key. DATA_LOSS: not a number.
 absl::StatusOr<uint64_t> DecodeNumber(const etcdserverpb::KeyValue* kv);
 
+// Who leads, and under which lease; 0: under none, which is never so.
+struct EtcdLeader {
+  etcd::LeaderRecord record;
+  int64_t lease = 0;
+};
+
 struct EtcdClaim {
   // False: `leader` leads.
   bool won = false;
@@ -60,7 +66,7 @@ struct EtcdClaim {
   uint64_t epoch = 0;
   // The revision at which the leader's key was made: with it, each later step proves the claim.
   int64_t created_at = 0;
-  etcd::LeaderRecord leader;
+  EtcdLeader leader;
 };
 
 // Makes `own` the leader under `lease`, with an epoch higher than any before, unless another leads.
@@ -75,6 +81,6 @@ void ProveLead(EtcdClient* client, const EtcdKeys& keys, const EtcdClaim& claim,
 
 // Who leads, as a hint. NOT_FOUND: nobody.
 void FindLeader(EtcdClient* client, const EtcdKeys& keys, absl::Duration limit,
-                absl::AnyInvocable<void(absl::StatusOr<etcd::LeaderRecord>)> done);
+                absl::AnyInvocable<void(absl::StatusOr<EtcdLeader>)> done);
 
 }  // namespace werkplek

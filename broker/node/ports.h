@@ -59,6 +59,14 @@ struct LeaderInfo {
   friend bool operator!=(const LeaderInfo& a, const LeaderInfo& b) { return !(a == b); }
 };
 
+// What a broker that follows has seen of the one that leads.
+enum class LeaderSign {
+  // It answers no greeting.
+  kSilent,
+  // Its machine says that nobody listens there any more: the process has gone.
+  kGone,
+};
+
 // Decides who leads. Callbacks run on the executor that the election was made with.
 class Election {
  public:
@@ -79,6 +87,10 @@ class Election {
   virtual LeaderInfo leader() const = 0;
   // `changed` gets each change of leader(), until Stop. At most once, before Start.
   virtual void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) = 0;
+
+  // What this broker has seen of the leader under `epoch`. A hint: it may spare the wait for the
+  // rest of a lease, so when it is wrong, it costs a change of leader. From any thread.
+  virtual void LeaderSeen(uint64_t epoch, LeaderSign sign) = 0;
 };
 
 struct DirectoryAnswer {

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <list>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "broker/node/broker_node.h"
+#include "broker/peer/knock.h"
 #include "broker/peer/peer_call.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
@@ -17,6 +19,9 @@ namespace werkplek {
 namespace {
 
 using Calls = std::vector<std::weak_ptr<LeaderCall>>;
+
+// A port may be closed for a moment, while a program comes up again.
+constexpr int kRefusals = 2;
 
 void AbandonAll(const Calls& calls) {
   for (const auto& weak : calls) {
@@ -52,6 +57,11 @@ struct LeaderLink::Leader {
   std::map<uint64_t, std::weak_ptr<LeaderCall>> calls;
   // Until the first greeting has ended, the best is assumed.
   bool answers = true;
+  // It has answered before. Only then can it be told from one that this broker never reached.
+  bool answered = false;
+  // It is being seen whether its port refuses connections; how often it did, in a row.
+  bool knocking = false;
+  int refusals = 0;
 };
 
 class LeaderLink::State : public std::enable_shared_from_this<State> {
@@ -73,8 +83,12 @@ class LeaderLink::State : public std::enable_shared_from_this<State> {
 
   bool IsOther(const LeaderInfo& info) const;
   void Follow(const LeaderInfo& info);
+  // Of the leader that does not answer; 0: it does, or there is none.
+  uint64_t SilentEpoch() const;
   void Greet();
   void Greeted(const std::shared_ptr<Leader>& leader, const absl::Status& status);
+  void BeginKnock(const std::shared_ptr<Leader>& leader);
+  void EndKnock(const std::shared_ptr<Leader>& leader, bool refused);
   // A place at the current leader, on the first connection with fewer calls than this.
   Lease Take(LeaderPort port, size_t calls_per_connection, const std::weak_ptr<LeaderCall>& call)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -127,6 +141,7 @@ void LeaderLink::State::Look() {
   }
   AbandonAll(abandoned);
   if (follow) Follow(info);
+  if (const uint64_t epoch = SilentEpoch(); epoch != 0) parts_.seen(epoch, LeaderSign::kSilent);
   Greet();
   parts_.executor->PostAfter(settings_.look_interval, [weak = weak_from_this()] {
     if (const auto self = weak.lock(); self != nullptr) self->Look();
@@ -150,6 +165,11 @@ void LeaderLink::State::Follow(const LeaderInfo& info) {
        {"agents", info.agent_address}});
   MutexLock lock(mutex_);
   if (!stopped_) current_ = std::move(leader);
+}
+
+uint64_t LeaderLink::State::SilentEpoch() const {
+  MutexLock lock(mutex_);
+  return current_ == nullptr || current_->answers ? 0 : current_->info.epoch;
 }
 
 void LeaderLink::State::Greet() {
@@ -176,12 +196,22 @@ void LeaderLink::State::Greet() {
 void LeaderLink::State::Greeted(const std::shared_ptr<Leader>& leader, const absl::Status& status) {
   Calls abandoned;
   bool news = false;
+  bool knock = false;
   {
     MutexLock lock(mutex_);
     greeting_ = false;
     news = leader->answers != status.ok();
     leader->answers = status.ok();
+    if (status.ok()) leader->answered = true;
     if (!status.ok()) abandoned = CallsOf(*leader);
+    knock = !status.ok() && leader->answered && !std::exchange(leader->knocking, true);
+  }
+  if (knock) {
+    parts_.executor->Post([weak = weak_from_this(), doubted = std::weak_ptr(leader)] {
+      const auto self = weak.lock();
+      const auto leader = doubted.lock();
+      if (self != nullptr && leader != nullptr) self->BeginKnock(leader);
+    });
   }
   if (news && status.ok()) {
     Log(Severity::kInfo, "leader-answers", {{"leader", leader->info.name}});
@@ -190,6 +220,35 @@ void LeaderLink::State::Greeted(const std::shared_ptr<Leader>& leader, const abs
         {{"leader", leader->info.name}, {"why", status.ToString()}});
   }
   AbandonAll(abandoned);
+}
+
+void LeaderLink::State::BeginKnock(const std::shared_ptr<Leader>& leader) {
+  const auto knock = std::make_shared<Knock>(leader->info.agent_address);
+  parts_.executor->PostAfter(settings_.knock_limit,
+                             [weak = weak_from_this(), doubted = std::weak_ptr(leader), knock] {
+                               const auto self = weak.lock();
+                               const auto leader = doubted.lock();
+                               if (self != nullptr && leader != nullptr)
+                                 self->EndKnock(leader, knock->Refused());
+                             });
+}
+
+void LeaderLink::State::EndKnock(const std::shared_ptr<Leader>& leader, bool refused) {
+  bool again = false;
+  bool gone = false;
+  {
+    MutexLock lock(mutex_);
+    if (stopped_ || current_ != leader) return;
+    leader->refusals = refused ? leader->refusals + 1 : 0;
+    gone = leader->refusals >= kRefusals;
+    again = refused && !gone;
+    if (!again) {
+      leader->knocking = false;
+      leader->refusals = 0;
+    }
+  }
+  if (again) return BeginKnock(leader);
+  if (gone) parts_.seen(leader->info.epoch, LeaderSign::kGone);
 }
 
 absl::StatusOr<LeaderLink::Lease> LeaderLink::State::Open(LeaderPort port,

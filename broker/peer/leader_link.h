@@ -1,6 +1,7 @@
 // The connections of a broker that does not lead to the one that does.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +35,9 @@ struct LeaderLinkSettings {
   // A leader that does not answer a greeting within this is given up until it does. With the
   // interval it must stay below the two seconds within which callers are to hear of it.
   absl::Duration answer_limit = absl::Milliseconds(1500);
+  // After a greeting that failed it is seen whether the leader's port refuses connections, twice in
+  // a row, each time for so long: then the leader has gone.
+  absl::Duration knock_limit = absl::Milliseconds(100);
   // Below the listeners' limit of streams per connection; further calls get further connections.
   size_t calls_per_connection = 80;
   size_t max_calls = 4096;
@@ -43,6 +47,9 @@ struct LeaderLinkParts {
   Executor* executor = nullptr;
   // Election::leader. Any thread.
   std::function<LeaderInfo()> leader;
+  // Election::LeaderSeen: a leader that is silent is told of at each look, one that has gone when
+  // it is noticed, if it has answered this broker before.
+  std::function<void(uint64_t epoch, LeaderSign sign)> seen;
   // Credentials that talk only to the broker of this name.
   std::function<absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>>(const std::string& name)>
       credentials;

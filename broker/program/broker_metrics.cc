@@ -69,6 +69,7 @@ void BrokerMetrics::ReadFleet(const Fleet* fleet) {
   metrics_->SetGauge("werkplek_leading", "1 while this broker leads.", {},
                      fleet == nullptr ? 0 : 1);
   if (fleet == nullptr) return;
+  ReadHosts(*fleet);
   ReadPools(*fleet);
   ReadSites(*fleet);
   std::map<std::string, double> sessions;
@@ -81,6 +82,19 @@ void BrokerMetrics::ReadFleet(const Fleet* fleet) {
   }
   metrics_->SetGauge("werkplek_sign_ins", "Sign-ins that are good now.", {},
                      double(fleet->sign_ins.size()));
+}
+
+void BrokerMetrics::ReadHosts(const Fleet& fleet) {
+  std::map<std::string, double> hosts = {{"up", 0}, {"suspect", 0}, {"down", 0}};
+  for (const auto& [name, soft] : fleet.host_soft) {
+    if (soft->liveness == v1::LIVENESS_UP) ++hosts["up"];
+    if (soft->liveness == v1::LIVENESS_SUSPECT) ++hosts["suspect"];
+    if (soft->liveness == v1::LIVENESS_DOWN) ++hosts["down"];
+  }
+  for (const auto& [liveness, count] : hosts) {
+    metrics_->SetGauge("werkplek_hosts", "Hosts by what their agents' reports say.",
+                       {{"liveness", liveness}}, count);
+  }
 }
 
 void BrokerMetrics::ReadPools(const Fleet& fleet) {

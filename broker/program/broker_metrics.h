@@ -33,6 +33,7 @@ class BrokerMetrics {
   void SetSelfProbe(bool good);
 
  private:
+  void ReadHosts(const Fleet& fleet);
   void ReadPools(const Fleet& fleet);
   // The rehearsal costs: it is made when the fleet changed (or a minute has passed), and takes a
   // twentieth of the time at most.

@@ -157,6 +157,7 @@ void BrokerProgram::Parts::BuildLeaderLink() {
   LeaderLinkParts parts;
   parts.executor = &loop;
   parts.leader = [this] { return election->leader(); };
+  parts.seen = [this](uint64_t epoch, LeaderSign sign) { election->LeaderSeen(epoch, sign); };
   parts.credentials = [this](const std::string& name) {
     return GrpcChannelCredentials(config.tls, ExpectPeer({v1::IDENTITY_BROKER, name}));
   };

@@ -53,13 +53,13 @@ absl::Status OfflineStore::OpenFile(const StoreConfig& config, Parts& parts) {
 absl::Status OfflineStore::OpenEtcd(const StoreConfig& config, Parts& parts) {
   ASSIGN_OR_RETURN(parts.client, EtcdClient::Create(config.etcd));
   const EtcdKeys keys(config.etcd.prefix);
-  const auto leader = WaitFor<absl::StatusOr<etcd::LeaderRecord>>(
+  const auto leader = WaitFor<absl::StatusOr<EtcdLeader>>(
       [&](auto done) { FindLeader(parts.client.get(), keys, kFindLimit, std::move(done)); });
   if (leader.ok()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the store in etcd under ", config.etcd.prefix, " is in use by ",
-                     leader->name().empty() ? "another tool" : "broker/" + leader->name(),
-                     "; stop every broker first"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the store in etcd under ", config.etcd.prefix, " is in use by ",
+        leader->record.name().empty() ? "another tool" : "broker/" + leader->record.name(),
+        "; stop every broker first"));
   }
   if (!absl::IsNotFound(leader.status())) return leader.status();
   EtcdElectionSettings settings;

@@ -24,10 +24,8 @@ std::optional<absl::Duration> RetryAfter(const absl::Status& status) {
   if (payload.has_value() && absl::SimpleAtoi(std::string(*payload), &ms) && ms > 0) {
     return absl::Milliseconds(ms);
   }
-  if (status.code() == absl::StatusCode::kResourceExhausted ||
-      status.code() == absl::StatusCode::kUnavailable) {
-    return kDefaultRetryAfter;
-  }
+  if (status.code() == absl::StatusCode::kResourceExhausted) return kDefaultRetryAfter;
+  if (status.code() == absl::StatusCode::kUnavailable) return kTryAgainAfter;
   return std::nullopt;
 }
 

@@ -16,8 +16,10 @@ namespace werkplek {
 // them, "ADDRESS:PORT"; also the key of a status' payload.
 inline constexpr char kLeaderKey[] = "leader-agent-address";
 
-// The delay a caller is told when the status does not carry one.
+// The delay a caller is told when the status does not carry one: of RESOURCE_EXHAUSTED, and of
+// UNAVAILABLE, which mostly means that another broker is about to lead.
 inline constexpr absl::Duration kDefaultRetryAfter = absl::Seconds(1);
+inline constexpr absl::Duration kTryAgainAfter = absl::Milliseconds(200);
 
 // The status with a delay for its caller (kept as a payload).
 absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);

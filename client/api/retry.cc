@@ -22,8 +22,9 @@ RetryPlan::Step RetryPlan::After(absl::StatusCode code, std::optional<absl::Dura
   step.next_broker = !full;
   if (full || tried_ >= brokers_) {
     absl::Duration delay = policy_.first_delay;
-    for (int round = 0; round < rounds_ && delay < policy_.max_delay; ++round) delay *= 2;
-    delay = std::min(delay, policy_.max_delay);
+    const absl::Duration most = full ? policy_.max_delay_full : policy_.max_delay;
+    for (int round = 0; round < rounds_ && delay < most; ++round) delay *= 2;
+    delay = std::min(delay, most);
     step.delay = delay * (0.5 + 0.5 * chance);
     // Asked to wait longer: a little more by chance, so that not all return at once.
     if (retry_after.has_value()) {

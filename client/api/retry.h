@@ -12,12 +12,15 @@ namespace werkplek {
 struct RetryPolicy {
   // The delay before a second round over all brokers; doubles with each round.
   absl::Duration first_delay = absl::Milliseconds(100);
-  absl::Duration max_delay = absl::Seconds(5);
+  // Short, since brokers change the lead within a second or two.
+  absl::Duration max_delay = absl::Milliseconds(800);
+  // The same while a broker is full.
+  absl::Duration max_delay_full = absl::Seconds(5);
   // The deadline of one attempt.
   absl::Duration attempt_timeout = absl::Seconds(10);
   // No attempt begins later than this after the first.
   absl::Duration budget = absl::Seconds(30);
-  int max_attempts = 20;
+  int max_attempts = 200;
 };
 
 // The retries of one call. Brokers are tried in turn: the next one at once, until each had its

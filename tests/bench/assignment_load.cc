@@ -33,16 +33,6 @@ class NoDirectory : public Directory {
   }
 };
 
-absl::Status Fill(SqliteStore& store, ChangeSet changes) {
-  std::promise<absl::Status> finished;
-  store.ClaimEpoch([&](absl::StatusOr<uint64_t> epoch) {
-    if (!epoch.ok()) return finished.set_value(epoch.status());
-    store.Commit(*epoch, std::move(changes),
-                 [&](absl::Status status) { finished.set_value(std::move(status)); });
-  });
-  return finished.get_future().get();
-}
-
 // People, `in_flight` at once, each asking once.
 class People {
  public:
@@ -133,7 +123,7 @@ absl::StatusOr<LoadResult> RunAssignmentLoad(const AssignmentLoadSettings& setti
   const int desktops = settings.warm_up + settings.count;
   LoopExecutor loop("broker");
   ASSIGN_OR_RETURN(const auto store, SqliteStore::Open(settings.file, &loop));
-  RETURN_IF_ERROR(Fill(*store, MakeBenchFleet(desktops, settings.hosts, loop.Now())));
+  RETURN_IF_ERROR(FillBenchStore(*store, desktops, settings.hosts, loop.Now()));
   StandaloneElection election(&loop,
                               [&store](absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) {
                                 store->ClaimEpoch(std::move(done));

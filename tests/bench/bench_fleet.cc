@@ -1,6 +1,7 @@
 #include "tests/bench/bench_fleet.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -130,6 +131,16 @@ ChangeSet MakeBenchFleet(int count, int hosts, absl::Time now) {
   return changes;
 }
 
+absl::Status FillBenchStore(SqliteStore& store, int count, int hosts, absl::Time now) {
+  std::promise<absl::Status> finished;
+  store.ClaimEpoch([&](absl::StatusOr<uint64_t> epoch) {
+    if (!epoch.ok()) return finished.set_value(epoch.status());
+    store.Commit(*epoch, MakeBenchFleet(count, hosts, now),
+                 [&](absl::Status status) { finished.set_value(std::move(status)); });
+  });
+  return finished.get_future().get();
+}
+
 Caller BenchCaller(int number) {
   Caller caller;
   caller.identity = v1::IDENTITY_CLIENT;
@@ -169,13 +180,22 @@ BenchHosts::BenchHosts(int count, int hosts) {
   }
 }
 
-void BenchHosts::Attach(BrokerNode& node) {
+std::vector<std::string> BenchHosts::names() {
+  MutexLock lock(mutex_);
   std::vector<std::string> names;
-  {
-    MutexLock lock(mutex_);
-    for (const auto& [name, host] : hosts_) names.push_back(name);
-  }
-  for (const std::string& name : names) {
+  for (const auto& [name, host] : hosts_) names.push_back(name);
+  return names;
+}
+
+v1::AgentReport BenchHosts::NextReport(const std::string& name) {
+  MutexLock lock(mutex_);
+  v1::AgentReport& report = hosts_[name].report;
+  report.set_sequence(report.sequence() + 1);
+  return report;
+}
+
+void BenchHosts::Attach(BrokerNode& node) {
+  for (const std::string& name : names()) {
     const uint64_t link = node.AgentAttached(name);
     MutexLock lock(mutex_);
     hosts_[name].link = link;
@@ -183,28 +203,33 @@ void BenchHosts::Attach(BrokerNode& node) {
 }
 
 void BenchHosts::Report(BrokerNode& node) {
-  std::vector<std::pair<uint64_t, v1::AgentReport>> reports;
-  {
-    MutexLock lock(mutex_);
-    for (auto& [name, host] : hosts_) {
-      host.report.set_sequence(host.report.sequence() + 1);
-      reports.emplace_back(host.link, host.report);
+  for (const std::string& name : names()) {
+    v1::AgentReport report = NextReport(name);
+    uint64_t link = 0;
+    {
+      MutexLock lock(mutex_);
+      link = hosts_[name].link;
     }
-  }
-  for (auto& [link, report] : reports) {
-    const std::string name = report.host();
     node.AgentReported(name, link, std::move(report));
   }
 }
 
 void BenchHosts::Send(const std::string& name, uint64_t link, const v1::AgentCommand& command) {
+  {
+    MutexLock lock(mutex_);
+    const auto found = hosts_.find(name);
+    if (found == hosts_.end() || found->second.link != link) return;
+  }
+  Obey(name, command);
+}
+
+void BenchHosts::Obey(const std::string& name, const v1::AgentCommand& command) {
   MutexLock lock(mutex_);
-  const auto found = hosts_.find(name);
-  if (found == hosts_.end() || found->second.link != link) return;
-  v1::AgentReport& report = found->second.report;
+  Host& host = hosts_[name];
+  v1::AgentReport& report = host.report;
   report.set_seen_epoch(std::max<uint64_t>(report.seen_epoch(), command.epoch()));
-  const auto place = found->second.places.find(command.desktop());
-  if (place == found->second.places.end()) return;
+  const auto place = host.places.find(command.desktop());
+  if (place == host.places.end()) return;
   v1::DesktopReport& desktop = *report.mutable_desktops(place->second);
   if (command.verb() == v1::COMMAND_BEGIN_SESSION) {
     desktop.set_session(command.session());

@@ -5,9 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "broker/model/fleet.h"
 #include "broker/node/broker_node.h"
 #include "broker/node/ports.h"
+#include "broker/store/sqlite_store.h"
 #include "common/base/mutex.h"
 
 namespace werkplek {
@@ -18,6 +21,9 @@ inline constexpr char kBenchPool[] = "kantoor";
 // people.
 ChangeSet MakeBenchFleet(int count, int hosts, absl::Time now);
 
+// Puts that into a new store.
+absl::Status FillBenchStore(SqliteStore& store, int count, int hosts, absl::Time now);
+
 // The caller that is signed in as the person of that number.
 Caller BenchCaller(int number);
 
@@ -26,6 +32,12 @@ class BenchHosts : public AgentLinks {
  public:
   // As in MakeBenchFleet.
   BenchHosts(int count, int hosts);
+
+  std::vector<std::string> names();
+  // What the host says next.
+  v1::AgentReport NextReport(const std::string& host);
+  // The host does it.
+  void Obey(const std::string& host, const v1::AgentCommand& command);
 
   // Opens every host's stream.
   void Attach(BrokerNode& node);

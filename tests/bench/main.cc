@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/tls/process_tls.h"
 #include "common/tls/tls_files.h"
+#include "tests/bench/agent_load.h"
 #include "tests/bench/assignment_load.h"
 #include "tests/bench/commit_load.h"
 #include "tests/bench/connect_load.h"
@@ -26,7 +27,9 @@ struct Arguments {
   std::string bind_password_file;
   std::string machine_prefix;
   int clients = 64;
+  AgentLoadSettings agents;
   AssignmentLoadSettings assignments;
+  FleetStoreSettings fleet_store;
   CommitLoadSettings commits;
   ConnectLoadSettings connect;
   DisplayLoadSettings display;
@@ -103,6 +106,20 @@ void AddStoreCommands(CLI::App& app, Arguments& arguments) {
   commit->add_option("--count", arguments.commits.count, "How many to measure")->required();
 }
 
+void AddFleetCommands(CLI::App& app, Arguments& arguments) {
+  CLI::App* store = app.add_subcommand("fleet-store", "A store with a fleet of ready desktops");
+  store->add_option("--file", arguments.fleet_store.file, "The new store")->required();
+  store->add_option("--desktops", arguments.fleet_store.desktops, "How many")->required();
+  store->add_option("--hosts", arguments.fleet_store.hosts, "On how many hosts")->required();
+
+  CLI::App* agents = app.add_subcommand("agents", "Agents that report until standard input ends");
+  agents->add_option("--authority", arguments.agents.authority, "Folder of ca.pem and ca.key")
+      ->required();
+  agents->add_option("--broker", arguments.agents.brokers, "ADDRESS:PORT of each")->required();
+  agents->add_option("--desktops", arguments.agents.desktops, "How many")->required();
+  agents->add_option("--hosts", arguments.agents.hosts, "On how many hosts")->required();
+}
+
 void AddCount(CLI::App* command, int& warm_up, int& count, std::vector<int>& pids) {
   command->add_option("--pid", pids, "A process whose time is told");
   command->add_option("--warm-up", warm_up, "How many before the measurement");
@@ -149,6 +166,11 @@ absl::StatusOr<std::string> Run(const CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("ldap")) return Ldap(arguments);
   if (app.got_subcommand("assign")) return Assignments(arguments);
   if (app.got_subcommand("commit")) return Commits(arguments);
+  if (app.got_subcommand("agents")) return RunAgentLoad(arguments.agents);
+  if (app.got_subcommand("fleet-store")) {
+    RETURN_IF_ERROR(MakeFleetStore(arguments.fleet_store));
+    return std::string("{}");
+  }
   if (app.got_subcommand("connect")) return Connect(arguments);
   if (app.got_subcommand("display")) return RunDisplayLoad(arguments.display);
   return SignIn(arguments);
@@ -166,6 +188,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   AddCommands(app, arguments);
   AddStoreCommands(app, arguments);
+  AddFleetCommands(app, arguments);
   AddDisplayCommands(app, arguments);
   CLI11_PARSE(app, argc, argv);
   SetLogSeverity(Severity::kError);

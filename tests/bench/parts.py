@@ -2,6 +2,7 @@
 
 import assignments
 import connect
+import fleet
 import sign_in
 
-PARTS = {"signin": sign_in, "connect": connect, "assignments": assignments}
+PARTS = {"signin": sign_in, "connect": connect, "assignments": assignments, "fleet": fleet}

@@ -107,6 +107,22 @@ TEST_P(ElectionContract, MayGoWhileNewsIsUnderWay) {
   EXPECT_EQ(heard().size(), before);
 }
 
+TEST_P(ElectionContract, WhatIsSeenOfLeadersDoesNotConcernTheOneThatLeads) {
+  election_->LeaderSeen(1, LeaderSign::kGone);
+  Start();
+  ASSERT_TRUE(UntilHeard(1));
+  for (const uint64_t epoch : {0, 1, 2}) {
+    election_->LeaderSeen(epoch, LeaderSign::kSilent);
+    election_->LeaderSeen(epoch, LeaderSign::kGone);
+  }
+  subject_->Long();
+  EXPECT_THAT(heard(), ::testing::ElementsAre("elected 1"));
+  election_->Stop();
+  election_->LeaderSeen(1, LeaderSign::kGone);
+  subject_->Long();
+  EXPECT_THAT(heard(), ::testing::ElementsAre("elected 1"));
+}
+
 TEST_P(ElectionContract, TellsWhoLeads) {
   std::vector<std::string> leaders;
   Mutex mutex;

@@ -5,10 +5,12 @@ The names F1, F2, ... are those of the fault matrix in docs/operating/two-sites.
 
 import os
 import signal
+import subprocess
 import time
 
+from lab import CommandFailed
 from processes import executable, processes_naming
-from two_sites import PORTS, WITNESS
+from two_sites import DESK, PORTS, WITNESS
 
 
 class Fault:
@@ -24,6 +26,8 @@ class Fault:
     def __init__(self, lab, chance):
         self.lab, self.chance = lab, chance
         self.where = ""
+        # What it saw that must not be.
+        self.complaints = []
 
     def begin(self):
         raise NotImplementedError
@@ -179,7 +183,7 @@ class AgentKilled(Fault):
     def heal(self):
         gone = self.machines - self.guests(self.where)
         if gone:
-            raise AssertionError(f"{len(gone)} desktops of {self.where} went with its agent")
+            self.complaints.append(f"{len(gone)} desktops went with the agent")
         self.lab.start_agent(self.where)
 
 
@@ -224,6 +228,83 @@ class Flood(Fault):
         self.flood.stop()
 
 
+class CertificatesRenewed(Fault):
+    """A broker, the hosts of its site and the clients get new keys and certificates while everybody is at work."""
+
+    row, name, lasts_s, limit_s = "F29", "certificates renewed under load", 8, 3
+
+    def begin(self):
+        name = self.lab.broker_of(self.a_site())
+        self.streams = self.attached()
+        text = open(self.lab.path(f"{name}.yaml"), encoding="utf-8").read()
+        made = self.lab.write("renewed.yaml", text.replace(f"{name}.pem\n  key: {name}.key", "renewed.pem\n  key: renewed.key", 1))
+        self.lab.run(self.lab.machine(name).enter(self.lab.program("werkplek-broker"), "--config", made, "init"))
+        for end in ("key", "pem"):
+            os.replace(self.lab.path(f"renewed.{end}"), self.lab.path(f"{name}.{end}"))
+        machines = [("client", "tc-001"), ("client", "tc-002")] + [("host", host) for host in self.lab.hosts[self.where]]
+        for identity, machine in machines:
+            folder = self.lab.certify(identity, f"{machine}-next", name=machine)
+            for file in ("key.pem", "certificate.pem"):
+                os.replace(os.path.join(folder, file), self.lab.path(machine, file))
+
+    def attached(self):
+        """How often an agent has opened a stream."""
+        count = 0
+        for site in self.lab.sites:
+            with open(self.lab.path(f"{self.lab.broker_of(site)}.log"), encoding="utf-8", errors="replace") as log:
+                count += log.read().count("event=agent-attached")
+        return count
+
+    def heal(self):
+        more = self.attached() - self.streams
+        if more:
+            self.complaints.append(f"{more} streams of agents were opened anew")
+
+
+class CertificateExpired(Fault):
+    row, name, lasts_s, limit_s = "F29", "client with an expired certificate", 0, 3
+
+    def begin(self):
+        self.a_site()
+        if not self.stays_open(self.lab.certify("client", "tc-good")):
+            self.complaints.append("a good certificate was refused")
+        if self.stays_open(self.lab.certify("client", "tc-expired", lifetime_days=-1)):
+            self.complaints.append("it was taken although it had expired")
+
+    def stays_open(self, folder):
+        """Whether the broker keeps a connection with that certificate; it waits five seconds for the first call."""
+        address = f"{self.lab.addresses[self.lab.broker_of(self.where)]}:{PORTS['clients']}"
+        command = ["timeout", "3", "openssl", "s_client", "-connect", address, "-alpn", "h2", "-cert",
+                   f"{folder}/certificate.pem", "-key", f"{folder}/key.pem", "-CAfile", f"{folder}/ca.pem", "-ign_eof"]
+        done = subprocess.run(self.lab.machine(DESK).enter(*command), capture_output=True, stdin=subprocess.DEVNULL,
+                              check=False)
+        return done.returncode == 124
+
+
+class CertificateRevoked(Fault):
+    row, name, lasts_s, limit_s = "F29", "client revoked", 0, 3
+    # From the command's end to the first refusal, whichever broker is asked.
+    most_s = 60
+
+    def begin(self):
+        name = f"tc-{self.chance.randrange(10**6):06}"
+        self.lab.certify("client", name)
+        if "revoked" in self.said_to(name):
+            self.complaints.append("a machine that was never seen is revoked")
+        self.lab.ctl("certificate", "revoke", f"client/{name}", "--reason", "stolen from the town hall")
+        began = time.monotonic()
+        while "revoked" not in self.said_to(name):
+            if time.monotonic() - began > self.most_s:
+                self.complaints.append(f"still taken after {self.most_s} s")
+                return
+
+    def said_to(self, name):
+        try:
+            return self.lab.werkplek(name, "sign-in", "--user", "nobody", given="wrong\n000000\n")
+        except CommandFailed as failed:
+            return failed.output
+
+
 class ColdStart(Fault):
     row, name, lasts_s, limit_s = "F32", "all power off, cold start of both sites", 1, None
 
@@ -245,6 +326,7 @@ class ColdStart(Fault):
 
 
 ALL = [BrokerKilled, BrokerStopped, EtcdKilled, EtcdStopped, QuorumLost, SiteCut, LineBetweenSitesCut, WitnessLost,
-       LineFlaps, HostLost, AgentKilled, LibvirtRestarted, AgentUnheard, Flood, ColdStart]
+       LineFlaps, HostLost, AgentKilled, LibvirtRestarted, AgentUnheard, Flood, CertificatesRenewed, CertificateExpired,
+       CertificateRevoked, ColdStart]
 
 

@@ -36,9 +36,26 @@ class SessionSeen:
 
 
 @dataclasses.dataclass
+class Run:
+    """A virtual machine of a desktop on a host, as that host's libvirt wrote it down. Unix seconds; `ended` is None while
+    it runs."""
+
+    desktop: str
+    host: str
+    began: float
+    ended: Optional[float] = None
+    # It came from another host while it ran, or went to one.
+    came: bool = False
+    went: bool = False
+
+
+@dataclasses.dataclass
 class History:
     calls: List[Call] = dataclasses.field(default_factory=list)
     sessions: List[SessionSeen] = dataclasses.field(default_factory=list)
+    runs: List[Run] = dataclasses.field(default_factory=list)
+    # What faults themselves saw that must not be: (fault, complaint).
+    complaints: List[tuple] = dataclasses.field(default_factory=list)
     # (host, epoch) in the order in which the host's durable epoch was read.
     epochs: List[tuple] = dataclasses.field(default_factory=list)
     # (fault, seconds from its healing to the first good probe, or None).
@@ -75,6 +92,24 @@ def one_session_of_a_user(history):
     """I2: a user has at most one session in a pool."""
     pairs = overlaps(history.sessions, lambda s: (s.user, s.pool), lambda one, other: True)
     return [f"{one.user} had {one.id} and {other.id} in {one.pool} at once" for one, other in pairs]
+
+
+def runs_on_one_host(history):
+    """I3: a desktop runs on at most one host. While it moves, live, it is on two, of which one stands still."""
+    complaints, last = [], {}
+    for run in sorted(history.runs, key=lambda run: run.began):
+        before = last.get(run.desktop)
+        both = before is not None and before.host != run.host and run.began < (before.ended or FOREVER)
+        if both and not (run.came and (before.went or before.ended is None)):
+            complaints.append(f"desktop {run.desktop} began on {run.host} while it ran on {before.host}")
+        if before is None or (run.ended or FOREVER) >= (before.ended or FOREVER) or before.went:
+            last[run.desktop] = run
+    return complaints
+
+
+def faults_saw_what_they_should(history):
+    """F: what a fault itself looks at, beside people."""
+    return [f"{fault}: {complaint}" for fault, complaint in history.complaints]
 
 
 def nothing_acknowledged_is_lost(history):
@@ -136,9 +171,10 @@ def well_after_healing(history):
             for fault, took in history.recoveries if took is None or took > history.most_to_recover_s]
 
 
-CHECKS = {"I1": one_user_of_a_desktop, "I2": one_session_of_a_user, "I4": nothing_acknowledged_is_lost,
-          "I5": a_session_follows_a_sign_in, "I6": a_code_counts_once, "I9": made_clean_between_people,
-          "I10": epochs_never_fall, "I14": well_after_healing}
+CHECKS = {"I1": one_user_of_a_desktop, "I2": one_session_of_a_user, "I3": runs_on_one_host,
+          "I4": nothing_acknowledged_is_lost, "I5": a_session_follows_a_sign_in, "I6": a_code_counts_once,
+          "I9": made_clean_between_people, "I10": epochs_never_fall, "I14": well_after_healing,
+          "F": faults_saw_what_they_should}
 
 
 def violations(history):

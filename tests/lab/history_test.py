@@ -6,7 +6,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from history import CHECKS, Call, History, SessionSeen, violations  # noqa: E402
+from history import CHECKS, Call, History, Run, SessionSeen, violations  # noqa: E402
+from host_log import runs_in  # noqa: E402
 
 
 def good():
@@ -19,7 +20,10 @@ def good():
         sessions=[SessionSeen("s1", "jan", "p", "d1", 1, 1000, 4000), SessionSeen("s2", "piet", "p", "d1", 2, 5000),
                   SessionSeen("s3", "eva", "p", "d2", 1, 7000)],
         epochs=[("a", 1), ("b", 1), ("a", 2), ("a", 2), ("b", 3)],
-        recoveries=[("a kill", 1.5)])
+        recoveries=[("a kill", 1.5)],
+        # d1 was started anew elsewhere, d2 moved while it ran, d3 began again where it was.
+        runs=[Run("d1", "a", 0, 10), Run("d1", "b", 11), Run("d2", "a", 0, 6, went=True), Run("d2", "b", 5, came=True),
+              Run("d3", "a", 0, 4), Run("d3", "a", 5)])
 
 
 def spoil(name):
@@ -28,6 +32,10 @@ def spoil(name):
         history.sessions.append(SessionSeen("s9", "eva", "q", "d1", 3, 6000))
     elif name == "I2":
         history.sessions.append(SessionSeen("s9", "piet", "p", "d3", 1, 6000))
+    elif name == "I3":
+        history.runs[1].began = 9
+    elif name == "F":
+        history.complaints.append(("a certificate revoked", "it was still taken after 60 s"))
     elif name == "I4":
         history.sessions.pop()
     elif name == "I5":
@@ -60,8 +68,42 @@ class HistoryTest(unittest.TestCase):
         found = [line for line in violations(history) if line.startswith("I1:")]
         self.assertEqual(len(found), 2, found)
 
+    def test_two_machines_of_a_desktop_are_seen_whichever_way_they_overlap(self):
+        for name, runs in {
+                "never ended": [Run("d", "a", 0), Run("d", "b", 9)],
+                "a short one in between": [Run("d", "a", 0, 10), Run("d", "b", 2, 3), Run("d", "c", 8, 9)],
+                "moved, but the old one runs on": [Run("d", "a", 0, 9), Run("d", "b", 5, came=True)],
+                "started where it had come from": [Run("d", "a", 0, 5, went=True), Run("d", "b", 4, came=True),
+                                                   Run("d", "a", 7)],
+        }.items():
+            with self.subTest(name):
+                self.assertTrue(any(line.startswith("I3:") for line in violations(History(runs=runs))))
+
     def test_a_late_recovery_is_a_violation(self):
         self.assertNotEqual(violations(History(recoveries=[("a kill", 10.1)])), [])
+
+
+LOG = """2026-11-25 18:00:00.250+0000: starting up libvirt version: 9.0.0, package: 9.0.0-4 (Debian), qemu version: 7.2
+/usr/bin/qemu-system-x86_64 \\
+-name guest=kantoor-1,debug-threads=on \\
+2026-11-25 18:00:05.000+0000: shutting down, reason=destroyed
+2026-11-25 18:01:00.000+0000: starting up libvirt version: 9.0.0
+-incoming defer \\
+2026-11-25T18:01:09.000000Z qemu-system-x86_64: terminating on signal 15 from pid 12 (libvirtd)
+2026-11-25 18:01:10.000+0000: shutting down, reason=migrated
+2026-11-25 18:02:00.000+0000: starting up libvirt version: 9.0.0
+2026-11-25 18:03:00.000+0000: starting up libvirt version: 9.0.0
+"""
+
+
+class HostLogTest(unittest.TestCase):
+    def test_what_libvirt_wrote_is_read(self):
+        began = 1795629600  # 2026-11-25 18:00:00 UTC
+        self.assertEqual(runs_in(LOG, "kantoor-1", "hv-n1"), [
+            Run("kantoor-1", "hv-n1", began + 0.25, began + 5),
+            Run("kantoor-1", "hv-n1", began + 60, began + 70, came=True, went=True),
+            Run("kantoor-1", "hv-n1", began + 120, began + 180),
+            Run("kantoor-1", "hv-n1", began + 180)])
 
 
 if __name__ == "__main__":

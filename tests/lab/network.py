@@ -116,8 +116,9 @@ class Network:
         self.switch.close()
 
 
-def private_libvirt(machine, folder, host_uuid, address):
-    """Gives the machine a libvirt of its own in `folder`; gives the commands that start its lock manager and it."""
+def private_libvirt(machine, folder, host_uuid, address, lockspace):
+    """Gives the machine a libvirt of its own in `folder`; gives the commands that start its lock manager and it. The lock
+    managers of machines with the same `lockspace` let only one of them use a disk."""
     conf = os.path.join(folder, "etc")
     for name in ("etc", "lib", "log", "cache"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -137,6 +138,11 @@ remember_owner = 0
 cgroup_controllers = []
 migration_address = "{address}"
 lock_manager = "lockd"
+""")
+    # Disks are locked by files there, which all hosts of the site see; the disks' own paths say nothing across hosts.
+    write(os.path.join(conf, "qemu-lockd.conf"), f"""auto_disk_leases = 1
+require_lease_for_disks = 0
+file_lockspace_dir = "{lockspace}"
 """)
     script = " && ".join([
         "mount -t tmpfs tmpfs /run",

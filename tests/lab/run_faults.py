@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from two_sites import ROOT, TwoSites  # noqa: E402  (first: it says where the others are)
 from faults import ALL  # noqa: E402
 from history import History, SessionSeen, violations  # noqa: E402
+from host_log import runs_of  # noqa: E402
 from lab import CommandFailed  # noqa: E402
 from work import POOL, EpochWatch, Worker  # noqa: E402
 
@@ -82,6 +83,7 @@ def one_fault(lab, kind, chance, prober, history, patience):
     figure = "-" if limit_s is None else f"{took:.1f} s" if took is not None else "none"
     limit = "-" if limit_s is None else f"{limit_s:g} s"
     row = (str(fault), figure, limit, f"{history.recoveries[-1][1]:.1f} s" if again is not None else "never", met)
+    history.complaints += [(str(fault), complaint) for complaint in fault.complaints]
     say(f"   sign-in meanwhile {row[1]} (at most {row[2]}), well {row[3]} after healing")
     return row
 
@@ -112,8 +114,8 @@ def run(lab, options):
         thread.start()
     prober = Prober(lab, probes)
     kinds = [kind for kind in ALL if not options.rows or kind.row in options.rows]
-    rows, ends, turn = [], time.monotonic() + options.minutes * 60, []
-    while time.monotonic() < ends:
+    rows, began, turn = [], time.monotonic(), []
+    while time.monotonic() < began + options.minutes * 60 or len(rows) < options.at_least:
         if not turn:
             turn = chance.sample(kinds, len(kinds))
         rows.append(one_fault(lab, turn.pop(), chance, prober, history, options.patience))
@@ -123,6 +125,8 @@ def run(lab, options):
     for thread in [*at_work, watch]:
         thread.join(60)
     history.sessions = sessions_of(lab)
+    for host in lab.agents:
+        history.runs += runs_of(lab.path(host, "libvirt", "log"), host)
     return history, rows
 
 
@@ -130,6 +134,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--at-least", type=int, default=0, metavar="FAULTS",
+                        help="goes on after the minutes until so many things went wrong")
     parser.add_argument("--rows", type=lambda text: text.split(","), help="only these rows: F1,F6")
     parser.add_argument("--people", type=int, default=6, help="people at work at once")
     parser.add_argument("--probes", type=int, default=40, help="people who sign in to see whether one can")
@@ -154,7 +160,7 @@ def main():
         for line in found:
             print(f"VIOLATION {line}")
         print(f"\nseed {options.seed}: {len(rows)} faults, {calls} calls of people ({answered} good), "
-              f"{len(history.sessions)} sessions, {missed} figures missed, {len(found)} violations")
+              f"{len(history.sessions)} sessions, {len(history.runs)} machines ran, {missed} figures missed, {len(found)} violations")
         kept = bool(found or missed)
         return 1 if kept else 0
     finally:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import time
 import uuid
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -241,6 +242,42 @@ roles:
                                        f"{name}.log")
         self.brokers[site].wait_ready(lambda: self.answers(name, PORTS["clients"]))
 
+    def certify(self, identity, folder_name, lifetime_days=30, name=None):
+        """A key and a certificate of the brokers' authority, made here: also such as `issue` makes none of."""
+        folder, name = self.path(folder_name), name or folder_name
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        key, request, certificate = (os.path.join(folder, file) for file in ("key.pem", "request.pem", "certificate.pem"))
+        config = self.write("certify.cnf", f"""[req]
+distinguished_name=dn
+[dn]
+[ca]
+default_ca=lab
+[lab]
+database={self.path('certify.index')}
+rand_serial=yes
+default_md=sha256
+policy=any
+unique_subject=no
+new_certs_dir={folder}
+[any]
+[end]
+basicConstraints=critical,CA:false
+extendedKeyUsage=clientAuth,serverAuth
+subjectAltName=URI:werkplek://{identity}/{name}
+""")
+        self.write("certify.index", "")
+        self.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                  "-out", request, "-subj", "/", "-config", config])
+        ends = time.time() + lifetime_days * 86400
+        begins = min(time.time(), ends) - 86400
+        self.run(["openssl", "ca", "-batch", "-config", config, "-extensions", "end", "-preserveDN", "-notext", "-cert",
+                  self.path("ca.pem"), "-keyfile", self.path("ca.key"), "-in", request, "-out", certificate,
+                  "-startdate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(begins)),
+                  "-enddate", time.strftime("%Y%m%d%H%M%SZ", time.gmtime(ends))])
+        shutil.copy(self.path("ca.pem"), os.path.join(folder, "ca.pem"))
+        self.write(f"{folder_name}.yaml", self.client_config(folder_name))
+        return folder
+
     # -- hosts ------------------------------------------------------------------------------------
 
     def agent_config(self, host):
@@ -263,7 +300,9 @@ tls:
         folder = self.path(host, "libvirt")
         os.makedirs(folder, exist_ok=True)
         identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.lab")
-        locks, daemon = private_libvirt(self.machine(host), folder, identity, self.addresses[host])
+        lockspace = self.path(f"lockspace-{self.site_of[host]}")
+        os.makedirs(lockspace, mode=0o700, exist_ok=True)
+        locks, daemon = private_libvirt(self.machine(host), folder, identity, self.addresses[host], lockspace)
         self.locks[host] = Part(f"virtlockd {host}", locks, self.path(f"{host}-libvirt.log")).start()
         self.start_libvirtd(host, daemon)
 

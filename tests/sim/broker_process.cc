@@ -7,6 +7,11 @@
 #include "tests/sim/world.h"
 
 namespace werkplek::sim {
+namespace {
+
+constexpr absl::Duration kGreetInterval = absl::Milliseconds(400);
+
+}  // namespace
 
 BrokerProcess::BrokerProcess(World& world, int index, std::string name)
     : world_(world),
@@ -60,6 +65,34 @@ void BrokerProcess::Start() {
   if (sim_election_ != nullptr) parts.leader = AskingLeader();
   node_ = std::make_unique<BrokerNode>(settings, parts);
   node_->Start();
+  gone_epoch_ = 0;
+  if (sim_election_ != nullptr) GreetLeader();
+}
+
+void BrokerProcess::MistakeLeader() {
+  if (up() && sim_election_ != nullptr) {
+    sim_election_->LeaderSeen(sim_election_->leader().epoch, LeaderSign::kGone);
+  }
+}
+
+void BrokerProcess::GreetLeader() {
+  executor_.PostAfter(kGreetInterval, [this, run = run_] {
+    if (up() && run == run_) GreetLeader();
+  });
+  const LeaderInfo leader = sim_election_->leader();
+  const BrokerProcess* other = world_.BrokerNamed(leader.name);
+  if (other == nullptr || other == this) return;
+  const bool reached = world_.network().OpenBothWays(name_, other->name_);
+  if (!reached || (other->up() && other->executor_.paused())) {
+    gone_epoch_ = 0;
+    sim_election_->LeaderSeen(leader.epoch, LeaderSign::kSilent);
+  } else if (!other->up()) {
+    // Refused, then refused again.
+    const bool again = std::exchange(gone_epoch_, leader.epoch) == leader.epoch;
+    if (again) sim_election_->LeaderSeen(leader.epoch, LeaderSign::kGone);
+  } else {
+    gone_epoch_ = 0;
+  }
 }
 
 void BrokerProcess::Kill() {

@@ -42,6 +42,8 @@ class BrokerProcess : public AgentLinks {
   FakeDirectory& directory() { return directory_; }
   // How late a new leader hears of it.
   void SetNewsDelay(absl::Duration delay);
+  // Takes a leader that lives for one that has gone.
+  void MistakeLeader();
 
   // What a client calls, from its machine. `served` sees the answer as the broker gave it, `done`
   // as it reached the client: UNAVAILABLE or DEADLINE_EXCEEDED mean that it may or may not have
@@ -112,6 +114,8 @@ class BrokerProcess : public AgentLinks {
   void CountCodeAlone(const ExchangePointer& exchange, const v1::SignInRequest& request,
                       const DirectoryAnswer& judged, const Served& served, const Done& done);
   void LeadershipEnded();
+  // What a greeting of the leader would show.
+  void GreetLeader();
   std::unique_ptr<Election> MakeElection();
   LeaderFunctions AskingLeader();
   // Runs at the leader, and what it replies here, as far as the network lets them; UNAVAILABLE
@@ -135,6 +139,8 @@ class BrokerProcess : public AgentLinks {
   std::unique_ptr<BrokerNode> node_;
   uint64_t run_ = 0;
   absl::Duration news_delay_;
+  // The leader that was seen to be gone at the last greeting; 0: it was not.
+  uint64_t gone_epoch_ = 0;
   std::list<std::weak_ptr<Exchange>> exchanges_;
   // The streams that are open here.
   std::map<std::string, uint64_t> links_;

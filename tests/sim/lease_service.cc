@@ -1,5 +1,7 @@
 #include "tests/sim/lease_service.h"
 
+#include <algorithm>
+
 #include "tests/sim/world.h"
 
 namespace werkplek::sim {
@@ -10,6 +12,10 @@ absl::Duration LeaseService::Life() const {
 }
 
 std::string LeaseService::Holder() const { return world_.now() < expires_ ? holder_ : ""; }
+
+absl::Duration LeaseService::Left() const {
+  return std::max(expires_ - world_.now(), absl::ZeroDuration());
+}
 
 void LeaseService::Claim(const std::string& broker, std::function<void(LeaderInfo leader)> done) {
   if (const std::string holder = Holder(); !holder.empty() && holder != broker) {

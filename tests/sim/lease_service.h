@@ -31,6 +31,8 @@ class LeaseService {
 
   // Who holds it; empty: nobody.
   std::string Holder() const;
+  // How long it would live without a renewal.
+  absl::Duration Left() const;
   uint64_t epoch() const { return epoch_; }
 
   // From now on leases live up to twice as long as they should.

@@ -25,6 +25,7 @@ void Elections(World& world) {
   world.lease().SetOutlives(chance.Percent(40));
   // The leader believes on, until its next renewal or commit.
   if (chance.Percent(60)) world.lease().EndEarly();
+  if (chance.Percent(30)) chance.Pick(world.brokers())->MistakeLeader();
 }
 
 // The clock of a leader's wall jumps; of others it would only be noticed once they lead.

@@ -111,6 +111,21 @@ void SimElection::StepDown() {
   Lose("it steps down");
 }
 
+// As EtcdElection does.
+void SimElection::LeaderSeen(uint64_t epoch, LeaderSign sign) {
+  const LeaderInfo seen = view_.Get();
+  if (!running_ || leads_ || seen.name == broker_ || seen.epoch != epoch) return;
+  const absl::Duration asked = executor_->Monotonic();
+  Ask<LeaderInfo>(
+      [&world = world_, broker = broker_, seen, sign](std::function<void(LeaderInfo)> reply) {
+        LeaseService& lease = world.lease();
+        if (sign == LeaderSign::kSilent && lease.Left() > LeaseService::kTimeToLive / 2) return;
+        lease.Revoke(seen.name, seen.epoch);
+        lease.Claim(broker, std::move(reply));
+      },
+      [this, asked](const LeaderInfo& leader) { Claimed(leader, asked); });
+}
+
 void SimElection::Lose(const char* why) {
   leads_ = false;
   view_.Set({});

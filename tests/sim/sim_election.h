@@ -33,6 +33,7 @@ class SimElection : public Election {
   void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) override {
     view_.Watch(std::move(changed));
   }
+  void LeaderSeen(uint64_t epoch, LeaderSign sign) override;
 
   // How late this broker hears what became of it.
   void SetNewsDelay(absl::Duration delay) { news_delay_ = delay; }

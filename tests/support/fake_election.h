@@ -5,13 +5,16 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "broker/election/leader_view.h"
 #include "broker/node/ports.h"
+#include "common/base/mutex.h"
 
 namespace werkplek {
 
-// Callbacks run on the executor, `news_delay` after what they tell of. One thread.
+// Callbacks run on the executor, `news_delay` after what they tell of. One thread, but for
+// LeaderSeen and seen.
 class FakeElection : public Election {
  public:
   // `own` is what leader() tells while this broker leads; its epoch is filled in.
@@ -42,6 +45,16 @@ class FakeElection : public Election {
   LeaderInfo leader() const override { return view_.Get(); }
   void WatchLeader(absl::AnyInvocable<void(const LeaderInfo&)> changed) override {
     view_.Watch(std::move(changed));
+  }
+  void LeaderSeen(uint64_t epoch, LeaderSign sign) override {
+    MutexLock lock(seen_mutex_);
+    seen_.emplace_back(epoch, sign);
+  }
+
+  // All that this broker said of leaders so far. From any thread.
+  std::vector<std::pair<uint64_t, LeaderSign>> seen() const {
+    MutexLock lock(seen_mutex_);
+    return seen_;
   }
 
   // Whether campaigns are won from now on; a leader that may not win any more is told that it lost.
@@ -112,6 +125,8 @@ class FakeElection : public Election {
 
   LeaderView view_;
   const std::shared_ptr<State> state_;
+  mutable Mutex seen_mutex_;
+  std::vector<std::pair<uint64_t, LeaderSign>> seen_ ABSL_GUARDED_BY(seen_mutex_);
 };
 
 }  // namespace werkplek

@@ -101,6 +101,104 @@ TEST(EtcdElectionFaultsTest, ALeaderThatIsCutOffStepsDownBeforeAnotherLeads) {
   ASSERT_TRUE(Campaigner::Until([&] { return a.election()->leader().epoch == 2; }));
 }
 
+// A lease that outlasts the test: who leads after its holder did not wait for it.
+constexpr absl::Duration kLongLease = absl::Seconds(60);
+
+TEST(EtcdElectionFaultsTest, ALeaderThatHasGoneIsNotWaitedFor) {
+  EtcdCluster cluster;
+  const EtcdSettings settings = cluster.Settings();
+  CampaignNews news;
+  Campaigner a(cluster.Client(settings), Broker("a"), &news, kLongLease);
+  Campaigner b(cluster.Client(settings), Broker("b"), &news, kLongLease);
+  a.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
+  b.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  a.Vanish();
+  // Of another lead than the present one nothing follows.
+  for (const uint64_t other : {0, 2}) b.election()->LeaderSeen(other, LeaderSign::kGone);
+  b.election()->LeaderSeen(1, LeaderSign::kGone);
+  ASSERT_TRUE(Campaigner::Until([&] { return b.epoch() == 2; }));
+  EXPECT_EQ(b.Count("taken-over"), 1);
+  EXPECT_THAT(news.all(), ElementsAre("a elected 1", "b elected 2"));
+}
+
+TEST(EtcdElectionFaultsTest, ALeaderThatIsWronglySaidToHaveGoneHarmsNothing) {
+  EtcdCluster cluster;
+  const EtcdSettings settings = cluster.Settings();
+  CampaignNews news;
+  Campaigner a(cluster.Client(settings), Broker("a"), &news);
+  Campaigner b(cluster.Client(settings), Broker("b"), &news);
+  a.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
+  b.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  b.election()->LeaderSeen(1, LeaderSign::kGone);
+  ASSERT_TRUE(Campaigner::Until([&] { return b.epoch() == 2; }));
+  EtcdStore store({}, a.client(), a.callbacks());
+  StoreClient client(&store, a.callbacks());
+  EXPECT_EQ(client.Commit(1, {PutDesktop("d", 1)}).code(), absl::StatusCode::kFailedPrecondition);
+  // The old one finds out at its next renewal, and follows.
+  ASSERT_TRUE(Campaigner::Until([&] { return a.election()->leader().epoch == 2; }));
+  EXPECT_EQ(a.epoch(), 0u);
+  EXPECT_EQ(b.epoch(), 2u);
+}
+
+TEST(EtcdElectionFaultsTest, ASilentLeaderThatRenewsItsLeaseGoesOnLeading) {
+  EtcdCluster cluster;
+  const EtcdSettings settings = cluster.Settings();
+  CampaignNews news;
+  Campaigner a(cluster.Client(settings), Broker("a"), &news);
+  Campaigner b(cluster.Client(settings), Broker("b"), &news);
+  a.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
+  b.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  const int renewed = a.Count("renewed");
+  ASSERT_TRUE(Campaigner::Until([&] {
+    b.election()->LeaderSeen(1, LeaderSign::kSilent);
+    return a.Count("renewed") >= renewed + 10;
+  }));
+  EXPECT_THAT(news.all(), ElementsAre("a elected 1"));
+}
+
+TEST(EtcdElectionFaultsTest, ASilentLeaderThatRenewsNoMoreHasHalfItsLease) {
+  EtcdCluster cluster;
+  const EtcdSettings settings = cluster.Settings();
+  CampaignNews news;
+  Campaigner a(cluster.Client(settings), Broker("a"), &news, absl::Seconds(20));
+  Campaigner b(cluster.Client(settings), Broker("b"), &news, absl::Seconds(20));
+  a.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
+  b.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  const absl::Duration began = b.callbacks()->Monotonic();
+  a.Vanish();
+  ASSERT_TRUE(Campaigner::Until([&] {
+    b.election()->LeaderSeen(1, LeaderSign::kSilent);
+    return b.epoch() == 2;
+  }));
+  const absl::Duration took = b.callbacks()->Monotonic() - began;
+  // It had renewed within the fifth of its time before it vanished.
+  EXPECT_GT(took, absl::Seconds(20) / 2 - absl::Seconds(20) / 5 - absl::Seconds(1));
+  EXPECT_LT(took, absl::Seconds(20));
+  EXPECT_EQ(b.Count("taken-over"), 1);
+}
+
+TEST(EtcdElectionFaultsTest, ABrokerThatComesUpAgainDoesNotWaitForItsOwnLease) {
+  EtcdCluster cluster;
+  const EtcdSettings settings = cluster.Settings();
+  CampaignNews news;
+  Campaigner before(cluster.Client(settings), Broker("a"), &news, kLongLease);
+  before.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return before.epoch() == 1; }));
+  before.Vanish();
+  Campaigner after(cluster.Client(settings), Broker("a"), &news, kLongLease);
+  after.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return after.epoch() == 2; }));
+  EXPECT_THAT(news.all(), ElementsAre("a elected 1", "a elected 2"));
+}
+
 TEST(EtcdElectionFaultsTest, ALeaderWhoseKeyIsGoneStepsDownAtOnce) {
   EtcdCluster cluster;
   const EtcdSettings settings = cluster.Settings();

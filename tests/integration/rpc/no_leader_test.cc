@@ -5,9 +5,12 @@
 
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/rpc/generic_call.h"
 #include "tests/integration/rpc/several_brokers.h"
@@ -86,6 +89,43 @@ TEST_F(NoLeader, ALeaderThatSaysNothingIsGivenUpInTime) {
   // The true leader is found again.
   brokers_.Elect(0);
   EXPECT_TRUE(Call(client_[1], {.path = kListPools, .token = *token}).status.ok());
+}
+
+using Seen = std::pair<uint64_t, LeaderSign>;
+
+bool Becomes(absl::FunctionRef<bool()> condition) {
+  const absl::Time until = absl::Now() + absl::Seconds(10);
+  while (!condition() && absl::Now() < until) std::this_thread::yield();
+  return condition();
+}
+
+TEST_F(NoLeader, ALeaderWhosePortIsClosedIsTakenForGone) {
+  EXPECT_THAT(brokers_.SeenBy(1), testing::IsEmpty());
+  const uint64_t epoch = brokers_.info(0).epoch;
+  brokers_.StopServer(0);
+  ASSERT_TRUE(Becomes([&] {
+    return testing::Value(brokers_.SeenBy(1), testing::Contains(Seen(epoch, LeaderSign::kGone)));
+  }));
+}
+
+TEST_F(NoLeader, ALeaderThatSaysNothingIsSilentAndNotGone) {
+  SilentLeader silent;
+  ASSERT_TRUE(silent.good());
+  brokers_.Hears(1, silent.info());
+  ASSERT_TRUE(Becomes([&] { return brokers_.SeenBy(1).size() >= 3; }));
+  EXPECT_THAT(brokers_.SeenBy(1), testing::Each(Seen(99, LeaderSign::kSilent)));
+}
+
+// A broker that was never reached may be behind a wall that refuses for it: two who take each other
+// for gone would take the lead from each other all the time.
+TEST_F(NoLeader, ALeaderThatWasNeverReachedIsNotTakenForGone) {
+  const LeaderInfo nobody = [] {
+    SilentLeader closed;
+    return closed.info();
+  }();
+  brokers_.Hears(1, nobody);
+  ASSERT_TRUE(Becomes([&] { return brokers_.SeenBy(1).size() >= 8; }));
+  EXPECT_THAT(brokers_.SeenBy(1), testing::Each(Seen(99, LeaderSign::kSilent)));
 }
 
 TEST_F(NoLeader, ALeaderThatDiesIsNoVerdict) {

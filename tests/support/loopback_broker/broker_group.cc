@@ -117,6 +117,9 @@ BrokerGroup::BrokerGroup(GroupOptions options) {
     LeaderLinkParts link;
     link.executor = &p.executor;
     link.leader = [raw = &broker] { return raw->Heard(); };
+    link.seen = [raw = &broker](uint64_t epoch, LeaderSign sign) {
+      raw->election.LeaderSeen(epoch, sign);
+    };
     link.credentials = [files](const std::string& name) {
       return GrpcChannelCredentials(files, ExpectPeer({v1::IDENTITY_BROKER, name}));
     };
@@ -256,6 +259,9 @@ void BrokerGroup::StopServer(size_t broker) { parts_->brokers[broker]->server->S
 
 TestPki& BrokerGroup::pki() { return parts_->pki; }
 BrokerNode& BrokerGroup::node(size_t broker) { return *parts_->brokers[broker]->node; }
+std::vector<std::pair<uint64_t, LeaderSign>> BrokerGroup::SeenBy(size_t broker) const {
+  return parts_->brokers[broker]->election.seen();
+}
 LeaderLink& BrokerGroup::link(size_t broker) { return *parts_->brokers[broker]->link; }
 GrpcServer& BrokerGroup::server(size_t broker) { return *parts_->brokers[broker]->server; }
 

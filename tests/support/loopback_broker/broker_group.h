@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -49,6 +50,8 @@ class BrokerGroup {
   TestPki& pki();
   BrokerNode& node(size_t broker);
   LeaderLink& link(size_t broker);
+  // What the broker said of leaders, by epoch.
+  std::vector<std::pair<uint64_t, LeaderSign>> SeenBy(size_t broker) const;
   GrpcServer& server(size_t broker);
   LeaderInfo info(size_t broker) const;
   // The seed of a person who is enrolled.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -68,6 +69,15 @@ TEST_F(BrokerMetricsTest, TheFleetIsCountedByPoolAndState) {
   auto session = std::make_shared<v1::Session>();
   session->set_state(v1::SESSION_STATE_ACTIVE);
   fleet.sessions.Put("s", session);
+  for (const auto& [host, liveness] :
+       std::map<std::string, v1::Liveness>{{"hv-1", v1::LIVENESS_UP},
+                                           {"hv-2", v1::LIVENESS_UP},
+                                           {"hv-3", v1::LIVENESS_DOWN},
+                                           {"hv-4", v1::LIVENESS_UNSPECIFIED}}) {
+    auto soft = std::make_shared<HostSoft>();
+    soft->liveness = liveness;
+    fleet.host_soft.Put(host, soft);
+  }
   broker_.ReadFleet(&fleet);
   broker_.SetAgentsConnected(4);
   broker_.SetSelfProbe(true);
@@ -75,6 +85,9 @@ TEST_F(BrokerMetricsTest, TheFleetIsCountedByPoolAndState) {
               AllOf(HasSubstr("werkplek_leading 1"),
                     HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"ready\"} 2"),
                     HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"error\"} 0"),
+                    HasSubstr("werkplek_hosts{liveness=\"up\"} 2"),
+                    HasSubstr("werkplek_hosts{liveness=\"suspect\"} 0"),
+                    HasSubstr("werkplek_hosts{liveness=\"down\"} 1"),
                     HasSubstr("werkplek_waiting{pool=\"kantoor\"} 3"),
                     HasSubstr("werkplek_pool_broken{pool=\"kantoor\"} 1"),
                     HasSubstr("werkplek_sessions{state=\"active\"} 1"),

@@ -23,7 +23,7 @@ TEST(RetryAfter, IsWhatTheStatusCarries) {
 
 TEST(RetryAfter, HasADefaultWhereARetryHelps) {
   EXPECT_EQ(RetryAfter(absl::ResourceExhaustedError("")), kDefaultRetryAfter);
-  EXPECT_EQ(RetryAfter(absl::UnavailableError("")), kDefaultRetryAfter);
+  EXPECT_EQ(RetryAfter(absl::UnavailableError("")), kTryAgainAfter);
   EXPECT_EQ(RetryAfter(absl::PermissionDeniedError("")), std::nullopt);
   EXPECT_EQ(RetryAfter(absl::OkStatus()), std::nullopt);
 }

@@ -9,6 +9,7 @@ using absl::StatusCode;
 
 constexpr RetryPolicy kPolicy{.first_delay = absl::Milliseconds(100),
                               .max_delay = absl::Seconds(1),
+                              .max_delay_full = absl::Seconds(3),
                               .attempt_timeout = absl::Seconds(10),
                               .budget = absl::Seconds(30),
                               .max_attempts = 50};
@@ -40,6 +41,28 @@ TEST(RetryPlan, DoublesTheDelayUpToTheLimit) {
             (std::vector<absl::Duration>{absl::Milliseconds(50), absl::Milliseconds(100),
                                          absl::Milliseconds(200), absl::Milliseconds(400),
                                          absl::Milliseconds(500), absl::Milliseconds(500)}));
+}
+
+TEST(RetryPlan, WaitsLongerWhileABrokerIsFull) {
+  RetryPlan plan(kPolicy, 1);
+  absl::Duration delay;
+  for (int i = 0; i < 8; ++i) delay = Fail(plan, StatusCode::kResourceExhausted).delay;
+  EXPECT_EQ(delay, absl::Milliseconds(1500));
+}
+
+// What the clients have: somebody who waits for a new leader tries often, and gives up by time.
+TEST(RetryPlan, LooksForANewLeaderAtLeastOncePerSecondUntilTheBudgetIsSpent) {
+  RetryPlan plan(RetryPolicy{}, 2);
+  absl::Duration elapsed;
+  for (int i = 0;; ++i) {
+    ASSERT_LT(i, 200);
+    const RetryPlan::Step step =
+        Fail(plan, StatusCode::kUnavailable, 0.99, absl::Milliseconds(200), elapsed);
+    if (!step.retry) break;
+    EXPECT_LE(step.delay, absl::Seconds(1));
+    elapsed += step.delay;
+  }
+  EXPECT_GT(elapsed, RetryPolicy{}.budget - absl::Seconds(1));
 }
 
 TEST(RetryPlan, SpreadsClientsByChance) {
