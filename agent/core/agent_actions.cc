@@ -23,7 +23,9 @@ std::string UuidOf(absl::string_view seed) {
 bool AgentCore::Begin(const std::string& id, Desktop& desktop, const Waiting& waiting) {
   const DesktopAction action = Plan(desktop, waiting.command);
   const bool replaces = action == DesktopAction::kFresh || action == DesktopAction::kRemove ||
-                        action == DesktopAction::kFreshUnlessClean;
+                        action == DesktopAction::kFreshUnlessClean ||
+                        action == DesktopAction::kFreshUnlessUsed ||
+                        action == DesktopAction::kStartKept;
   // A shutdown under way is finished first, unless its outcome does not matter any more.
   if (desktop.shutdown.has_value() && !replaces) return false;
   return BeginAction(action, id, desktop, waiting);
@@ -44,8 +46,21 @@ bool AgentCore::BeginAction(DesktopAction action, const std::string& id, Desktop
       // A repeated RESET whose overlay is there, unused, and whose machine runs on it.
       if (!desktop.domain->tag.used && desktop.domain->power == DomainPower::kRunning) return true;
       return BeginFresh(id, desktop, command);
+    case DesktopAction::kFreshUnlessUsed: {
+      const DomainTag& tag = desktop.domain->tag;
+      const bool reset_here = !tag.overlay_identity.empty();
+      if (reset_here && desktop.domain->power == DomainPower::kRunning) return true;
+      if (reset_here && !tag.used) return BeginFresh(id, desktop, command);
+      Fail(desktop, command,
+           "the kept disk was used in this generation; a reset needs a newer generation");
+      return true;
+    }
     case DesktopAction::kFresh:
       return BeginFresh(id, desktop, command);
+    case DesktopAction::kStartKept:
+      return BeginMaking(OperationKind::kStartKept, id, desktop, command);
+    case DesktopAction::kMigrate:
+      return BeginMove(id, desktop, command);
     case DesktopAction::kStart:
       return BeginSimple(OperationKind::kStart, desktop, command);
     case DesktopAction::kSuspend:
@@ -79,26 +94,63 @@ bool AgentCore::BeginAction(DesktopAction action, const std::string& id, Desktop
 
 bool AgentCore::BeginFresh(const std::string& id, Desktop& desktop,
                            const v1::AgentCommand& command) {
-  if (!IsAtHand(command.image_name(), command.image().sha256())) {
-    FetchImage(command.image_name(), command.image());
+  const ImageKey key(command.spec().storage(), command.image_name());
+  if (HasStorage(key.first) && !IsAtHand(key, command.image().sha256())) {
+    FetchImage(key, command.image());
     return false;
   }
-  if (!HasRoom(OperationKind::kCreate, false)) return false;
+  return BeginMaking(OperationKind::kCreate, id, desktop, command);
+}
+
+bool AgentCore::BeginMaking(OperationKind kind, const std::string& id, Desktop& desktop,
+                            const v1::AgentCommand& command) {
+  const v1::DesktopSpec& spec = command.spec();
+  if (!HasStorage(spec.storage())) {
+    Fail(desktop, command,
+         absl::StrCat("storage ", spec.storage(), " is not at hand on this host"));
+    return true;
+  }
+  if (!HasRoom(kind, false)) return false;
   CloseDisplays(id, desktop);
   desktop.shutdown.reset();
   desktop.viewer_session.clear();
   desktop.viewer_seen = false;
-  Operation operation = NewOperation(OperationKind::kCreate, id);
-  operation.tag.desktop = id;
-  operation.tag.pool = command.spec().pool();
-  operation.tag.image = command.image_name();
-  operation.tag.generation = command.generation();
-  operation.tag.backing_sha256 = command.image().sha256();
-  operation.uuid = UuidOf(
-      absl::StrCat(host_, "/", agent_run_, "/", id, "/", command.generation(), "/", operation.id));
-  operation.spec = command.spec();
+  Operation operation = NewOperation(kind, id);
+  DomainTag tag;
+  tag.desktop = id;
+  tag.pool = spec.pool();
+  tag.image = command.image_name();
+  tag.generation = command.generation();
+  if (kind == OperationKind::kCreate) tag.backing_sha256 = command.image().sha256();
+  // Whoever cannot be shown to be clean was used.
+  tag.used = kind == OperationKind::kStartKept;
+  tag.kept = spec.kept();
+  tag.fencing_required = spec.fencing_required();
+  tag.storage = spec.storage();
+  operation.tag = std::move(tag);
+  operation.not_after = spec.fencing_required() ? FenceDeadline() : absl::InfiniteDuration();
+  // A kept desktop is the same machine to its guest, whatever happens to it.
+  operation.uuid = UuidOf(spec.kept() ? absl::StrCat("kept/", id)
+                                      : absl::StrCat(host_, "/", agent_run_, "/", id, "/",
+                                                     command.generation(), "/", operation.id));
+  operation.spec = spec;
   operation.image_name = command.image_name();
   operation.image = command.image();
+  Launch(desktop, std::move(operation), command);
+  return true;
+}
+
+bool AgentCore::BeginMove(const std::string& id, Desktop& desktop,
+                          const v1::AgentCommand& command) {
+  if (desktop.domain->tag.storage.empty()) {
+    Fail(desktop, command, "its disk is of this host alone; only a pool with storage moves");
+    return true;
+  }
+  if (!HasRoom(OperationKind::kMigrate, false)) return false;
+  CloseDisplays(id, desktop);
+  Operation operation = NewOperation(OperationKind::kMigrate, id);
+  operation.move_to = command.move_to();
+  operation.migration_uri = command.migration_uri();
   Launch(desktop, std::move(operation), command);
   return true;
 }
@@ -117,7 +169,15 @@ bool AgentCore::BeginRemove(const std::string& id, Desktop& desktop,
   if (!HasRoom(OperationKind::kRemove, false)) return false;
   CloseDisplays(id, desktop);
   desktop.shutdown.reset();
-  Launch(desktop, NewOperation(OperationKind::kRemove, id), command);
+  Operation operation = NewOperation(OperationKind::kRemove, id);
+  operation.tag.generation = command.generation();
+  if (!desktop.domain.has_value()) {
+    // What a crash left may lie anywhere.
+    operation.storages.assign(storages_.begin(), storages_.end());
+  } else if (!operation.tag.storage.empty()) {
+    operation.storages.push_back(operation.tag.storage);
+  }
+  Launch(desktop, std::move(operation), command);
   return true;
 }
 
@@ -127,6 +187,8 @@ bool AgentCore::BeginShutdown(const std::string& id, Desktop& desktop,
   Shutdown shutdown;
   shutdown.command = command;
   shutdown.mode = desktop.domain->guest_agent ? ShutdownMode::kGuestAgent : ShutdownMode::kAcpi;
+  // What was fenced is not woken, not even to shut down.
+  if (IsDoomed(desktop) || desktop.domain->tag.fenced) shutdown.mode = ShutdownMode::kPowerOff;
   desktop.shutdown = shutdown;
   Changed();
   return true;

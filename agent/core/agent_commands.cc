@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kDigestBytes = 32;
 constexpr size_t kMaxNameBytes = 256;
+constexpr size_t kMaxUriBytes = 256;
 constexpr uint32_t kMaxTicketLifetimeMs = 300'000;
 constexpr absl::Duration kLeastReportInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMostReportInterval = absl::Seconds(60);
@@ -52,13 +53,18 @@ bool MakesFresh(v1::CommandVerb verb) {
 
 // Says what the machine shall be; the last one said counts.
 bool IsForPower(v1::CommandVerb verb) {
-  return verb >= v1::COMMAND_START && verb <= v1::COMMAND_REMOVE;
+  return (verb >= v1::COMMAND_START && verb <= v1::COMMAND_REMOVE) || verb == v1::COMMAND_MIGRATE;
+}
+
+bool IsForDesktops(v1::CommandVerb verb) {
+  return (verb >= v1::COMMAND_START && verb <= v1::COMMAND_CLOSE_DISPLAY) ||
+         verb == v1::COMMAND_MIGRATE;
 }
 
 // Whether the two ask for the same.
 bool IsSame(const v1::AgentCommand& a, const v1::AgentCommand& b) {
   return a.verb() == b.verb() && a.generation() == b.generation() && a.session() == b.session() &&
-         a.ticket().ticket_sha256() == b.ticket().ticket_sha256();
+         a.ticket().ticket_sha256() == b.ticket().ticket_sha256() && a.move_to() == b.move_to();
 }
 
 }  // namespace
@@ -69,6 +75,7 @@ void AgentCore::Obey(const v1::AgentCommand& command) {
       report_interval_ = std::clamp(absl::Milliseconds(command.report_interval_ms()),
                                     kLeastReportInterval, kMostReportInterval);
     }
+    Heard(command);
     return;
   }
   const std::string fault = FaultOf(command);
@@ -100,16 +107,27 @@ std::string AgentCore::FaultOfImage(const v1::AgentCommand& command) const {
   return "";
 }
 
+std::string AgentCore::FaultOfMove(const v1::AgentCommand& command) const {
+  if (!IsName(command.move_to())) return "move_to: not a name";
+  if (command.move_to() == host_) return "move_to: this host";
+  const std::string& uri = command.migration_uri();
+  if (uri.empty() || uri.size() > kMaxUriBytes) return "migration_uri: empty or too long";
+  return "";
+}
+
 std::string AgentCore::FaultOf(const v1::AgentCommand& command) const {
   if (IsForImages(command.verb())) return FaultOfImage(command);
-  if (command.verb() < v1::COMMAND_START || command.verb() > v1::COMMAND_CLOSE_DISPLAY) {
+  if (!IsForDesktops(command.verb())) {
     return absl::StrCat("verb: ", command.verb(), " is not known to this agent");
   }
   if (!IsName(command.desktop())) return "desktop: not a name";
   if (command.generation() == 0) return "generation: 0";
+  if (command.verb() == v1::COMMAND_MIGRATE) return FaultOfMove(command);
   if (MakesFresh(command.verb())) {
     if (command.spec().memory_mib() == 0) return "spec.memory_mib: 0";
     if (command.spec().vcpus() == 0) return "spec.vcpus: 0";
+    const std::string& storage = command.spec().storage();
+    if (!storage.empty() && !IsName(storage)) return "spec.storage: not a name";
     return FaultOfImage(command);
   }
   if (command.verb() == v1::COMMAND_BEGIN_SESSION || command.verb() == v1::COMMAND_END_SESSION ||
@@ -135,16 +153,24 @@ std::string AgentCore::FaultOf(const v1::AgentCommand& command) const {
 
 void AgentCore::ObeyImage(const v1::AgentCommand& command) {
   const std::string& name = command.image_name();
-  const auto found = images_.find(name);
-  if (found != images_.end() && found->second.busy) return;
-  if (image_operations_.size() >= settings_.max_image_operations) {
-    Refuse(command, "too-many", "too many images are being fetched");
-    return;
+  const bool fetches = command.verb() == v1::COMMAND_FETCH_IMAGE;
+  std::vector<ImageKey> keys;
+  if (fetches) keys.emplace_back("", name);
+  for (const auto& [key, image] : images_) {
+    if (!fetches && key.second == name) keys.push_back(key);
   }
-  if (command.verb() == v1::COMMAND_FETCH_IMAGE) {
-    if (!IsAtHand(name, command.image().sha256())) FetchImage(name, command.image());
-  } else if (found != images_.end()) {
-    LaunchImage(OperationKind::kDropImage, name, command.image());
+  for (const ImageKey& key : keys) {
+    const auto found = images_.find(key);
+    if (found != images_.end() && found->second.busy) continue;
+    if (image_operations_.size() >= settings_.max_image_operations) {
+      Refuse(command, "too-many", "too many images are being fetched");
+      return;
+    }
+    if (!fetches) {
+      LaunchImage(OperationKind::kDropImage, key, command.image());
+    } else if (!IsAtHand(key, command.image().sha256())) {
+      FetchImage(key, command.image());
+    }
   }
 }
 
@@ -156,6 +182,11 @@ void AgentCore::ObeyDesktop(const v1::AgentCommand& command) {
     Refuse(
         command, "old-generation",
         absl::StrCat("generation ", command.generation(), " is below ", found->second.generation));
+    return;
+  }
+  if (const auto [rule, why] = FenceFaultOf(known ? &found->second : nullptr, command);
+      !rule.empty()) {
+    Refuse(command, rule, why);
     return;
   }
   const DesktopAction action = Plan(known ? found->second : Desktop(), command);
@@ -213,13 +244,14 @@ std::string AgentCore::ShortError(absl::string_view why) {
 
 DesktopAction AgentCore::Plan(const Desktop& desktop, const v1::AgentCommand& command) const {
   if (!desktop.domain.has_value()) {
-    return PlanFor(DesktopCondition::kAbsent, GenerationOrder::kSame, command.verb());
+    return PlanFor(DesktopCondition::kAbsent, GenerationOrder::kSame, command.verb(),
+                   command.spec().kept());
   }
   const uint64_t here = desktop.domain->tag.generation;
   const GenerationOrder order = command.generation() < here    ? GenerationOrder::kOlder
                                 : command.generation() == here ? GenerationOrder::kSame
                                                                : GenerationOrder::kNewer;
-  return PlanFor(ConditionOf(desktop.domain->power), order, command.verb());
+  return PlanFor(ConditionOf(desktop.domain->power), order, command.verb(), command.spec().kept());
 }
 
 void AgentCore::Fail(Desktop& desktop, const v1::AgentCommand& command, absl::string_view why) {

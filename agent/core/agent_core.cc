@@ -38,22 +38,28 @@ constexpr absl::Duration kListRetry = absl::Seconds(1);
 }  // namespace
 
 AgentCore::AgentCore(AgentSettings settings, std::string host, std::string agent_run,
-                     std::string boot_id, uint64_t seen_epoch)
+                     std::string boot_id, uint64_t seen_epoch, HeardState heard)
     : settings_(std::move(settings)),
       host_(std::move(host)),
       agent_run_(std::move(agent_run)),
       boot_id_(std::move(boot_id)),
       durable_epoch_(seen_epoch),
       highest_epoch_(seen_epoch),
+      heard_(heard),
       report_interval_(settings_.report_interval) {}
 
 AgentDecision AgentCore::Apply(const AgentEvent& event, absl::Duration monotonic_now) {
   now_ = monotonic_now;
   effects_.clear();
+  // First: whatever has come, it came after the deadline.
+  JudgeFence();
   std::visit([this](const auto& what) { On(what); }, event);
+  JudgeFence();
   RunAll();
   ListWhenDue();
   ReadStatsWhenDue();
+  CheckStoragesWhenDue();
+  SaveHeardWhenNeeded();
   SendReportWhenDue();
   AgentDecision decision;
   decision.effects = std::exchange(effects_, {});
@@ -197,7 +203,7 @@ void AgentCore::On(const agent::LinkUp&) {
 
 void AgentCore::On(const agent::LinkDown&) { link_up_ = false; }
 
-void AgentCore::On(const agent::ImagesKnown& event) { KnowImages(event.images); }
+void AgentCore::On(const agent::ImagesKnown& event) { KnowImages("", event.images); }
 
 void AgentCore::On(const agent::StatsRead& event) {
   reading_stats_ = false;
@@ -219,6 +225,13 @@ void AgentCore::On(const agent::OperationDone& event) {
     ImageDone(operation, result);
     return;
   }
+  const auto kill = kill_desktop_.find(result.id);
+  if (kill != kill_desktop_.end()) {
+    const std::string id = kill->second;
+    kill_desktop_.erase(kill);
+    KillDone(id, result);
+    return;
+  }
   const auto found = operation_desktop_.find(result.id);
   if (found == operation_desktop_.end()) {
     Count("unknown_operations", "");
@@ -229,11 +242,14 @@ void AgentCore::On(const agent::OperationDone& event) {
   Desktop& desktop = desktops_[id];
   const Operation operation = *std::exchange(desktop.running, std::nullopt);
   const v1::AgentCommand command = std::exchange(desktop.running_for, {});
-  const bool heavy = IsHeavy(operation.kind, operation.to_disk);
-  --(heavy ? heavy_running_ : light_running_);
+  --RunningOf(operation);
   desktop.stale_lists = last_list_;
   Changed();
-  if (operation.kind != OperationKind::kReadGuest) WantList();
+  if (operation.kind != OperationKind::kReadGuest) {
+    // Calls on a desktop follow one another, so an answer tells that those before have ended.
+    desktop.unsure = v1::COMMAND_UNSPECIFIED;
+    WantList();
+  }
   if (!result.status.ok()) {
     Failed(id, desktop, operation, command, result.status);
     return;

@@ -11,7 +11,9 @@
 //  - a proof of cleanness is reported only for an overlay that was made for the generation and on
 //    which no session was begun and no display opened;
 //  - nothing is done to any desktop before every domain of the host was seen once;
-//  - a ticket opens once, in time, for its certificate.
+//  - a ticket opens once, in time, for its certificate;
+//  - what must be fenced is made to run only while the leader was heard in time, is killed when it
+//    was not, and its generation never runs here again.
 #pragma once
 
 #include <cstdint>
@@ -63,22 +65,47 @@ struct AgentSettings {
   // Suspend to disk instead of pausing in memory.
   bool suspend_to_disk = false;
 
+  // Shared storages of this host, by name.
+  std::vector<std::string> storages;
+  absl::Duration storages_interval = absl::Seconds(5);
+  // A check that takes longer finds none at hand.
+  absl::Duration storages_patience = absl::Seconds(10);
+  // libvirt's lock manager; empty: not known.
+  std::string lock_manager;
+  // Where other hosts move desktops to: a libvirt URI of this host. Empty: nowhere.
+  std::string migration_uri;
+  // Before the fence tries again what failed.
+  absl::Duration fence_retry = absl::Seconds(1);
+
   // Creating, starting, saving, removing.
   size_t max_operations = 4;
   // Telling and asking guests, pausing, tags.
   size_t max_light_operations = 16;
   size_t max_image_operations = 16;
+  // Desktops on their way to another host.
+  size_t max_moves = 1;
   size_t max_desktops = 2'000;
   // Commands that wait for an epoch to be on disk.
   size_t max_waiting_commands = 4'096;
+  // Reports whose time of sending is remembered; a HEARD of an older one wins nothing.
+  size_t max_sent_reports = 1'024;
+};
+
+// When a leader was last heard: the time at which this host sent the newest report of which it was
+// told that it was heard, and how long that is good for. Never: desktops that must be fenced do not
+// run.
+struct HeardState {
+  absl::Duration heard_at = -absl::InfiniteDuration();
+  // Zero: not told yet.
+  absl::Duration fence_after;
 };
 
 class AgentCore {
  public:
   // `host` is the name in the certificate. `agent_run` and `boot_id` go into reports. `seen_epoch`
-  // is the highest epoch on disk.
+  // is the highest epoch on disk, `heard` what an earlier run of this boot saved.
   AgentCore(AgentSettings settings, std::string host, std::string agent_run, std::string boot_id,
-            uint64_t seen_epoch);
+            uint64_t seen_epoch, HeardState heard = {});
 
   // `monotonic_now` never goes back. The first call may be any event; a Tick starts the work.
   AgentDecision Apply(const AgentEvent& event, absl::Duration monotonic_now);
@@ -128,11 +155,21 @@ class AgentCore {
     bool viewer_seen = false;
     // The domain's tag on disk has `used`; before that no ticket opens.
     bool used_on_disk = false;
+    // No generation up to this one may run here again: no leader was heard in time.
+    uint64_t doomed = 0;
+    bool killing = false;
+    // A start whose outcome is not known yet; told as under way, so that nobody counts on it not to
+    // run.
+    v1::CommandVerb unsure = v1::COMMAND_UNSPECIFIED;
+    // When the fence may try again.
+    absl::Duration fence_at = -absl::InfiniteDuration();
     v1::CommandVerb failed_verb = v1::COMMAND_UNSPECIFIED;
     std::string error;
   };
   using Desktops = std::map<std::string, Desktop>;
 
+  // The shared storage (empty: the host's own) and the image's name.
+  using ImageKey = std::pair<std::string, std::string>;
   struct Image {
     v1::ImageReport report;
     // A fetch or drop is under way.
@@ -152,6 +189,8 @@ class AgentCore {
   void On(const agent::LinkDown& event);
   void On(const agent::ImagesKnown& event);
   void On(const agent::StatsRead& event);
+  void On(const agent::StoragesChecked& event);
+  void On(const agent::HeardSaved& event);
   void On(const agent::Tick& event);
 
   // Commands.
@@ -160,6 +199,10 @@ class AgentCore {
   void ObeyImage(const v1::AgentCommand& command);
   std::string FaultOf(const v1::AgentCommand& command) const;
   std::string FaultOfImage(const v1::AgentCommand& command) const;
+  std::string FaultOfMove(const v1::AgentCommand& command) const;
+  // Why the fence forbids it, as (rule, reason); empty: it does not.
+  std::pair<std::string, std::string> FenceFaultOf(const Desktop* desktop,
+                                                   const v1::AgentCommand& command) const;
   void Enqueue(Desktop& desktop, const v1::AgentCommand& command);
   DesktopAction Plan(const Desktop& desktop, const v1::AgentCommand& command) const;
   // True: the command is dealt with; false: it must wait (for an image, a shutdown, a worker).
@@ -167,6 +210,10 @@ class AgentCore {
   bool BeginAction(DesktopAction action, const std::string& id, Desktop& desktop,
                    const Waiting& waiting);
   bool BeginFresh(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
+  // A new domain: of a fresh overlay, or of the kept disk.
+  bool BeginMaking(OperationKind kind, const std::string& id, Desktop& desktop,
+                   const v1::AgentCommand& command);
+  bool BeginMove(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
   bool BeginSimple(OperationKind kind, Desktop& desktop, const v1::AgentCommand& command);
   bool BeginRemove(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
   bool BeginShutdown(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
@@ -188,6 +235,7 @@ class AgentCore {
   void MarkUsedWhenNeeded(Desktop& desktop);
   void ReadGuestWhenDue(const std::string& id, Desktop& desktop);
   bool HasRoom(OperationKind kind, bool to_disk) const;
+  size_t& RunningOf(const Operation& operation);
   Operation NewOperation(OperationKind kind, const std::string& id) const;
   void Launch(Desktop& desktop, Operation operation, const v1::AgentCommand& command);
   void Succeeded(const std::string& id, Desktop& desktop, const Operation& operation,
@@ -196,11 +244,11 @@ class AgentCore {
   void SessionEnded(Desktop& desktop);
   void Failed(const std::string& id, Desktop& desktop, const Operation& operation,
               const v1::AgentCommand& command, const absl::Status& status);
-  void FetchImage(const std::string& name, const v1::Image& image);
-  void LaunchImage(OperationKind kind, const std::string& name, const v1::Image& image);
+  void FetchImage(const ImageKey& key, const v1::Image& image);
+  void LaunchImage(OperationKind kind, const ImageKey& key, const v1::Image& image);
   void ImageDone(const Operation& operation, const OperationResult& result);
-  void KnowImages(const std::vector<v1::ImageReport>& images);
-  bool IsAtHand(const std::string& name, const std::string& sha256) const;
+  void KnowImages(const std::string& storage, const std::vector<v1::ImageReport>& images);
+  bool IsAtHand(const ImageKey& key, const std::string& sha256) const;
   void Observe(const std::string& id, Desktop& desktop, const DomainInfo* info);
   void NoteGuest(Desktop& desktop, const GuestReading& reading);
   // Lets go of desktops of which only the generation is remembered, when there are too many.
@@ -208,6 +256,22 @@ class AgentCore {
   void WantList();
   void ListWhenDue();
   void ReadStatsWhenDue();
+
+  // The fence.
+  void Heard(const v1::AgentCommand& command);
+  absl::Duration FenceDeadline() const { return heard_.heard_at + heard_.fence_after; }
+  // Dooms what must be fenced, once the deadline has passed.
+  void JudgeFence();
+  static bool MustBeFenced(const Desktop& desktop);
+  void Doom(const std::string& id, Desktop& desktop);
+  // Kills what is doomed and runs, and marks it.
+  void FenceDoomed(const std::string& id, Desktop& desktop);
+  static bool IsDoomed(const Desktop& desktop);
+  void KillDone(const std::string& id, const OperationResult& result);
+  absl::Duration FenceWakeAt() const;
+  void SaveHeardWhenNeeded();
+  void CheckStoragesWhenDue();
+  bool HasStorage(const std::string& storage) const;
 
   // Reports.
   v1::DesktopReport DesktopReportOf(const std::string& id, const Desktop& desktop) const;
@@ -237,7 +301,7 @@ class AgentCore {
   std::deque<v1::AgentCommand> waiting_for_epoch_;
 
   Desktops desktops_;
-  std::map<std::string, Image> images_;
+  std::map<ImageKey, Image> images_;
   std::map<uint64_t, std::string> channel_desktop_;
   std::map<uint64_t, std::string> operation_desktop_;
   std::map<uint64_t, Operation> image_operations_;
@@ -245,6 +309,9 @@ class AgentCore {
   uint64_t last_order_ = 0;
   size_t heavy_running_ = 0;
   size_t light_running_ = 0;
+  size_t moves_running_ = 0;
+  // Kills run beside the operation of their desktop.
+  std::map<uint64_t, std::string> kill_desktop_;
 
   bool adopted_ = false;
   bool listing_ = false;
@@ -255,6 +322,17 @@ class AgentCore {
   bool reading_stats_ = false;
   absl::Duration stats_at_ = -absl::InfiniteDuration();
   v1::HostLoad load_;
+
+  HeardState heard_;
+  bool saving_heard_ = false;
+  bool heard_unsaved_ = false;
+  // When each of the last reports was handed to the link, oldest first. That is before it was sent,
+  // so whoever counts from its arrival counts longer.
+  std::deque<std::pair<uint64_t, absl::Duration>> sent_reports_;
+
+  std::set<std::string> storages_;
+  bool checking_storages_ = false;
+  absl::Duration storages_asked_ = -absl::InfiniteDuration();
 
   bool link_up_ = false;
   bool changed_ = true;

@@ -33,6 +33,16 @@ struct PersistEpoch {
 // Read the host's load; answer with StatsRead.
 struct ReadStats {};
 
+// See which of the configured storages are at hand; answer with StoragesChecked.
+struct CheckStorages {};
+
+// When the leader was last heard, and what that is worth (see HeardState). Write it where the next
+// run of this boot finds it; answer with HeardSaved.
+struct SaveHeard {
+  absl::Duration heard_at;
+  absl::Duration fence_after;
+};
+
 // Send on the link, replacing a report that still waits there.
 struct SendReport {
   v1::AgentReport report;
@@ -79,9 +89,10 @@ struct Counted {
 
 }  // namespace agent
 
-using AgentEffect = std::variant<agent::StartOperation, agent::ListDomains, agent::PersistEpoch,
-                                 agent::ReadStats, agent::SendReport, agent::AnswerTicket,
-                                 agent::CloseDisplay, agent::LogEvent, agent::Counted>;
+using AgentEffect =
+    std::variant<agent::StartOperation, agent::ListDomains, agent::PersistEpoch, agent::ReadStats,
+                 agent::SendReport, agent::AnswerTicket, agent::CloseDisplay, agent::LogEvent,
+                 agent::Counted, agent::CheckStorages, agent::SaveHeard>;
 
 // Effects are run in order. A Tick is wanted at `wake_at` (on the clock that Apply is given), or
 // sooner.

@@ -78,6 +78,16 @@ struct StatsRead {
   v1::HostLoad load;
 };
 
+// The answer to CheckStorages: the names of those at hand, in byte order.
+struct StoragesChecked {
+  std::vector<std::string> names;
+};
+
+// The answer to SaveHeard.
+struct HeardSaved {
+  absl::Status status;
+};
+
 // Time passed.
 struct Tick {};
 
@@ -87,6 +97,7 @@ using AgentEvent =
     std::variant<agent::CommandReceived, agent::DomainsObserved, agent::OperationDone,
                  agent::DomainChanged, agent::EpochPersisted, agent::TicketPresented,
                  agent::DisplayOpened, agent::DisplayClosed, agent::LinkUp, agent::LinkDown,
-                 agent::ImagesKnown, agent::StatsRead, agent::Tick>;
+                 agent::ImagesKnown, agent::StatsRead, agent::StoragesChecked, agent::HeardSaved,
+                 agent::Tick>;
 
 }  // namespace werkplek

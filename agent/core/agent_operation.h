@@ -1,6 +1,6 @@
 // What the core asks to be done on the host, and what came of it. One operation of a desktop is
-// under way at a time; agent/operation runs it on the Hypervisor and the ImageStore, blocking, in a
-// worker pool.
+// under way at a time (and a kill beside it); agent/operation runs it on the Hypervisor and the
+// ImageStore, blocking, in a worker pool.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "werkplek/v1/agent.pb.h"
 #include "werkplek/v1/resources.pb.h"
@@ -17,6 +18,8 @@ namespace werkplek {
 enum class OperationKind {
   // Whatever domain and overlays there are go; a new overlay, a domain on it, running.
   kCreate,
+  // Whatever domain there is goes; a new one on the kept disk that is there, running.
+  kStartKept,
   // From off, or from memory saved on disk.
   kStart,
   kSuspend,
@@ -25,6 +28,12 @@ enum class OperationKind {
   kShutdown,
   // Powered off, undefined, overlays deleted.
   kRemove,
+  // Powered off at once, beside any other operation of the desktop: the fence.
+  kKill,
+  // Writes `tag` with `fenced` set.
+  kMarkFenced,
+  // Live, to `move_to`; the disk's deed goes with it.
+  kMigrate,
   // Writes `tag` with `used` set, before a display may open.
   kMarkUsed,
   // Writes `used`, tells the guest who comes, then writes the session.
@@ -51,15 +60,25 @@ struct Operation {
   OperationKind kind = OperationKind::kReadGuest;
   // Empty for images.
   std::string desktop;
-  // kCreate: what the new domain gets (the overlay's parts are filled in by the operation).
-  // kMarkUsed, kBeginSession, kEndSession: the domain's tag as it is now.
+  // kCreate, kStartKept: what the new domain gets (the overlay's parts are filled in by the
+  // operation). All others of a desktop: the domain's tag as it is now; without a domain, what is
+  // known of it.
   DomainTag tag;
-  // kCreate.
+  // kCreate, kStartKept: of the new domain. kKill: of the one that is meant.
   std::string uuid;
   v1::DesktopSpec spec;
-  // kCreate, kFetchImage, kDropImage.
+  // kCreate, kStartKept, kFetchImage, kDropImage.
   std::string image_name;
   v1::Image image;
+  // kFetchImage, kDropImage: the shared storage. Empty: the host's own images.
+  std::string storage;
+  // kRemove: shared storages to clear as well.
+  std::vector<std::string> storages;
+  // Nothing is made to run after this time of the core's clock: the fence may already count on it.
+  absl::Duration not_after = absl::InfiniteDuration();
+  // kMigrate: the host, and its hypervisor's URI.
+  std::string move_to;
+  std::string migration_uri;
   // kSuspend.
   bool to_disk = false;
   // kShutdown.
@@ -79,11 +98,12 @@ bool IsHeavy(OperationKind kind, bool to_disk);
 struct OperationResult {
   uint64_t id = 0;
   absl::Status status;
-  // kCreate, when OK: the tag with the overlay's parts.
+  // kCreate, kStartKept, when OK: the tag with the overlay's parts.
   DomainTag tag;
   // kReadGuest, when OK.
   GuestReading guest;
-  // kFetchImage, kDropImage: every image at hand or failed, whatever the status.
+  // kFetchImage, kDropImage: every image at hand or failed in the same storage, whatever the
+  // status.
   std::vector<v1::ImageReport> images;
 };
 

@@ -31,12 +31,14 @@ v1::CommandVerb AgentCore::VerbUnderWay(const Desktop& desktop) {
   }
   if (desktop.shutdown.has_value()) return v1::COMMAND_STOP;
   if (!desktop.waiting.empty()) return desktop.waiting.front().command.verb();
-  return v1::COMMAND_UNSPECIFIED;
+  return desktop.unsure;
 }
 
 bool AgentCore::IsBeingMade(const Desktop& desktop) {
-  return desktop.running.has_value() && (desktop.running->kind == OperationKind::kCreate ||
-                                         desktop.running->kind == OperationKind::kRemove);
+  if (!desktop.running.has_value()) return false;
+  const OperationKind kind = desktop.running->kind;
+  return kind == OperationKind::kCreate || kind == OperationKind::kStartKept ||
+         kind == OperationKind::kRemove;
 }
 
 bool AgentCore::IsReportable(const Desktop& desktop) {
@@ -64,6 +66,11 @@ v1::DesktopReport AgentCore::DesktopReportOf(const std::string& id, const Deskto
   report.set_operation(VerbUnderWay(desktop));
   report.set_failed_verb(desktop.failed_verb);
   report.set_error(desktop.error);
+  if (report.operation() == v1::COMMAND_MIGRATE) {
+    const bool waits = desktop.running_for.move_to().empty() && !desktop.waiting.empty();
+    report.set_moving_to(waits ? desktop.waiting.front().command.move_to()
+                               : desktop.running_for.move_to());
+  }
   // A newer START or RESET, once accepted, is what this desktop is about: the domain of the older
   // generation counts for nothing any more.
   const bool replaced =
@@ -75,6 +82,7 @@ v1::DesktopReport AgentCore::DesktopReportOf(const std::string& id, const Deskto
   if (replaced || !desktop.domain.has_value()) return report;
   const DomainInfo& domain = *desktop.domain;
   report.set_power(PowerOf(domain.power));
+  report.set_fenced(domain.tag.fenced);
   report.set_guest(GuestStateOf(desktop));
   report.set_guest_agent(domain.guest_agent);
   report.set_session(domain.tag.session);
@@ -108,13 +116,20 @@ v1::AgentReport AgentCore::Report() const {
     if (IsReportable(desktop)) *report.add_desktops() = DesktopReportOf(id, desktop);
   }
   *report.mutable_load() = load_;
-  for (const auto& [name, image] : images_) {
-    if (!image.report.image().empty()) *report.add_images() = image.report;
+  for (const auto& [key, image] : images_) {
+    // What lies in a shared storage is fetched there with a desktop's start.
+    if (key.first.empty() && !image.report.image().empty()) *report.add_images() = image.report;
   }
   for (const std::string& relay : settings_.relays) report.add_relays(relay);
   report.set_agent_version(settings_.agent_version);
   report.set_accelerator(settings_.accelerator);
   report.set_adopted(adopted_);
+  for (const std::string& storage : settings_.storages) {
+    if (HasStorage(storage)) report.add_storages(storage);
+  }
+  report.set_lock_manager(settings_.lock_manager);
+  report.set_migration_uri(settings_.migration_uri);
+  report.set_fence_after_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(heard_.fence_after)));
   return report;
 }
 
@@ -124,6 +139,8 @@ void AgentCore::SendReportWhenDue() {
   if (now_ < last_report_ + gap) return;
   agent::SendReport effect{Report()};
   ++sequence_;
+  sent_reports_.emplace_back(sequence_, now_);
+  if (sent_reports_.size() > settings_.max_sent_reports) sent_reports_.pop_front();
   last_report_ = now_;
   changed_ = false;
   Emit(std::move(effect));
@@ -132,6 +149,7 @@ void AgentCore::SendReportWhenDue() {
 absl::Duration AgentCore::WakeAt() const {
   absl::Duration wake = reading_stats_ ? absl::InfiniteDuration() : stats_at_;
   if (!listing_) wake = std::min(wake, list_at_);
+  wake = std::min(wake, FenceWakeAt());
   if (link_up_) {
     wake = std::min(wake, last_report_ + (changed_ ? settings_.report_gap : report_interval_));
   }

@@ -10,6 +10,7 @@ namespace werkplek {
 bool IsHeavy(OperationKind kind, bool to_disk) {
   switch (kind) {
     case OperationKind::kCreate:
+    case OperationKind::kStartKept:
     case OperationKind::kStart:
     case OperationKind::kRemove:
       return true;
@@ -25,7 +26,7 @@ void AgentCore::RunAll() {
   std::vector<std::pair<uint64_t, Desktops::iterator>> in_line;
   for (auto at = desktops_.begin(); at != desktops_.end(); ++at) {
     const Desktop& desktop = at->second;
-    if (desktop.running.has_value() || desktop.waiting.empty()) continue;
+    if (desktop.running.has_value() || desktop.killing || desktop.waiting.empty()) continue;
     in_line.emplace_back(desktop.waiting.front().order, at);
   }
   std::sort(in_line.begin(), in_line.end(),
@@ -33,6 +34,7 @@ void AgentCore::RunAll() {
   for (const auto& entry : in_line) RunDesktop(entry.second->first, entry.second->second);
   for (auto& [id, desktop] : desktops_) {
     if (desktop.tickets.Expire(now_)) Changed();
+    FenceDoomed(id, desktop);
     ContinueShutdown(id, desktop);
     MarkUsedWhenNeeded(desktop);
     ReadGuestWhenDue(id, desktop);
@@ -100,8 +102,14 @@ void AgentCore::ReadGuestWhenDue(const std::string& id, Desktop& desktop) {
 }
 
 bool AgentCore::HasRoom(OperationKind kind, bool to_disk) const {
+  if (kind == OperationKind::kMigrate) return moves_running_ < settings_.max_moves;
   return IsHeavy(kind, to_disk) ? heavy_running_ < settings_.max_operations
                                 : light_running_ < settings_.max_light_operations;
+}
+
+size_t& AgentCore::RunningOf(const Operation& operation) {
+  if (operation.kind == OperationKind::kMigrate) return moves_running_;
+  return IsHeavy(operation.kind, operation.to_disk) ? heavy_running_ : light_running_;
 }
 
 Operation AgentCore::NewOperation(OperationKind kind, const std::string& id) const {
@@ -109,11 +117,17 @@ Operation AgentCore::NewOperation(OperationKind kind, const std::string& id) con
   operation.id = last_operation_ + 1;
   operation.kind = kind;
   operation.desktop = id;
+  const auto found = desktops_.find(id);
+  if (found == desktops_.end()) return operation;
+  operation.tag.desktop = id;
+  operation.tag.generation = found->second.generation;
+  if (found->second.domain.has_value()) operation.tag = found->second.domain->tag;
+  if (operation.tag.fencing_required) operation.not_after = FenceDeadline();
   return operation;
 }
 
 void AgentCore::Launch(Desktop& desktop, Operation operation, const v1::AgentCommand& command) {
-  ++(IsHeavy(operation.kind, operation.to_disk) ? heavy_running_ : light_running_);
+  ++RunningOf(operation);
   last_operation_ = operation.id;
   operation_desktop_[operation.id] = operation.desktop;
   desktop.running = operation;
@@ -125,7 +139,8 @@ void AgentCore::Launch(Desktop& desktop, Operation operation, const v1::AgentCom
 void AgentCore::Succeeded(const std::string& id, Desktop& desktop, const Operation& operation,
                           const OperationResult& result) {
   switch (operation.kind) {
-    case OperationKind::kCreate: {
+    case OperationKind::kCreate:
+    case OperationKind::kStartKept: {
       DomainInfo info;
       info.tag = result.tag;
       info.uuid = operation.uuid;
@@ -135,12 +150,16 @@ void AgentCore::Succeeded(const std::string& id, Desktop& desktop, const Operati
       info.guest_agent = operation.image.guest_agent();
       desktop.domain = std::move(info);
       desktop.guest = {};
-      desktop.used_on_disk = false;
+      desktop.used_on_disk = desktop.domain->tag.used;
       desktop.read_guest_at = now_ + settings_.guest_wait_poll;
       return;
     }
     case OperationKind::kRemove:
+    case OperationKind::kMigrate:
       Observe(id, desktop, nullptr);
+      return;
+    case OperationKind::kMarkFenced:
+      if (desktop.domain.has_value()) desktop.domain->tag.fenced = true;
       return;
     case OperationKind::kMarkUsed:
       desktop.used_on_disk = true;
@@ -204,12 +223,21 @@ void AgentCore::SessionEnded(Desktop& desktop) {
 
 void AgentCore::Failed(const std::string& id, Desktop& desktop, const Operation& operation,
                        const v1::AgentCommand& command, const absl::Status& status) {
+  if (absl::IsDeadlineExceeded(status) && operation.tag.fencing_required &&
+      operation.kind != OperationKind::kReadGuest) {
+    desktop.unsure = command.verb();
+  }
   if (operation.kind == OperationKind::kReadGuest) {
     // Most often: it boots, or is busy.
     NoteGuest(desktop, {});
     return;
   }
-  if (operation.kind == OperationKind::kCreate) {
+  if (operation.kind == OperationKind::kMarkFenced) {
+    Note(Severity::kError, "mark-fenced-failed", {{"desktop", id}, {"error", status.ToString()}});
+    desktop.fence_at = now_ + settings_.fence_retry;
+    return;
+  }
+  if (operation.kind == OperationKind::kCreate || operation.kind == OperationKind::kStartKept) {
     // Half of it may be there. The next list tells; nothing here is taken for clean meanwhile.
     Observe(id, desktop, nullptr);
   }
@@ -249,20 +277,25 @@ void AgentCore::Observe(const std::string& id, Desktop& desktop, const DomainInf
                     desktop.domain->tag.generation == info->tag.generation;
   const bool was_off = same && desktop.domain->power == DomainPower::kOff;
   const bool used = (same && desktop.domain->tag.used) || info->tag.used;
+  const bool fenced = (same && desktop.domain->tag.fenced) || info->tag.fenced;
   const bool differs = !same || desktop.domain->power != info->power ||
                        desktop.domain->tag.session != info->tag.session ||
-                       desktop.domain->tag.used != used ||
+                       desktop.domain->tag.used != used || desktop.domain->tag.fenced != fenced ||
                        desktop.domain->memory_mib != info->memory_mib;
   desktop.domain = *info;
   desktop.domain->tag.used = used;
+  desktop.domain->tag.fenced = fenced;
+  // Remembered when the domain goes, too.
+  if (fenced) desktop.doomed = std::max(desktop.doomed, info->tag.generation);
   desktop.generation = std::max(desktop.generation, info->tag.generation);
   desktop.used_on_disk = (same && desktop.used_on_disk) || info->tag.used;
+  if (info->power == DomainPower::kRunning) desktop.unsure = v1::COMMAND_UNSPECIFIED;
   if (!same) {
     desktop.guest = {};
     desktop.read_guest_at = now_;
     CloseDisplays(id, desktop);
-    if (!adopted_ && !info->tag.session.empty()) {
-      // Whoever was connected went with the relay of the run before.
+    if (!info->tag.session.empty()) {
+      // Whoever was connected went with the relay of the run before, or of the host before.
       desktop.viewer_session = info->tag.session;
       desktop.viewer_seen = true;
     }

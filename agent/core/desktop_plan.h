@@ -19,6 +19,10 @@ enum class DesktopAction {
   kFresh,
   // As kFresh, but nothing when the overlay of this generation was never used.
   kFreshUnlessClean,
+  // As kFresh, but a kept disk that was used is never replaced within its generation.
+  kFreshUnlessUsed,
+  // The disk that is there, in a new domain.
+  kStartKept,
   kStart,
   kSuspend,
   kResume,
@@ -30,14 +34,18 @@ enum class DesktopAction {
   kEndSession,
   kGrantTicket,
   kCloseDisplay,
+  // To another host, live.
+  kMigrate,
   // Not possible in this state; told in the report's `error`.
   kImpossible,
   // Refused and counted: an older generation, or one that is not here.
   kRefused,
 };
 
-// `verb` is one of the verbs for desktops (START to CLOSE_DISPLAY); any other is kRefused.
-DesktopAction PlanFor(DesktopCondition condition, GenerationOrder order, v1::CommandVerb verb);
+// `verb` is one of the verbs for desktops (START to CLOSE_DISPLAY, MIGRATE); any other is kRefused.
+// `kept` counts for START and RESET: the disk is its owner's.
+DesktopAction PlanFor(DesktopCondition condition, GenerationOrder order, v1::CommandVerb verb,
+                      bool kept);
 
 DesktopCondition ConditionOf(DomainPower power);
 

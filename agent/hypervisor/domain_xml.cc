@@ -97,6 +97,11 @@ void WriteTag(pugi::xml_node element, const DomainTag& tag) {
   set("backing-sha256", tag.backing_sha256);
   set("session", tag.session);
   set("used", tag.used ? "yes" : "no");
+  // Most desktops are neither kept nor fenced, and older ones do not have these.
+  if (tag.kept) set("kept", "yes");
+  if (tag.fencing_required) set("fencing-required", "yes");
+  if (tag.fenced) set("fenced", "yes");
+  if (!tag.storage.empty()) set("storage", tag.storage);
 }
 
 pugi::xml_node Add(pugi::xml_node parent, const char* name,
@@ -152,7 +157,10 @@ void AddDisplays(pugi::xml_node devices) {
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec, const DomainPlatform& platform) {
   pugi::xml_node devices = Add(domain, "devices");
   pugi::xml_node disk = Add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
-  Add(disk, "driver", {{"name", "qemu"}, {"type", "qcow2"}, {"discard", "unmap"}});
+  pugi::xml_node driver =
+      Add(disk, "driver", {{"name", "qemu"}, {"type", "qcow2"}, {"discard", "unmap"}});
+  // What one host has in its cache another does not see: libvirt moves no such machine.
+  if (spec.shared_disk) driver.append_attribute("cache").set_value("none");
   Add(disk, "source", {{"file", spec.disk}});
   Add(disk, "target", {{"dev", "vda"}, {"bus", "virtio"}});
   AddDisplays(devices);
@@ -189,6 +197,7 @@ absl::Status CheckDomainTag(const DomainTag& tag) {
   RETURN_IF_ERROR(CheckText("image", tag.image));
   RETURN_IF_ERROR(CheckText("overlay_identity", tag.overlay_identity));
   RETURN_IF_ERROR(CheckText("backing_sha256", tag.backing_sha256));
+  RETURN_IF_ERROR(CheckText("storage", tag.storage));
   return CheckText("session", tag.session);
 }
 
@@ -254,6 +263,10 @@ absl::StatusOr<DomainTag> ParseTagXml(absl::string_view xml) {
   tag.session = get("session");
   // Whoever cannot be shown to be clean was used.
   tag.used = get("used") != "no";
+  tag.kept = get("kept") == "yes";
+  tag.fencing_required = get("fencing-required") == "yes";
+  tag.fenced = get("fenced") == "yes";
+  tag.storage = get("storage");
   if (!element || !IsDesktopId(tag.desktop) ||
       !absl::SimpleAtoi(get("generation"), &tag.generation) ||
       !absl::SimpleAtoi(get("overlay-created"), &tag.overlay_created_unix_ns)) {

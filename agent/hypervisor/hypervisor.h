@@ -29,6 +29,14 @@ struct DomainTag {
   std::string session;
   // Whether a session was ever begun on this generation.
   bool used = false;
+  // The disk is its owner's and outlives generations.
+  bool kept = false;
+  // Stopped by the agent itself when it hears no leader in time.
+  bool fencing_required = false;
+  // The agent did so: this generation runs no more.
+  bool fenced = false;
+  // The shared storage that holds the disk; empty: the host's own.
+  std::string storage;
 };
 
 struct DomainSpec {
@@ -38,6 +46,8 @@ struct DomainSpec {
   uint32_t vcpus = 1;
   // Absolute path of the qcow2 overlay.
   std::string disk;
+  // Other hosts see the disk too: nothing of it may stay in this host's cache.
+  bool shared_disk = false;
   // Direct kernel boot; empty: boot from the disk.
   std::string kernel;
   std::string initrd;
@@ -89,9 +99,9 @@ struct HypervisorEvent {
   std::string desktop;  // Empty for kConnectionLost.
 };
 
-// Thread-safe. Every call may block up to its own bound (30 s at most; DEADLINE_EXCEEDED then), so
-// it belongs in a worker pool. UNAVAILABLE: no connection to libvirt; NOT_FOUND: no such desktop
-// here.
+// Thread-safe. Every call may block up to its own bound (30 s at most unless it says otherwise;
+// DEADLINE_EXCEEDED then), so it belongs in a worker pool. UNAVAILABLE: no connection to libvirt;
+// NOT_FOUND: no such desktop here.
 class Hypervisor {
  public:
   virtual ~Hypervisor() = default;
@@ -109,6 +119,14 @@ class Hypervisor {
   virtual absl::Status Shutdown(const std::string& desktop, ShutdownMode mode) = 0;
   // Undefines a domain that is off (with its saved memory). The disk is the image store's.
   virtual absl::Status Remove(const std::string& desktop) = 0;
+  // Powers off at once, and waits for no other call on the desktop, nor long for a hypervisor that
+  // hangs (10 s at most). OK when no machine of that UUID runs; saved memory stays.
+  virtual absl::Status Kill(const std::string& desktop, const std::string& uuid) = 0;
+  // Moves a running or suspended domain live to the hypervisor at `uri`, with its tag. OK: it is
+  // there for good and gone from here. DEADLINE_EXCEEDED (minutes; see the implementation) and
+  // UNAVAILABLE: List() tells where it is. Any other error: it is here as it was;
+  // FAILED_PRECONDITION: it is off or saved.
+  virtual absl::Status Migrate(const std::string& desktop, const std::string& uri) = 0;
   virtual absl::Status Retag(const DomainTag& tag) = 0;
   // A connected stream socket to the domain's display; the caller owns it.
   virtual absl::StatusOr<int> OpenDisplay(const std::string& desktop, DisplayKind kind) = 0;

@@ -2,10 +2,12 @@
 
 #include <libvirt/virterror.h>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "agent/hypervisor/libvirt_error.h"
+#include "agent/hypervisor/migration_uri.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -218,6 +220,53 @@ absl::Status ShutdownDomain(virDomainPtr domain, ShutdownMode mode) {
   if (mode == ShutdownMode::kGuestAgent) return ShutdownByGuest(domain);
   return Checked(virDomainShutdownFlags(domain, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
                  "cannot press the power button");
+}
+
+absl::Status DestroyDomain(virConnectPtr connection, const std::string& desktop,
+                           const std::string& uuid) {
+  const DomainHandle domain(virDomainLookupByUUIDString(connection, uuid.c_str()));
+  if (domain == nullptr) {
+    const absl::Status status = LastLibvirtStatus("cannot find the domain");
+    return absl::IsNotFound(status) ? absl::OkStatus() : status;
+  }
+  if (DomainNameOf(desktop) != virDomainGetName(domain.get()) ||
+      virDomainIsActive(domain.get()) == 0) {
+    virResetLastError();
+    return absl::OkStatus();
+  }
+  if (virDomainDestroyFlags(domain.get(), VIR_DOMAIN_DESTROY_DEFAULT) == 0) return absl::OkStatus();
+  const absl::Status status = LastLibvirtStatus("cannot power off");
+  const bool gone = virDomainIsActive(domain.get()) == 0;
+  virResetLastError();
+  return gone ? absl::OkStatus() : status;
+}
+
+absl::Status MigrateDomain(virDomainPtr domain, const std::string& uri, bool tls) {
+  ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
+  if (power != DomainPower::kRunning && power != DomainPower::kSuspended) {
+    return WrongPower("only what runs or is suspended in memory can be moved");
+  }
+  unsigned flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PERSIST_DEST |
+                   VIR_MIGRATE_UNDEFINE_SOURCE | VIR_MIGRATE_AUTO_CONVERGE |
+                   VIR_MIGRATE_ABORT_ON_ERROR;
+  if (tls) flags |= VIR_MIGRATE_TLS;
+  virTypedParameterPtr parameters = nullptr;
+  int count = 0, room = 0;
+  const absl::Cleanup free_them = [&] { virTypedParamsFree(parameters, count); };
+  // QEMU's own connection goes to the same address: the other host's idea of its name may mean
+  // nothing here.
+  const std::string data_uri = absl::StrCat("tcp://", HostOfMigrationUri(uri));
+  if (virTypedParamsAddString(&parameters, &count, &room, VIR_MIGRATE_PARAM_URI, data_uri.c_str()) <
+      0) {
+    return LastLibvirtStatus("cannot move");
+  }
+  return Checked(
+      virDomainMigrateToURI3(domain, uri.c_str(), parameters, static_cast<unsigned>(count), flags),
+      absl::StrCat("cannot move to ", uri));
+}
+
+absl::Status AbortJob(virDomainPtr domain) {
+  return Checked(virDomainAbortJob(domain), "cannot call off");
 }
 
 absl::Status RemoveDomain(virDomainPtr domain) {

@@ -37,4 +37,11 @@ absl::Status ResumeDomain(virDomainPtr domain);
 absl::Status ShutdownDomain(virDomainPtr domain, ShutdownMode mode);
 absl::Status RemoveDomain(virDomainPtr domain);
 
+// Powers off the machine of that UUID, hard. OK when there is none that runs.
+absl::Status DestroyDomain(virConnectPtr connection, const std::string& desktop,
+                           const std::string& uuid);
+// Live to the libvirt at `uri` (CheckMigrationUri), which then has it for good.
+absl::Status MigrateDomain(virDomainPtr domain, const std::string& uri, bool tls);
+absl::Status AbortJob(virDomainPtr domain);
+
 }  // namespace werkplek

@@ -14,6 +14,8 @@
 #include "agent/hypervisor/libvirt_domain.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "agent/hypervisor/libvirt_host.h"
+#include "agent/hypervisor/migration_uri.h"
+#include "agent/hypervisor/qemu_process.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 
@@ -25,6 +27,9 @@ constexpr absl::Duration kLongestPause = absl::Seconds(30);
 constexpr absl::Duration kFirstPoll = absl::Milliseconds(10);
 constexpr absl::Duration kLongestPoll = absl::Milliseconds(250);
 constexpr absl::Duration kAgentSettles = absl::Seconds(3);
+constexpr absl::Duration kKillBound = absl::Seconds(4);
+constexpr absl::Duration kCallOffBound = absl::Seconds(15);
+constexpr size_t kMaxKills = 4096;
 
 absl::Status WithDesktop(const absl::Status& status, const std::string& desktop) {
   return status.ok() ? status
@@ -34,7 +39,9 @@ absl::Status WithDesktop(const absl::Status& status, const std::string& desktop)
 }  // namespace
 
 LibvirtHypervisor::LibvirtHypervisor(const LibvirtOptions& options)
-    : options_(options), runner_("libvirt", options.threads, options.max_queued) {}
+    : options_(options),
+      runner_("libvirt", options.threads, options.max_queued),
+      kill_runner_("libvirt-kill", options.threads, kMaxKills) {}
 
 absl::StatusOr<std::unique_ptr<LibvirtHypervisor>> LibvirtHypervisor::Open(
     const LibvirtOptions& options) {
@@ -165,6 +172,49 @@ absl::Status LibvirtHypervisor::Shutdown(const std::string& desktop, ShutdownMod
 
 absl::Status LibvirtHypervisor::Remove(const std::string& desktop) {
   return OnDomain(desktop, "remove", RemoveDomain);
+}
+
+absl::Status LibvirtHypervisor::Kill(const std::string& desktop, const std::string& uuid) {
+  // By its process first: that needs nobody's answer.
+  if (const std::string folder = QemuStateFolderOf(options_.uri); !folder.empty()) {
+    const absl::StatusOr<bool> killed =
+        KillQemu(absl::StrCat(folder, "/", DomainNameOf(desktop), ".pid"), uuid, kKillBound);
+    if (killed.ok() && *killed) return absl::OkStatus();
+    if (!killed.ok()) {
+      Log(Severity::kWarning, "kill-by-process",
+          {{"desktop", desktop}, {"error", std::string(killed.status().message())}});
+    }
+  }
+  ASSIGN_OR_RETURN(auto connection, Connection());
+  return kill_runner_.Run("", "kill", kKillBound,
+                          [connection = std::move(connection), desktop, uuid]() -> absl::Status {
+                            return WithDesktop(DestroyDomain(connection->get(), desktop, uuid),
+                                               desktop);
+                          });
+}
+
+absl::Status LibvirtHypervisor::Migrate(const std::string& desktop, const std::string& uri) {
+  RETURN_IF_ERROR(CheckMigrationUri(uri));
+  ASSIGN_OR_RETURN(auto connection, Connection());
+  const absl::Status moved = runner_.Run(
+      desktop, "move", options_.move_bound,
+      [connection, desktop, uri, tls = options_.move_tls]() -> absl::Status {
+        ASSIGN_OR_RETURN(const DomainHandle domain, FindDomain(connection->get(), desktop));
+        return WithDesktop(MigrateDomain(domain.get(), uri, tls), desktop);
+      });
+  if (!absl::IsDeadlineExceeded(moved)) return moved;
+  const absl::Status called_off =
+      runner_.Run("", "call-off", kCallOffBound, [connection, desktop]() -> absl::Status {
+        ASSIGN_OR_RETURN(const DomainHandle domain, FindDomain(connection->get(), desktop));
+        return AbortJob(domain.get());
+      });
+  Log(Severity::kWarning, "move-called-off",
+      {{"desktop", desktop}, {"outcome", called_off.ToString()}});
+  // Once the call has ended, the domain's state is what it stays at.
+  OnDomain(desktop, "look", [](virDomainPtr domain) {
+    return ReadPower(domain).status();
+  }).IgnoreError();
+  return moved;
 }
 
 absl::Status LibvirtHypervisor::Retag(const DomainTag& tag) {

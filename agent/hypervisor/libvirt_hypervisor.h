@@ -25,6 +25,10 @@ struct LibvirtOptions {
   // Calls that may run at once, and wait.
   int threads = 8;
   size_t max_queued = 256;
+  // The longest that a move may take; then it is called off.
+  absl::Duration move_bound = absl::Minutes(10);
+  // Moves go encrypted from QEMU to QEMU (the certificates of /etc/pki/qemu on both hosts).
+  bool move_tls = false;
 };
 
 // A lost connection is opened again with growing pauses (1 to 30 s); until then calls are
@@ -45,6 +49,8 @@ class LibvirtHypervisor : public Hypervisor {
   absl::Status Resume(const std::string& desktop) override;
   absl::Status Shutdown(const std::string& desktop, ShutdownMode mode) override;
   absl::Status Remove(const std::string& desktop) override;
+  absl::Status Kill(const std::string& desktop, const std::string& uuid) override;
+  absl::Status Migrate(const std::string& desktop, const std::string& uri) override;
   absl::Status Retag(const DomainTag& tag) override;
   absl::StatusOr<int> OpenDisplay(const std::string& desktop, DisplayKind kind) override;
   absl::StatusOr<GuestExecResult> GuestExec(const std::string& desktop,
@@ -79,8 +85,9 @@ class LibvirtHypervisor : public Hypervisor {
   std::shared_ptr<LibvirtConnection> connection_ ABSL_GUARDED_BY(mutex_);
   // CPU time at the last Stats(), in nanoseconds: busy, and in all.
   std::pair<uint64_t, uint64_t> last_cpu_ ABSL_GUARDED_BY(mutex_) = {0, 0};
-  // Last: its destructor waits for the calls that run.
+  // Last: their destructors wait for the calls that run. Kills have threads of their own.
   CallRunner runner_;
+  CallRunner kill_runner_;
 };
 
 }  // namespace werkplek

@@ -1,7 +1,6 @@
 #include "agent/image/image_store.h"
 
 #include <stdio.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,11 +14,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/image/image_copy.h"
 #include "agent/image/image_declaration.h"
 #include "agent/image/image_file.h"
 #include "agent/image/image_record.h"
 #include "agent/image/overlay_use.h"
-#include "agent/image/qemu_img.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
@@ -38,7 +37,7 @@ absl::Status FolderError(const std::error_code& error, const std::string& what) 
 }  // namespace
 
 // Under `images`: SHA256.FORMAT, the content, never changed; NAME.json, the record that a name
-// stands for it; *.part, work that is not done. Under `overlays`: DESKTOP/GENERATION.qcow2.
+// stands for it; *.part, work that is not done. Under `overlays`: the disks (disk_file.h).
 class ImageStore::Impl {
  public:
   explicit Impl(const std::string& root)
@@ -47,19 +46,14 @@ class ImageStore::Impl {
   absl::Status Load();
   absl::Status Fetch(const std::string& name, const v1::Image& image);
   std::vector<v1::ImageReport> Report() const;
-  absl::StatusOr<Overlay> CreateOverlay(const std::string& desktop, uint64_t generation,
-                                        const std::string& image_sha256);
+  absl::StatusOr<Overlay> CreateOverlay(const DiskKey& disk, const std::string& image_sha256);
+  absl::StatusOr<std::string> FindDisk(const DiskKey& disk) const {
+    return werkplek::FindDisk(overlays_, disk);
+  }
   absl::Status RemoveOverlays(const std::string& desktop, const std::string& except);
   absl::Status Drop(const std::string& name);
 
  private:
-  // A source that was read to its end and is not what was declared. The broker repeats what it
-  // wants: reading gigabytes again tells nothing while both are the same.
-  struct Refusal {
-    v1::Image declared;
-    FileFacts source;
-    absl::Status why;
-  };
   struct Entry {
     // What the name stands for on disk; an empty digest: nothing was ever fetched.
     ImageRecord record;
@@ -68,7 +62,7 @@ class ImageStore::Impl {
     std::string error;
     // The digest that the last fetch, which failed, was to bring; empty: it did not fail.
     std::string failed_sha256;
-    std::optional<Refusal> refusal;
+    std::optional<ImageRefusal> refusal;
   };
 
   std::string ContentPath(const ImageRecord& record) const {
@@ -81,14 +75,10 @@ class ImageStore::Impl {
   absl::Status Judge(ImageRecord& record) const;
   // Fills `refusal` when reading the same source again could only fail again.
   absl::Status FetchContent(const v1::Image& image, ImageRecord& record,
-                            std::optional<Refusal>& refusal);
-  // Whether `refusal` is about this declaration, and the source is the file that was read then.
-  static bool IsAboutSameSource(const Refusal& refusal, const v1::Image& image);
+                            std::optional<ImageRefusal>& refusal);
   // The refusal that the name's last fetch left; none when another name has the content verified.
-  std::optional<Refusal> LastRefusal(const std::string& name, const ImageRecord& wanted) const
+  std::optional<ImageRefusal> LastRefusal(const std::string& name, const ImageRecord& wanted) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckSpace(uint64_t size_bytes) const;
-  absl::Status CheckDisk(const std::string& path, const std::string& format) const;
   absl::Status RemoveContent(const std::string& name, const std::string& content)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsNamed(const std::string& content) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -153,46 +143,8 @@ absl::Status ImageStore::Impl::Judge(ImageRecord& record) const {
   return absl::OkStatus();
 }
 
-absl::Status ImageStore::Impl::CheckSpace(uint64_t size_bytes) const {
-  struct statvfs disk;
-  if (statvfs(images_.c_str(), &disk) != 0) return FileError(errno, images_);
-  const uint64_t free_bytes = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
-  if (size_bytes <= free_bytes) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat("the image has ", size_bytes, " bytes, ",
-                                                   images_, " has room for ", free_bytes));
-}
-
-// A disk that reads other files of the host would show them to whoever uses the desktop.
-absl::Status ImageStore::Impl::CheckDisk(const std::string& path, const std::string& format) const {
-  const absl::StatusOr<DiskInfo> disk = ReadDisk(path, format);
-  if (!disk.ok()) {
-    // That qemu-img could not run to its end says nothing about the disk.
-    if (!absl::IsInternal(disk.status())) return disk.status();
-    return absl::FailedPreconditionError(
-        absl::StrCat("format: it is no ", format, " disk: ", disk.status().message()));
-  }
-  if (!disk->backing.empty() || !disk->data_file.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the disk wants another file (", disk->backing, disk->data_file,
-                     "); give one that stands alone (qemu-img convert)"));
-  }
-  return absl::OkStatus();
-}
-
-bool ImageStore::Impl::IsAboutSameSource(const Refusal& refusal, const v1::Image& image) {
-  if (refusal.declared.source() != image.source() || refusal.declared.sha256() != image.sha256() ||
-      refusal.declared.format() != image.format() ||
-      refusal.declared.size_bytes() != image.size_bytes()) {
-    return false;
-  }
-  const absl::StatusOr<std::string> source = SourcePath(image.source());
-  if (!source.ok()) return false;
-  const absl::StatusOr<FileFacts> facts = ReadFacts(*source);
-  return facts.ok() && SameFile(*facts, refusal.source);
-}
-
-std::optional<ImageStore::Impl::Refusal> ImageStore::Impl::LastRefusal(
-    const std::string& name, const ImageRecord& wanted) const {
+std::optional<ImageRefusal> ImageStore::Impl::LastRefusal(const std::string& name,
+                                                          const ImageRecord& wanted) const {
   for (const auto& [other, entry] : entries_) {
     if (entry.verified && ContentPath(entry.record) == ContentPath(wanted)) return std::nullopt;
   }
@@ -201,39 +153,9 @@ std::optional<ImageStore::Impl::Refusal> ImageStore::Impl::LastRefusal(
 }
 
 absl::Status ImageStore::Impl::FetchContent(const v1::Image& image, ImageRecord& record,
-                                            std::optional<Refusal>& refusal) {
-  ASSIGN_OR_RETURN(const std::string source, SourcePath(image.source()));
-  ASSIGN_OR_RETURN(const FileFacts facts, ReadFacts(source));
-  if (image.size_bytes() != 0 && facts.size_bytes != image.size_bytes()) {
-    return absl::FailedPreconditionError(absl::StrCat("size_bytes: ", source, " has ",
-                                                      facts.size_bytes, " bytes, declared are ",
-                                                      image.size_bytes()));
-  }
-  RETURN_IF_ERROR(CheckSpace(facts.size_bytes));
+                                            std::optional<ImageRefusal>& refusal) {
   const std::string content = ContentPath(record);
-  const std::string part = content + ".part";
-  unlink(part.c_str());
-  ASSIGN_OR_RETURN(const std::string digest, CopyAndHash(source, part));
-  absl::Status status;
-  if (digest != record.sha256) {
-    status = absl::FailedPreconditionError(
-        absl::StrCat("sha256: ", source, " has ", digest, ", declared is ", record.sha256));
-  }
-  if (status.ok()) status = CheckDisk(part, record.format);
-  if (status.code() == absl::StatusCode::kFailedPrecondition) {
-    // Not when it was written meanwhile: what was read is then nothing that is there.
-    const absl::StatusOr<FileFacts> after = ReadFacts(source);
-    if (after.ok() && SameFile(*after, facts)) refusal = Refusal{image, facts, status};
-  }
-  // Over a damaged copy, too: who has that one open keeps it, everybody else gets the good one.
-  if (status.ok() && rename(part.c_str(), content.c_str()) != 0) {
-    status = FileError(errno, "cannot rename " + part);
-  }
-  if (!status.ok()) {
-    unlink(part.c_str());
-    return status;
-  }
-  RETURN_IF_ERROR(SyncFolder(images_));
+  RETURN_IF_ERROR(CopyImage(image, content, content + ".part", refusal));
   ASSIGN_OR_RETURN(record.facts, ReadFacts(content));
   return absl::OkStatus();
 }
@@ -243,7 +165,7 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
   ImageRecord record;
   record.sha256 = image.sha256();
   record.format = image.format();
-  std::optional<Refusal> refusal;
+  std::optional<ImageRefusal> refusal;
   {
     MutexLock lock(mutex_);
     while (busy_.count(record.sha256) > 0) changed_.Wait(mutex_);
@@ -306,12 +228,8 @@ std::vector<v1::ImageReport> ImageStore::Impl::Report() const {
   return reports;
 }
 
-absl::StatusOr<Overlay> ImageStore::Impl::CreateOverlay(const std::string& desktop,
-                                                        uint64_t generation,
+absl::StatusOr<Overlay> ImageStore::Impl::CreateOverlay(const DiskKey& disk,
                                                         const std::string& image_sha256) {
-  if (!IsPlainName(desktop)) {
-    return absl::InvalidArgumentError("desktop: must be 1 to 63 of [a-z0-9.-]");
-  }
   // Held to the end: no image goes between the look at it and the overlay.
   MutexLock lock(mutex_);
   Entry* entry = nullptr;
@@ -328,27 +246,7 @@ absl::StatusOr<Overlay> ImageStore::Impl::CreateOverlay(const std::string& deskt
     entry->error = absl::StrCat(content, " was changed since it was verified; fetch it again");
     return absl::FailedPreconditionError(entry->error);
   }
-  const std::string folder = absl::StrCat(overlays_, "/", desktop);
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) return FolderError(error, "cannot make " + folder);
-  Overlay overlay;
-  overlay.path = absl::StrCat(folder, "/", generation, ".qcow2");
-  if (unlink(overlay.path.c_str()) != 0 && errno != ENOENT) {
-    return FileError(errno, "cannot remove " + overlay.path);
-  }
-  absl::Status made = MakeOverlay(overlay.path, content, entry->record.format);
-  if (made.ok()) made = SyncFile(overlay.path);
-  if (made.ok()) made = SyncFolder(folder);
-  if (!made.ok()) {
-    unlink(overlay.path.c_str());
-    return CheckSpace(1 << 20).ok() ? made : CheckSpace(1 << 20);
-  }
-  ASSIGN_OR_RETURN(const FileFacts overlay_facts, ReadFacts(overlay.path));
-  overlay.identity = overlay_facts.identity;
-  overlay.created_unix_ns = overlay_facts.created_unix_ns;
-  overlay.backing_sha256 = image_sha256;
-  return overlay;
+  return MakeDisk(overlays_, disk, content, entry->record);
 }
 
 absl::Status ImageStore::Impl::RemoveOverlays(const std::string& desktop,
@@ -359,7 +257,7 @@ absl::Status ImageStore::Impl::RemoveOverlays(const std::string& desktop,
   const std::string folder = absl::StrCat(overlays_, "/", desktop);
   MutexLock lock(mutex_);
   bool empty = true;
-  for (const std::string& path : FilesIn(folder, ".qcow2")) {
+  for (const std::string& path : FilesIn(folder, "")) {
     if (path == except) {
       empty = false;
     } else if (unlink(path.c_str()) != 0 && errno != ENOENT) {
@@ -457,9 +355,12 @@ absl::Status ImageStore::Fetch(const std::string& name, const v1::Image& image) 
   return impl_->Fetch(name, image);
 }
 std::vector<v1::ImageReport> ImageStore::Report() const { return impl_->Report(); }
-absl::StatusOr<Overlay> ImageStore::CreateOverlay(const std::string& desktop, uint64_t generation,
+absl::StatusOr<Overlay> ImageStore::CreateOverlay(const DiskKey& disk,
                                                   const std::string& image_sha256) {
-  return impl_->CreateOverlay(desktop, generation, image_sha256);
+  return impl_->CreateOverlay(disk, image_sha256);
+}
+absl::StatusOr<std::string> ImageStore::FindDisk(const DiskKey& disk) const {
+  return impl_->FindDisk(disk);
 }
 absl::Status ImageStore::RemoveOverlays(const std::string& desktop, const std::string& except) {
   return impl_->RemoveOverlays(desktop, except);

@@ -9,19 +9,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/image/disk_file.h"
 #include "werkplek/v1/agent.pb.h"
 #include "werkplek/v1/resources.pb.h"
 
 namespace werkplek {
-
-struct Overlay {
-  std::string path;
-  // "DEVICE:INODE" of the file, and its birth; with the backing digest, the parts of the proof of
-  // cleanness.
-  std::string identity;
-  int64_t created_unix_ns = 0;
-  std::string backing_sha256;
-};
 
 class ImageStore {
  public:
@@ -43,11 +35,13 @@ class ImageStore {
   // What is at hand, with what failed last.
   std::vector<v1::ImageReport> Report() const;
 
-  // A new, empty overlay on the verified image. An overlay of the same desktop and generation that
-  // was left by a crash is removed first: no overlay is ever used twice. NOT_FOUND: the image was
-  // not fetched. FAILED_PRECONDITION: its file was changed since; fetch it again.
-  absl::StatusOr<Overlay> CreateOverlay(const std::string& desktop, uint64_t generation,
-                                        const std::string& image_sha256);
+  // A new, empty overlay on the verified image, in place of one of the same key (which a crash, or
+  // for a kept disk its owner, left): no overlay is ever used twice. NOT_FOUND: the image was not
+  // fetched. FAILED_PRECONDITION: its file was changed since; fetch it again.
+  absl::StatusOr<Overlay> CreateOverlay(const DiskKey& disk, const std::string& image_sha256);
+
+  // The path of the disk. NOT_FOUND: it is not here.
+  absl::StatusOr<std::string> FindDisk(const DiskKey& disk) const;
 
   // Removes every overlay file of the desktop but `except` (a path; empty: none).
   absl::Status RemoveOverlays(const std::string& desktop, const std::string& except);

@@ -1,21 +1,66 @@
+#include "absl/strings/str_cat.h"
 #include "agent/operation/run_operation.h"
+#include "common/base/status_macros.h"
 
 namespace werkplek {
+namespace {
 
-ImageFunctions FunctionsOf(ImageStore& store) {
+using SharedStorages = std::map<std::string, std::unique_ptr<SharedStorage>>;
+
+absl::StatusOr<SharedStorage*> Find(const SharedStorages& shared, const std::string& storage) {
+  const auto found = shared.find(storage);
+  if (found != shared.end()) return found->second.get();
+  return absl::NotFoundError(absl::StrCat("this host has no storage ", storage));
+}
+
+void AddDisks(ImageStore& store, const SharedStorages& shared, ImageFunctions& functions) {
+  functions.create_overlay = [&](const DiskKey& disk,
+                                 const std::string& image_sha256) -> absl::StatusOr<Overlay> {
+    if (disk.storage.empty()) return store.CreateOverlay(disk, image_sha256);
+    ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, disk.storage));
+    return there->CreateOverlay(disk, image_sha256);
+  };
+  functions.take_disk = [&](const DiskKey& disk) -> absl::StatusOr<std::string> {
+    if (disk.storage.empty()) return store.FindDisk(disk);
+    ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, disk.storage));
+    return there->TakeDisk(disk);
+  };
+  functions.remove_overlays = [&](const DiskKey& disk, const std::string& except) -> absl::Status {
+    if (disk.storage.empty()) return store.RemoveOverlays(disk.desktop, except);
+    ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, disk.storage));
+    return there->RemoveDisks(disk, except);
+  };
+  functions.hand_over = [&](const DiskKey& disk, const std::string& host) -> absl::Status {
+    ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, disk.storage));
+    return there->HandOver(disk, host);
+  };
+  functions.take_back = [&](const DiskKey& disk) -> absl::Status {
+    ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, disk.storage));
+    return there->TakeBack(disk);
+  };
+}
+
+}  // namespace
+
+ImageFunctions FunctionsOf(ImageStore& store, const SharedStorages& shared) {
   ImageFunctions functions;
-  functions.fetch = [&store](const std::string& name, const v1::Image& image) {
-    return store.Fetch(name, image);
+  functions.fetch = [&](const std::string& storage, const std::string& name,
+                        const v1::Image& image) -> absl::Status {
+    if (storage.empty()) return store.Fetch(name, image);
+    ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, storage));
+    return there->Fetch(name, image);
   };
-  functions.report = [&store] { return store.Report(); };
-  functions.create_overlay = [&store](const std::string& desktop, uint64_t generation,
-                                      const std::string& image_sha256) {
-    return store.CreateOverlay(desktop, generation, image_sha256);
+  functions.report = [&](const std::string& storage) {
+    if (storage.empty()) return store.Report();
+    const absl::StatusOr<SharedStorage*> there = Find(shared, storage);
+    return there.ok() ? (*there)->Report() : std::vector<v1::ImageReport>();
   };
-  functions.remove_overlays = [&store](const std::string& desktop, const std::string& except) {
-    return store.RemoveOverlays(desktop, except);
+  functions.drop = [&](const std::string& storage, const std::string& name) -> absl::Status {
+    if (storage.empty()) return store.Drop(name);
+    ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, storage));
+    return there->Drop(name);
   };
-  functions.drop = [&store](const std::string& name) { return store.Drop(name); };
+  AddDisks(store, shared, functions);
   return functions;
 }
 

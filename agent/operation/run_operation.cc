@@ -48,37 +48,118 @@ absl::Status TearDown(Hypervisor& hypervisor, const std::string& desktop) {
   return UnlessNotFound(hypervisor.Remove(desktop));
 }
 
-absl::StatusOr<DomainTag> CreateDesktop(const Operation& operation, Hypervisor& hypervisor,
-                                        const ImageFunctions& images) {
-  RETURN_IF_ERROR(TearDown(hypervisor, operation.desktop));
-  ASSIGN_OR_RETURN(
-      const Overlay overlay,
-      images.create_overlay(operation.desktop, operation.tag.generation, operation.image.sha256()));
+// Right before anything is made to run.
+absl::Status InTime(const Operation& operation, const MonotonicClock& now) {
+  if (now() <= operation.not_after) return absl::OkStatus();
+  return absl::AbortedError("it took too long: the fence may count on it not to run");
+}
+
+DiskKey KeyOf(const DomainTag& tag) { return {tag.desktop, tag.generation, tag.storage, tag.kept}; }
+
+DomainSpec SpecOf(const Operation& operation, const std::string& disk) {
   DomainSpec spec;
   spec.tag = operation.tag;
-  spec.tag.overlay_identity = overlay.identity;
-  spec.tag.overlay_created_unix_ns = overlay.created_unix_ns;
-  spec.tag.backing_sha256 = overlay.backing_sha256;
   spec.tag.session.clear();
-  spec.tag.used = false;
   spec.uuid = operation.uuid;
   spec.memory_mib = operation.spec.memory_mib();
   spec.vcpus = operation.spec.vcpus();
-  spec.disk = overlay.path;
+  spec.disk = disk;
+  spec.shared_disk = !operation.tag.storage.empty();
   spec.kernel = operation.image.kernel();
   spec.initrd = operation.image.initrd();
   spec.kernel_arguments = operation.image.kernel_arguments();
   spec.guest_agent = operation.image.guest_agent();
+  return spec;
+}
+
+absl::StatusOr<DomainTag> CreateDesktop(const Operation& operation, Hypervisor& hypervisor,
+                                        const ImageFunctions& images, const MonotonicClock& now) {
+  RETURN_IF_ERROR(TearDown(hypervisor, operation.desktop));
+  const DiskKey key = KeyOf(operation.tag);
+  absl::StatusOr<Overlay> overlay = images.create_overlay(key, operation.image.sha256());
+  if (absl::IsNotFound(overlay.status()) && !key.storage.empty()) {
+    // Another host let the image go meanwhile.
+    RETURN_IF_ERROR(images.fetch(key.storage, operation.image_name, operation.image));
+    overlay = images.create_overlay(key, operation.image.sha256());
+  }
+  RETURN_IF_ERROR(overlay.status());
+  DomainSpec spec = SpecOf(operation, overlay->path);
+  spec.tag.overlay_identity = overlay->identity;
+  spec.tag.overlay_created_unix_ns = overlay->created_unix_ns;
+  spec.tag.backing_sha256 = overlay->backing_sha256;
+  spec.tag.used = false;
+  RETURN_IF_ERROR(InTime(operation, now));
   RETURN_IF_ERROR(hypervisor.Create(spec));
   // After the new one is made: two overlays of a desktop never share an inode.
-  RETURN_IF_ERROR(images.remove_overlays(operation.desktop, overlay.path));
+  RETURN_IF_ERROR(images.remove_overlays(key, overlay->path));
   return spec.tag;
+}
+
+absl::StatusOr<DomainTag> StartKeptDesktop(const Operation& operation, Hypervisor& hypervisor,
+                                           const ImageFunctions& images,
+                                           const MonotonicClock& now) {
+  // First: a host whose deed is overtaken keeps its domain, with what its tag says.
+  ASSIGN_OR_RETURN(const std::string disk, images.take_disk(KeyOf(operation.tag)));
+  RETURN_IF_ERROR(TearDown(hypervisor, operation.desktop));
+  const DomainSpec spec = SpecOf(operation, disk);
+  RETURN_IF_ERROR(InTime(operation, now));
+  RETURN_IF_ERROR(hypervisor.Create(spec));
+  return spec.tag;
+}
+
+absl::Status StartDesktop(const Operation& operation, Hypervisor& hypervisor,
+                          const ImageFunctions& images, const MonotonicClock& now) {
+  if (!operation.tag.storage.empty()) {
+    RETURN_IF_ERROR(images.take_disk(KeyOf(operation.tag)).status());
+  }
+  RETURN_IF_ERROR(InTime(operation, now));
+  return hypervisor.Start(operation.desktop);
+}
+
+absl::Status ResumeDesktop(const Operation& operation, Hypervisor& hypervisor,
+                           const MonotonicClock& now) {
+  RETURN_IF_ERROR(InTime(operation, now));
+  return hypervisor.Resume(operation.desktop);
 }
 
 absl::Status RemoveDesktop(const Operation& operation, Hypervisor& hypervisor,
                            const ImageFunctions& images) {
   RETURN_IF_ERROR(TearDown(hypervisor, operation.desktop));
-  return images.remove_overlays(operation.desktop, "");
+  DiskKey key = KeyOf(operation.tag);
+  for (const std::string& storage : operation.storages) {
+    key.storage = storage;
+    RETURN_IF_ERROR(images.remove_overlays(key, ""));
+  }
+  key.storage.clear();
+  return images.remove_overlays(key, "");
+}
+
+// Whether the desktop's machine is certainly here: it runs, or stands still in memory.
+bool RunsHere(Hypervisor& hypervisor, const std::string& desktop) {
+  const absl::StatusOr<std::vector<DomainInfo>> domains = hypervisor.List();
+  if (!domains.ok()) return false;
+  return std::any_of(domains->begin(), domains->end(), [&](const DomainInfo& info) {
+    return info.tag.desktop == desktop &&
+           (info.power == DomainPower::kRunning || info.power == DomainPower::kSuspended);
+  });
+}
+
+absl::Status MoveDesktop(const Operation& operation, Hypervisor& hypervisor,
+                         const ImageFunctions& images, const MonotonicClock& now) {
+  RETURN_IF_ERROR(InTime(operation, now));
+  const DiskKey key = KeyOf(operation.tag);
+  // Before it goes: from here on nothing that comes late to this host may touch the disk.
+  RETURN_IF_ERROR(images.hand_over(key, operation.move_to));
+  const absl::Status moved = hypervisor.Migrate(operation.desktop, operation.migration_uri);
+  if (moved.ok() || !RunsHere(hypervisor, operation.desktop)) return moved;
+  RETURN_IF_ERROR(images.take_back(key));
+  return moved;
+}
+
+absl::Status MarkFenced(const Operation& operation, Hypervisor& hypervisor) {
+  DomainTag tag = operation.tag;
+  tag.fenced = true;
+  return hypervisor.Retag(tag);
 }
 
 absl::Status MarkUsed(const Operation& operation, Hypervisor& hypervisor) {
@@ -156,30 +237,42 @@ GuestReading ParseGuestReading(const std::string& output) {
 }
 
 OperationResult RunOperation(const Operation& operation, Hypervisor& hypervisor,
-                             const ImageFunctions& images) {
+                             const ImageFunctions& images, const MonotonicClock& now) {
   OperationResult result;
   result.id = operation.id;
   switch (operation.kind) {
-    case OperationKind::kCreate: {
-      absl::StatusOr<DomainTag> tag = CreateDesktop(operation, hypervisor, images);
+    case OperationKind::kCreate:
+    case OperationKind::kStartKept: {
+      absl::StatusOr<DomainTag> tag = operation.kind == OperationKind::kCreate
+                                          ? CreateDesktop(operation, hypervisor, images, now)
+                                          : StartKeptDesktop(operation, hypervisor, images, now);
       result.status = tag.status();
       if (tag.ok()) result.tag = *std::move(tag);
       break;
     }
     case OperationKind::kStart:
-      result.status = hypervisor.Start(operation.desktop);
+      result.status = StartDesktop(operation, hypervisor, images, now);
       break;
     case OperationKind::kSuspend:
       result.status = hypervisor.Suspend(operation.desktop, operation.to_disk);
       break;
     case OperationKind::kResume:
-      result.status = hypervisor.Resume(operation.desktop);
+      result.status = ResumeDesktop(operation, hypervisor, now);
       break;
     case OperationKind::kShutdown:
       result.status = hypervisor.Shutdown(operation.desktop, operation.mode);
       break;
     case OperationKind::kRemove:
       result.status = RemoveDesktop(operation, hypervisor, images);
+      break;
+    case OperationKind::kKill:
+      result.status = hypervisor.Kill(operation.desktop, operation.uuid);
+      break;
+    case OperationKind::kMarkFenced:
+      result.status = MarkFenced(operation, hypervisor);
+      break;
+    case OperationKind::kMigrate:
+      result.status = MoveDesktop(operation, hypervisor, images, now);
       break;
     case OperationKind::kMarkUsed:
       result.status = MarkUsed(operation, hypervisor);
@@ -197,12 +290,12 @@ OperationResult RunOperation(const Operation& operation, Hypervisor& hypervisor,
       break;
     }
     case OperationKind::kFetchImage:
-      result.status = images.fetch(operation.image_name, operation.image);
-      result.images = images.report();
+      result.status = images.fetch(operation.storage, operation.image_name, operation.image);
+      result.images = images.report(operation.storage);
       break;
     case OperationKind::kDropImage:
-      result.status = images.drop(operation.image_name);
-      result.images = images.report();
+      result.status = images.drop(operation.storage, operation.image_name);
+      result.images = images.report(operation.storage);
       break;
   }
   return result;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,23 +13,38 @@
 #include "agent/core/agent_operation.h"
 #include "agent/hypervisor/hypervisor.h"
 #include "agent/image/image_store.h"
+#include "agent/image/shared_storage.h"
 
 namespace werkplek {
 
 // What of the ImageStore an operation needs. Each function is thread-safe.
 struct ImageFunctions {
-  std::function<absl::Status(const std::string& name, const v1::Image& image)> fetch;
-  std::function<std::vector<v1::ImageReport>()> report;
-  std::function<absl::StatusOr<Overlay>(const std::string& desktop, uint64_t generation,
-                                        const std::string& image_sha256)>
+  // `storage` is a shared storage's name, or empty for the host's own images.
+  std::function<absl::Status(const std::string& storage, const std::string& name,
+                             const v1::Image& image)>
+      fetch;
+  std::function<std::vector<v1::ImageReport>(const std::string& storage)> report;
+  std::function<absl::StatusOr<Overlay>(const DiskKey& disk, const std::string& image_sha256)>
       create_overlay;
-  std::function<absl::Status(const std::string& desktop, const std::string& except)>
-      remove_overlays;
-  std::function<absl::Status(const std::string& name)> drop;
+  // The path of the disk that is there, with the deed in this host's name. NOT_FOUND: there is
+  // none. FAILED_PRECONDITION: the deed forbids it.
+  std::function<absl::StatusOr<std::string>(const DiskKey& disk)> take_disk;
+  // Every disk of the desktop in the storage but `except`; in a shared storage only those whose
+  // deed is this host's and not newer than the key.
+  std::function<absl::Status(const DiskKey& disk, const std::string& except)> remove_overlays;
+  std::function<absl::Status(const std::string& storage, const std::string& name)> drop;
+  // The deed of a disk in a shared storage, of the key's generation, gets the host's name.
+  std::function<absl::Status(const DiskKey& disk, const std::string& host)> hand_over;
+  // ... and this host's again.
+  std::function<absl::Status(const DiskKey& disk)> take_back;
 };
 
-// The store's own functions; it must outlive them.
-ImageFunctions FunctionsOf(ImageStore& store);
+// The stores' own functions; they must outlive them. `shared` by name.
+ImageFunctions FunctionsOf(ImageStore& store,
+                           const std::map<std::string, std::unique_ptr<SharedStorage>>& shared);
+
+// The clock that the core is given.
+using MonotonicClock = std::function<absl::Duration()>;
 
 // The program in an image that Werkplek tells of sessions (deploy/images/README.md). It is run
 // with `begin`, `end` or `state`, gets lines `key=value` on its input (begin: session, user,
@@ -37,7 +54,7 @@ inline constexpr char kSessionHook[] = "/usr/lib/werkplek/session-hook";
 
 // Never throws, and answers every kind of operation; the result's id is the operation's.
 OperationResult RunOperation(const Operation& operation, Hypervisor& hypervisor,
-                             const ImageFunctions& images);
+                             const ImageFunctions& images, const MonotonicClock& now);
 
 // The hook's answer to `state`. Lines that are not understood are passed over.
 GuestReading ParseGuestReading(const std::string& output);

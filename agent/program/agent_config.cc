@@ -2,11 +2,13 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "agent/hypervisor/migration_uri.h"
 #include "common/base/status_macros.h"
 #include "common/config/config_file.h"
 #include "common/tls/peer_name.h"
@@ -51,6 +53,17 @@ absl::Status CheckAbsoluteFolder(const std::string& text) {
   return absl::InvalidArgumentError("must be an absolute path without '..'");
 }
 
+absl::Status CheckUri(const std::string& text) { return CheckMigrationUri(text); }
+
+// It goes into backing chains, which other hosts read: one spelling.
+absl::Status CheckStoragePath(const std::string& text) {
+  RETURN_IF_ERROR(CheckAbsoluteFolder(text));
+  if (text.size() > 1 && !absl::EndsWith(text, "/") && !absl::StrContains(text, "//")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("must be a folder below /, without a slash at its end or '//'");
+}
+
 void ReadRelay(ConfigSection section, AgentConfig& config) {
   const ListRule listens = {.required = true,
                             .min_items = 1,
@@ -91,10 +104,50 @@ void ReadTls(ConfigSection section, AgentConfigCheck check, AgentConfig& config)
   }
 }
 
+void ReadStorages(ConfigSection& root, AgentConfig& config) {
+  for (ConfigSection section : root.Sections("storages", {.max_items = 32})) {
+    StorageConfig storage;
+    const bool named =
+        section.Text("name", &storage.name, {.required = true, .check = CheckHostName});
+    const bool placed =
+        section.Text("path", &storage.path, {.required = true, .check = CheckStoragePath});
+    if (!named || !placed) continue;
+    for (const StorageConfig& other : config.storages) {
+      if (other.name == storage.name) {
+        section.Complain("name", absl::StrCat(storage.name, " stands here twice; name each once"));
+      }
+      if (other.path == storage.path) {
+        section.Complain("path", absl::StrCat(storage.path, " is storage ", other.name,
+                                              "'s; give each a folder of its own"));
+      }
+    }
+    config.storages.push_back(storage);
+  }
+  for (const StorageConfig& storage : config.storages) {
+    config.core.storages.push_back(storage.name);
+  }
+  std::sort(config.core.storages.begin(), config.core.storages.end());
+}
+
+void ReadMigration(ConfigSection section, AgentConfig& config) {
+  section.Text("uri", &config.core.migration_uri, {.max_bytes = 256, .check = CheckUri});
+  section.Boolean("tls", &config.migration_tls);
+  if (absl::StartsWith(config.core.migration_uri, "qemu+tcp:") && config.migration_tls) {
+    section.Complain(
+        "uri", "qemu+tcp asks nobody who he is; use qemu+tls, or `tls: false` in a laboratory");
+  }
+  if (!config.core.migration_uri.empty() && config.hypervisor != "qemu:///system") {
+    section.Complain("uri", absl::StrCat("desktops move between hosts with `hypervisor: "
+                                         "qemu:///system` only, not ",
+                                         config.hypervisor));
+  }
+}
+
 void ReadLimits(ConfigSection section, AgentSettings& core) {
   section.Number("operations", &core.max_operations, {.min = 1, .max = 64});
   section.Number("light_operations", &core.max_light_operations, {.min = 1, .max = 256});
   section.Number("desktops", &core.max_desktops, {.min = 1, .max = 10'000});
+  section.Number("max_moves", &core.max_moves, {.min = 1, .max = 16});
 }
 
 void ReadTimes(ConfigSection section, AgentSettings& core) {
@@ -116,6 +169,8 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path, AgentConfig
   root.Text("host", &config.host, {.required = true, .check = CheckHostName});
   root.AddressList("brokers", &config.brokers, {.required = true, .min_items = 1, .max_items = 16});
   root.Path("data_dir", &config.data_dir, /*required=*/true);
+  config.heard_file = config.data_dir + "/heard";
+  root.Path("heard_file", &config.heard_file);
   root.Text("hypervisor", &config.hypervisor, {.required = true, .check = CheckHypervisor});
   root.Choice("log", &config.log_severity,
               {{"debug", Severity::kDebug},
@@ -128,6 +183,8 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path, AgentConfig
   root.Choice("suspend", &config.core.suspend_to_disk, {{"memory", false}, {"disk", true}});
   ReadRelay(root.Section("relay", /*required=*/true), config);
   ReadTls(root.Section("tls", /*required=*/true), check, config);
+  ReadStorages(root, config);
+  ReadMigration(root.Section("migration"), config);
   ReadLimits(root.Section("limits"), config.core);
   ReadTimes(root.Section("times"), config.core);
   RETURN_IF_ERROR(file->Finish());

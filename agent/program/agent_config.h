@@ -11,6 +11,12 @@
 
 namespace werkplek {
 
+// A folder that several hosts see under the same path.
+struct StorageConfig {
+  std::string name;
+  std::string path;
+};
+
 struct AgentConfig {
   // The name in the certificate: `werkplek://host/NAME`.
   std::string host;
@@ -18,6 +24,11 @@ struct AgentConfig {
   std::vector<std::string> brokers;
   // Images, overlays, the epoch.
   std::string data_dir;
+  // When the leader was last heard (heard_file.h).
+  std::string heard_file;
+  std::vector<StorageConfig> storages;
+  // Moves go encrypted.
+  bool migration_tls = true;
   // libvirt's URI.
   std::string hypervisor;
   // Where the display relay listens; what clients are told when that is another address.

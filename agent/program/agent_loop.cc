@@ -10,14 +10,6 @@
 #include "common/base/worker_pool.h"
 
 namespace werkplek {
-namespace {
-
-bool IsImage(OperationKind kind) {
-  return kind == OperationKind::kFetchImage || kind == OperationKind::kDropImage;
-}
-
-}  // namespace
-
 // The executor's tasks reach the loop through its gate, which is shut before the loop goes.
 struct AgentLoop::Gate {
   Mutex mutex;
@@ -34,6 +26,10 @@ class AgentLoop::State {
         light_("agent-light", static_cast<int>(std::min<size_t>(settings.max_light_operations, 8)),
                2 * settings.max_light_operations),
         images_("agent-images", 2, settings.max_image_operations),
+        moves_("agent-moves", static_cast<int>(settings.max_moves), settings.max_moves),
+        // Nothing that hangs elsewhere holds up a kill.
+        kills_("agent-kills", 8, settings.max_desktops),
+        storages_("agent-storages", 1, 1),
         // Lists, loads and epochs: a full hypervisor must not keep the agent from answering.
         files_("agent-files", 2, 64) {
     MutexLock lock(gate_->mutex);
@@ -56,7 +52,7 @@ class AgentLoop::State {
 
   void Start() {
     // Even without a single image, the core waits to be told what is at hand.
-    Run(files_, [this] { return AgentEvent(agent::ImagesKnown{parts_.images.report()}); });
+    Run(files_, [this] { return AgentEvent(agent::ImagesKnown{parts_.images.report("")}); });
     Post(agent::Tick{});
   }
 
@@ -99,13 +95,31 @@ class AgentLoop::State {
   }
 
   void Do(agent::StartOperation& effect) {
-    const OperationKind kind = effect.operation.kind;
-    WorkerPool& pool = IsImage(kind)                             ? images_
-                       : IsHeavy(kind, effect.operation.to_disk) ? heavy_
-                                                                 : light_;
-    Run(pool, [this, operation = std::move(effect.operation)] {
+    Run(PoolFor(effect.operation), [this, operation = std::move(effect.operation)] {
       return AgentEvent(
-          agent::OperationDone{RunOperation(operation, *parts_.hypervisor, parts_.images)});
+          agent::OperationDone{RunOperation(operation, *parts_.hypervisor, parts_.images,
+                                            [this] { return parts_.executor->Monotonic(); })});
+    });
+  }
+  WorkerPool& PoolFor(const Operation& operation) {
+    switch (operation.kind) {
+      case OperationKind::kFetchImage:
+      case OperationKind::kDropImage:
+        return images_;
+      case OperationKind::kMigrate:
+        return moves_;
+      case OperationKind::kKill:
+        return kills_;
+      default:
+        return IsHeavy(operation.kind, operation.to_disk) ? heavy_ : light_;
+    }
+  }
+  void Do(agent::CheckStorages&) {
+    Run(storages_, [this] { return AgentEvent(agent::StoragesChecked{parts_.check_storages()}); });
+  }
+  void Do(agent::SaveHeard& effect) {
+    Run(files_, [this, heard = HeardState{effect.heard_at, effect.fence_after}] {
+      return AgentEvent(agent::HeardSaved{parts_.save_heard(heard)});
     });
   }
   void Do(agent::ListDomains& effect) {
@@ -151,6 +165,9 @@ class AgentLoop::State {
   WorkerPool heavy_;
   WorkerPool light_;
   WorkerPool images_;
+  WorkerPool moves_;
+  WorkerPool kills_;
+  WorkerPool storages_;
   WorkerPool files_;
 };
 

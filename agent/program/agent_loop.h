@@ -23,6 +23,9 @@ struct AgentLoopParts {
   // Blocking.
   std::function<absl::Status(uint64_t epoch)> persist_epoch;
   std::function<absl::StatusOr<v1::HostLoad>()> read_load;
+  std::function<absl::Status(const HeardState& heard)> save_heard;
+  // The shared storages at hand, by name, in byte order.
+  std::function<std::vector<std::string>()> check_storages;
   std::function<void(v1::AgentReport report)> send_report;
   std::function<void(const agent::AnswerTicket& answer)> answer_ticket;
   std::function<void(const agent::CloseDisplay& close)> close_display;

@@ -2,13 +2,16 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/hypervisor/accelerator.h"
 #include "agent/hypervisor/libvirt_hypervisor.h"
+#include "agent/hypervisor/qemu_process.h"
 #include "agent/image/image_store.h"
+#include "agent/image/shared_storage.h"
 #include "agent/program/agent_runner.h"
 #include "agent/program/certificate_renewer.h"
 #include "common/base/crypto.h"
@@ -56,6 +59,8 @@ struct AgentProgram::Parts {
   absl::Status BuildHost();
   absl::Status BuildTrust();
   absl::Status Serve();
+  // On one thread.
+  std::vector<std::string> CheckStorages();
   absl::Status Probe();
 
   AgentConfig config;
@@ -63,6 +68,8 @@ struct AgentProgram::Parts {
   LoopExecutor executor{"agent-loop"};
   std::unique_ptr<LibvirtHypervisor> hypervisor;
   std::optional<ImageStore> images;
+  std::map<std::string, std::unique_ptr<SharedStorage>> storages;
+  std::map<std::string, std::string> storage_errors;
   std::unique_ptr<FollowingContext> relay_context;
   std::unique_ptr<FollowingContext> probe_context;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
@@ -75,12 +82,37 @@ absl::Status AgentProgram::Parts::BuildHost() {
   RETURN_IF_ERROR(MakeFolder(config.data_dir));
   ASSIGN_OR_RETURN(ImageStore store, ImageStore::Open(config.data_dir));
   images.emplace(std::move(store));
+  RETURN_IF_ERROR(MakeFolder(config.data_dir + "/storages"));
+  for (const StorageConfig& storage : config.storages) {
+    storages[storage.name] =
+        std::make_unique<SharedStorage>(storage.name, storage.path, config.host,
+                                        absl::StrCat(config.data_dir, "/storages/", storage.name));
+  }
   LibvirtOptions options;
   options.uri = config.hypervisor;
+  options.move_tls = config.migration_tls;
+  options.threads += static_cast<int>(config.core.max_moves);
+  config.core.lock_manager = LockManagerOf(config.hypervisor);
   ASSIGN_OR_RETURN(options.accelerator, FindAccelerator(config.data_dir + "/accelerator"));
   config.core.accelerator = std::string(AcceleratorName(options.accelerator));
   ASSIGN_OR_RETURN(hypervisor, LibvirtHypervisor::Open(options));
   return absl::OkStatus();
+}
+
+std::vector<std::string> AgentProgram::Parts::CheckStorages() {
+  std::vector<std::string> at_hand;
+  for (const auto& [name, storage] : storages) {
+    const absl::Status status = storage->AtHand();
+    if (status.ok()) at_hand.push_back(name);
+    // Once for each change: this is asked every few seconds.
+    std::string& told = storage_errors[name];
+    if (!status.ok() && told != status.message()) {
+      Log(Severity::kError, "storage-not-at-hand",
+          {{"storage", name}, {"error", std::string(status.message())}});
+    }
+    told = std::string(status.message());
+  }
+  return at_hand;
 }
 
 absl::Status AgentProgram::Parts::BuildTrust() {
@@ -111,7 +143,9 @@ absl::Status AgentProgram::Parts::Serve() {
   parts.data_folder = config.data_dir;
   parts.executor = &executor;
   parts.hypervisor = hypervisor.get();
-  parts.images = FunctionsOf(*images);
+  parts.heard_file = config.heard_file;
+  parts.images = FunctionsOf(*images, storages);
+  parts.check_storages = [this] { return CheckStorages(); };
   parts.relay_tls = relay_context.get();
   parts.relay.addresses = config.relay_listen;
   parts.relay.origins = config.relay_origins;

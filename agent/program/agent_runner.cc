@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/program/epoch_file.h"
+#include "agent/program/heard_file.h"
 #include "agent/program/host_load.h"
 #include "common/base/status_macros.h"
 
@@ -34,8 +35,8 @@ absl::Status AgentRunner::Build() {
       settings.relays.push_back(absl::StrCat(address.substr(0, address.rfind(':')), ":", ports[i]));
     }
   }
-  loop_ = NewLoop(
-      AgentCore(std::move(settings), parts_.host, parts_.agent_run, parts_.boot_id, seen_epoch));
+  loop_ = NewLoop(AgentCore(std::move(settings), parts_.host, parts_.agent_run, parts_.boot_id,
+                            seen_epoch, ReadHeardFile(parts_.heard_file, parts_.boot_id)));
   BrokerLinkListener listener;
   listener.up = [post] { post(agent::LinkUp{}); };
   listener.down = [post](const absl::Status&) { post(agent::LinkDown{}); };
@@ -62,6 +63,12 @@ std::unique_ptr<AgentLoop> AgentRunner::NewLoop(AgentCore core) {
   };
   loop.read_load = [hypervisor = parts_.hypervisor, folder = parts_.data_folder] {
     return ReadHostLoad(*hypervisor, folder);
+  };
+  loop.save_heard = [path = parts_.heard_file, boot_id = parts_.boot_id](const HeardState& heard) {
+    return WriteHeardFile(path, boot_id, heard);
+  };
+  loop.check_storages = [check = parts_.check_storages] {
+    return check ? check() : std::vector<std::string>();
   };
   // On the executor: what is not there any more is not called.
   loop.send_report = [life = life_](v1::AgentReport report) {

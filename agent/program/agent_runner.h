@@ -26,11 +26,15 @@ struct AgentRunnerParts {
   std::string boot_id;
   // Read at the start, written whenever a newer epoch is seen.
   std::string epoch_file;
+  // When the leader was last heard, for the next run of this boot.
+  std::string heard_file;
   // Overlays are made here: its free space is reported.
   std::string data_folder;
   Executor* executor = nullptr;
   Hypervisor* hypervisor = nullptr;
   ImageFunctions images;
+  // Blocking; empty: there are none.
+  std::function<std::vector<std::string>()> check_storages;
   FollowingContext* relay_tls = nullptr;
   RelayOptions relay;
   BrokerLinkSettings link;

@@ -27,16 +27,19 @@ void AgentProcess::Start() {
   settings.relays = {machine_.name() + ":4443"};
   settings.agent_version = "sim";
   settings.accelerator = "tcg";
+  for (const FakeSharedStorage* storage : machine_.storages) {
+    settings.storages.push_back(storage->name());
+  }
   core_ = std::make_unique<AgentCore>(
       settings, machine_.name(), absl::StrCat("run-", machine_.agent_runs),
-      absl::StrCat("boot-", machine_.boots), machine_.epoch_on_disk);
+      absl::StrCat("boot-", machine_.boots), machine_.epoch_on_disk, machine_.heard);
   try_next_.clear();
   machine_.Listen([this, run = run_](const HypervisorEvent& event) {
     world_.After(absl::Milliseconds(1), [this, run, event] {
       if (run == run_ && core_ != nullptr) Apply(agent::DomainChanged{event});
     });
   });
-  Apply(agent::ImagesKnown{machine_.images().report()});
+  Apply(agent::ImagesKnown{machine_.images().report("")});
   Apply(agent::Tick{});
   DialSoon(absl::ZeroDuration(), absl::Milliseconds(500));
   // A leader of long ago may be the first to speak.
@@ -106,6 +109,19 @@ void AgentProcess::Run(const AgentEffect& effect) {
       }
       Apply(agent::StatsRead{absl::OkStatus(), load});
     });
+  } else if (std::holds_alternative<agent::CheckStorages>(effect)) {
+    After(absl::Milliseconds(2), [this] {
+      agent::StoragesChecked checked;
+      for (const FakeSharedStorage* storage : machine_.storages) {
+        checked.names.push_back(storage->name());
+      }
+      Apply(checked);
+    });
+  } else if (const auto* heard = std::get_if<agent::SaveHeard>(&effect)) {
+    After(absl::Milliseconds(1), [this, heard = *heard] {
+      machine_.heard = {heard.heard_at, heard.fence_after};
+      Apply(agent::HeardSaved{absl::OkStatus()});
+    });
   } else if (const auto* report = std::get_if<agent::SendReport>(&effect)) {
     Report(report->report);
   } else if (const auto* answer = std::get_if<agent::AnswerTicket>(&effect)) {
@@ -129,7 +145,8 @@ void AgentProcess::RunOperationSoon(const Operation& operation) {
 void AgentProcess::OperationActs(const Operation& operation) {
   FakeHypervisor& hypervisor = machine_.hypervisor();
   const bool makes = operation.kind == OperationKind::kCreate;
-  const OperationResult result = RunOperation(operation, hypervisor, machine_.images());
+  const OperationResult result =
+      RunOperation(operation, hypervisor, machine_.images(), [this] { return Clock(); });
   world_.Say("host ", machine_.name(), " operation ", static_cast<int>(operation.kind), " ",
              operation.desktop, " ", operation.tag.generation, " ",
              absl::StatusCodeToString(result.status.code()));

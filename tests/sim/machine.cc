@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 
 namespace werkplek::sim {
 
@@ -12,39 +13,79 @@ Machine::Machine(std::string name, const Scenario& scenario)
     NoteRuns();
     if (listener_) listener_(event);
   });
-  images_.fetch = [this](const std::string& image, const v1::Image& facts) {
-    v1::ImageReport& report = at_hand_[image];
+  images_.fetch = [this](const std::string& storage, const std::string& image,
+                         const v1::Image& facts) {
+    v1::ImageReport& report = at_hand_[{storage, image}];
     report.set_image(image);
     report.set_sha256(facts.sha256());
     report.set_verified(true);
     return absl::OkStatus();
   };
-  images_.report = [this] {
+  images_.report = [this](const std::string& storage) {
     std::vector<v1::ImageReport> reports;
-    for (const auto& entry : at_hand_) reports.push_back(entry.second);
+    for (const auto& [key, report] : at_hand_) {
+      if (key.first == storage) reports.push_back(report);
+    }
     return reports;
   };
-  images_.create_overlay = [this](const std::string& desktop, uint64_t generation,
-                                  const std::string& sha256) {
-    return CreateOverlay(desktop, generation, sha256);
+  images_.create_overlay = [this](const DiskKey& disk, const std::string& sha256) {
+    return CreateOverlay(disk, sha256);
   };
-  images_.remove_overlays = [this](const std::string& desktop, const std::string& except) {
+  images_.drop = [this](const std::string& storage, const std::string& image) {
+    at_hand_.erase({storage, image});
+    return absl::OkStatus();
+  };
+  AddKeptDisks();
+}
+
+void Machine::AddKeptDisks() {
+  images_.take_disk = [this](const DiskKey& disk) -> absl::StatusOr<std::string> {
+    if (!disk.storage.empty()) {
+      ASSIGN_OR_RETURN(FakeSharedStorage* const storage, StorageOf(disk));
+      return storage->TakeDisk(name_, disk);
+    }
+    for (const auto& [path, owner] : overlays_) {
+      if (owner == disk.desktop) return path;
+    }
+    return absl::NotFoundError("its disk is not here");
+  };
+  images_.remove_overlays = [this](const DiskKey& disk, const std::string& except) -> absl::Status {
+    if (!disk.storage.empty()) {
+      ASSIGN_OR_RETURN(FakeSharedStorage* const storage, StorageOf(disk));
+      return storage->RemoveDisks(name_, disk, except);
+    }
     for (auto at = overlays_.begin(); at != overlays_.end();) {
-      at = at->second == desktop && at->first != except ? overlays_.erase(at) : std::next(at);
+      at = at->second == disk.desktop && at->first != except ? overlays_.erase(at) : std::next(at);
     }
     return absl::OkStatus();
   };
-  images_.drop = [this](const std::string& image) {
-    at_hand_.erase(image);
-    return absl::OkStatus();
+  images_.hand_over = [this](const DiskKey& disk, const std::string& host) -> absl::Status {
+    ASSIGN_OR_RETURN(FakeSharedStorage* const storage, StorageOf(disk));
+    return storage->HandOver(disk, host);
+  };
+  images_.take_back = [this](const DiskKey& disk) -> absl::Status {
+    ASSIGN_OR_RETURN(FakeSharedStorage* const storage, StorageOf(disk));
+    return storage->HandOver(disk, name_);
   };
 }
 
-absl::StatusOr<Overlay> Machine::CreateOverlay(const std::string& desktop, uint64_t generation,
-                                               const std::string& sha256) {
+absl::StatusOr<FakeSharedStorage*> Machine::StorageOf(const DiskKey& disk) {
+  for (FakeSharedStorage* storage : storages) {
+    if (storage->name() == disk.storage) return storage;
+  }
+  return absl::NotFoundError("this machine has no storage " + disk.storage);
+}
+
+absl::StatusOr<Overlay> Machine::CreateOverlay(const DiskKey& disk, const std::string& sha256) {
   if (image_broken_) return absl::InternalError("the image does not open");
+  if (!disk.storage.empty()) {
+    ASSIGN_OR_RETURN(FakeSharedStorage* const storage, StorageOf(disk));
+    return storage->CreateOverlay(name_, disk, sha256);
+  }
+  const std::string& desktop = disk.desktop;
   Overlay overlay;
-  overlay.path = absl::StrCat("/overlays/", name_, "/", desktop, ".", generation, ".", next_inode_);
+  overlay.path =
+      absl::StrCat("/overlays/", name_, "/", desktop, ".", disk.generation, ".", next_inode_);
   if (scenario_.sabotage == Sabotage::kReuseDirtyDesktop) {
     for (const auto& [path, owner] : overlays_) {
       if (owner == desktop) overlay.path = path;

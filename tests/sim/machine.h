@@ -10,9 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "agent/core/agent_core.h"
 #include "agent/operation/run_operation.h"
 #include "tests/sim/scenario.h"
 #include "tests/support/fake_hypervisor/fake_hypervisor.h"
+#include "tests/support/fake_shared_storage.h"
 
 namespace werkplek::sim {
 
@@ -53,11 +55,17 @@ class Machine {
   // The machine stops, and starts again: memory is lost, disks stay.
   void PowerOff() {
     hypervisor_.RestartHost();
+    heard = {};
     NoteRuns();
   }
 
+  // The shared storages of this machine; they outlive it.
+  std::vector<FakeSharedStorage*> storages;
+
   // On the host's disk.
   uint64_t epoch_on_disk = 0;
+  // What the agent saved of when it was last heard; of this boot.
+  HeardState heard;
   // The truth about the same.
   uint64_t epoch_persisted = 0;
   // How much of a second passes on its agent's clock in each second, in thousandths.
@@ -67,14 +75,16 @@ class Machine {
 
  private:
   void NoteRuns();
-  absl::StatusOr<Overlay> CreateOverlay(const std::string& desktop, uint64_t generation,
-                                        const std::string& sha256);
+  absl::StatusOr<Overlay> CreateOverlay(const DiskKey& disk, const std::string& sha256);
+  void AddKeptDisks();
+  absl::StatusOr<FakeSharedStorage*> StorageOf(const DiskKey& disk);
 
   const std::string name_;
   const Scenario scenario_;
   FakeHypervisor hypervisor_;
   ImageFunctions images_;
-  std::map<std::string, v1::ImageReport> at_hand_;
+  // By storage and name.
+  std::map<std::pair<std::string, std::string>, v1::ImageReport> at_hand_;
   bool image_broken_ = false;
   std::function<void(const HypervisorEvent&)> listener_;
   std::set<std::string> running_;

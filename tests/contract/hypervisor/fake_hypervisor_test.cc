@@ -15,8 +15,14 @@ class FakeKit : public HypervisorKit {
   }
   bool has_displays() const override { return true; }
   bool has_guests() const override { return true; }
+  Hypervisor* other() override { return &other_; }
+  std::string other_uri() override {
+    fake_.ConnectTo("qemu+tcp://hv-b/system", &other_);
+    return "qemu+tcp://hv-b/system";
+  }
 
  private:
+  FakeHypervisor other_;
   FakeHypervisor fake_;
 };
 

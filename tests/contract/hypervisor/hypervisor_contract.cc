@@ -163,6 +163,69 @@ TEST_P(HypervisorContract, TagsAreKeptInEveryState) {
   EXPECT_TRUE(Info("d1").tag == tag);
 }
 
+TEST_P(HypervisorContract, TheMarksOfTheFenceAreKept) {
+  DomainTag tag = Make("d1").tag;
+  tag.kept = true;
+  tag.fencing_required = true;
+  tag.storage = "nfs-1";
+  EXPECT_EQ(hv().Retag(tag), absl::OkStatus());
+  EXPECT_TRUE(Info("d1").tag == tag);
+  EXPECT_EQ(hv().Kill("d1", Info("d1").uuid), absl::OkStatus());
+  tag.fenced = true;
+  EXPECT_EQ(hv().Retag(tag), absl::OkStatus());
+  EXPECT_TRUE(Info("d1").tag == tag);
+}
+
+TEST_P(HypervisorContract, AKillTakesWhatIsMeantAndMayBeRepeated) {
+  const DomainSpec spec = Make("d1");
+  EXPECT_EQ(hv().Kill("d1", "00000000-0000-4000-8000-00000000dead"), absl::OkStatus());
+  EXPECT_EQ(Info("d1").power, DomainPower::kRunning) << "another machine was meant";
+  EXPECT_EQ(hv().Kill("d9", spec.uuid.substr(0, 35) + "f"), absl::OkStatus());
+  EventCollector events(hv());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(hv().Kill("d1", spec.uuid), absl::OkStatus());
+    while (Info("d1").power != DomainPower::kOff) {
+      ASSERT_TRUE(events.Wait(HypervisorEvent::Kind::kLifecycle, "d1"));
+      events.Clear();
+    }
+  }
+  EXPECT_EQ(hv().Start("d1"), absl::OkStatus());
+  EXPECT_EQ(hv().Suspend("d1", false), absl::OkStatus());
+  events.Clear();
+  EXPECT_EQ(hv().Kill("d1", spec.uuid), absl::OkStatus());
+  while (Info("d1").power != DomainPower::kOff) {
+    ASSERT_TRUE(events.Wait(HypervisorEvent::Kind::kLifecycle, "d1"));
+    events.Clear();
+  }
+}
+
+TEST_P(HypervisorContract, AMoveThatCannotBeLeavesItAsItWas) {
+  const std::string nowhere = "qemu+tcp://127.0.0.1:9/system";
+  EXPECT_EQ(hv().Migrate("d9", nowhere).code(), StatusCode::kNotFound);
+  Make("d1");
+  EXPECT_FALSE(hv().Migrate("d1", nowhere).ok());
+  EXPECT_EQ(Info("d1").power, DomainPower::kRunning);
+  EXPECT_EQ(hv().Shutdown("d1", ShutdownMode::kPowerOff), absl::OkStatus());
+  EXPECT_EQ(hv().Migrate("d1", nowhere).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Info("d1").power, DomainPower::kOff);
+}
+
+TEST_P(HypervisorContract, AMovedDesktopIsThereAndNotHere) {
+  if (kit_->other() == nullptr) GTEST_SKIP() << "no other host here";
+  for (const bool suspended : {false, true}) {
+    const std::string desktop = suspended ? "d2" : "d1";
+    const DomainSpec spec = Make(desktop);
+    if (suspended) EXPECT_EQ(hv().Suspend(desktop, false), absl::OkStatus());
+    EXPECT_EQ(hv().Migrate(desktop, kit_->other_uri()), absl::OkStatus());
+    const auto there = kit_->other()->List();
+    ASSERT_TRUE(there.ok()) << there.status();
+    ASSERT_EQ(there->size(), suspended ? 2u : 1u);
+    EXPECT_TRUE(there->back().tag == spec.tag);
+    EXPECT_EQ(there->back().power, suspended ? DomainPower::kSuspended : DomainPower::kRunning);
+    EXPECT_THAT(*hv().List(), IsEmpty());
+  }
+}
+
 TEST_P(HypervisorContract, EveryChangeOfPowerIsTold) {
   EventCollector events(hv());
   const auto told = [&] { return events.Wait(HypervisorEvent::Kind::kLifecycle, "d1"); };

@@ -27,6 +27,9 @@ class HypervisorKit {
   virtual DomainSpec Spec(const std::string& desktop, int number) = 0;
   virtual bool has_displays() const = 0;
   virtual bool has_guests() const = 0;
+  // Another host that takes moves from this one, and its URI; null: there is none.
+  virtual Hypervisor* other() { return nullptr; }
+  virtual std::string other_uri() { return ""; }
 };
 
 struct KitParameter {
@@ -113,7 +116,9 @@ inline bool operator==(const DomainTag& a, const DomainTag& b) {
   return a.desktop == b.desktop && a.pool == b.pool && a.image == b.image &&
          a.generation == b.generation && a.overlay_identity == b.overlay_identity &&
          a.overlay_created_unix_ns == b.overlay_created_unix_ns &&
-         a.backing_sha256 == b.backing_sha256 && a.session == b.session && a.used == b.used;
+         a.backing_sha256 == b.backing_sha256 && a.session == b.session && a.used == b.used &&
+         a.kept == b.kept && a.fencing_required == b.fencing_required && a.fenced == b.fenced &&
+         a.storage == b.storage;
 }
 
 inline DomainSpec PlainSpec(const std::string& desktop, int number) {

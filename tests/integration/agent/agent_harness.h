@@ -129,7 +129,7 @@ class TestImages {
  public:
   ImageFunctions functions() {
     ImageFunctions made;
-    made.fetch = [this](const std::string& name, const v1::Image& image) {
+    made.fetch = [this](const std::string&, const std::string& name, const v1::Image& image) {
       MutexLock lock(mutex_);
       v1::ImageReport& report = reports_.emplace_back();
       report.set_image(name);
@@ -137,19 +137,24 @@ class TestImages {
       report.set_verified(true);
       return absl::OkStatus();
     };
-    made.report = [this] {
+    made.report = [this](const std::string&) {
       MutexLock lock(mutex_);
       return reports_;
     };
-    made.create_overlay = [this](const std::string& desktop, uint64_t generation,
+    made.create_overlay = [this](const DiskKey& disk,
                                  const std::string& sha256) -> absl::StatusOr<Overlay> {
       MutexLock lock(mutex_);
       ++overlays_;
-      return Overlay{absl::StrCat("/overlays/", desktop, ".", generation),
+      return Overlay{absl::StrCat("/overlays/", disk.desktop, ".", disk.generation),
                      absl::StrCat("8:", overlays_), static_cast<int64_t>(overlays_), sha256};
     };
-    made.remove_overlays = [](const std::string&, const std::string&) { return absl::OkStatus(); };
-    made.drop = [](const std::string&) { return absl::OkStatus(); };
+    made.take_disk = [](const DiskKey& disk) -> absl::StatusOr<std::string> {
+      return absl::StrCat("/overlays/", disk.desktop, ".disk");
+    };
+    made.remove_overlays = [](const DiskKey&, const std::string&) { return absl::OkStatus(); };
+    made.drop = [](const std::string&, const std::string&) { return absl::OkStatus(); };
+    made.hand_over = [](const DiskKey&, const std::string&) { return absl::OkStatus(); };
+    made.take_back = [](const DiskKey&) { return absl::OkStatus(); };
     return made;
   }
 
@@ -187,6 +192,7 @@ class AgentTest : public testing::Test {
     parts.agent_run = absl::StrCat("run-", ++runs_);
     parts.boot_id = "boot-1";
     parts.epoch_file = epoch_file;
+    parts.heard_file = pki_.folder() + "/heard";
     parts.data_folder = pki_.folder();
     parts.executor = &loop_;
     parts.hypervisor = &hypervisor_;

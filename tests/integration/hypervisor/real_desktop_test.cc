@@ -104,7 +104,8 @@ class RealDesktopTest : public testing::Test {
   static DomainSpec Make(const std::string& desktop, uint64_t generation) {
     static int made = 0;
     const TinyGuest& guest = TheHost().guest;
-    const auto overlay = TheHost().images->CreateOverlay(desktop, generation, guest.sha256);
+    const auto overlay =
+        TheHost().images->CreateOverlay({desktop, generation, "", false}, guest.sha256);
     EXPECT_TRUE(overlay.ok()) << overlay.status();
     DomainSpec spec;
     spec.tag.desktop = desktop;

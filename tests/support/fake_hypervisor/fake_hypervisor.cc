@@ -41,7 +41,9 @@ absl::Status FakeHypervisor::Enter(Call call, const std::string& desktop,
     ++counts_[call];
     if (const auto found = delays_.find(call); found != delays_.end()) delay = found->second;
     delayed_ += delay;
-    if (!connected_) return absl::UnavailableError("no connection to the fake");
+    if (!connected_ && call != Call::kKill) {
+      return absl::UnavailableError("no connection to the fake");
+    }
     const auto scripted = std::find_if(faults_.begin(), faults_.end(), [&](const Fault& f) {
       return f.call == call && (f.desktop.empty() || f.desktop == desktop);
     });
@@ -226,6 +228,69 @@ absl::Status FakeHypervisor::Remove(const std::string& desktop) {
     Note("remove", desktop);
   }
   Deliver({{Kind::kLifecycle, desktop}});
+  return absl::OkStatus();
+}
+
+absl::Status FakeHypervisor::Kill(const std::string& desktop, const std::string& uuid) {
+  const absl::Status status =
+      Act(Call::kKill, desktop, nullptr,
+          [&, this](Domain& domain, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+            const bool runs = domain.info.power == DomainPower::kRunning ||
+                              domain.info.power == DomainPower::kSuspended;
+            if (domain.info.uuid != uuid || !runs) return absl::OkStatus();
+            PowerOff(domain, events);
+            Note("kill", desktop);
+            return absl::OkStatus();
+          });
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
+absl::Status FakeHypervisor::Migrate(const std::string& desktop, const std::string& uri) {
+  absl::Status late_fault;
+  RETURN_IF_ERROR(Enter(Call::kMigrate, desktop, late_fault));
+  FakeHypervisor* peer = nullptr;
+  Domain leaving;
+  {
+    MutexLock lock(mutex_);
+    const auto found = domains_.find(desktop);
+    if (found == domains_.end()) {
+      return absl::NotFoundError(absl::StrCat("desktop ", desktop, ": no such domain"));
+    }
+    const DomainPower power = found->second.info.power;
+    if (power != DomainPower::kRunning && power != DomainPower::kSuspended) {
+      return Wrong("only what runs or is suspended in memory can be moved");
+    }
+    const auto at = peers_.find(uri);
+    if (at == peers_.end() || at->second == nullptr) {
+      return absl::InternalError(absl::StrCat("cannot move to ", uri));
+    }
+    peer = at->second;
+    leaving = found->second;
+    leaving.displays.clear();
+  }
+  RETURN_IF_ERROR(peer->Arrive(leaving));
+  {
+    MutexLock lock(mutex_);
+    const auto found = domains_.find(desktop);
+    if (found != domains_.end()) {
+      CloseDisplays(found->second);
+      domains_.erase(found);
+    }
+    Note("move", desktop);
+  }
+  Deliver({{Kind::kLifecycle, desktop}});
+  peer->Deliver({{Kind::kLifecycle, desktop}});
+  return late_fault;
+}
+
+absl::Status FakeHypervisor::Arrive(const Domain& domain) {
+  const std::string& desktop = domain.info.tag.desktop;
+  MutexLock lock(mutex_);
+  if (!connected_) return absl::InternalError("cannot move: the other host does not answer");
+  if (!domains_.emplace(desktop, domain).second) {
+    return absl::InternalError("cannot move: the other host has a domain of that name");
+  }
+  Note("arrive", desktop);
   return absl::OkStatus();
 }
 

@@ -27,6 +27,8 @@ class FakeHypervisor : public Hypervisor {
     kShutdown,
     kRemove,
     kRetag,
+    kKill,
+    kMigrate,
     kOpenDisplay,
     kGuestExec,
     kStats
@@ -45,6 +47,10 @@ class FakeHypervisor : public Hypervisor {
   absl::Status Resume(const std::string& desktop) override;
   absl::Status Shutdown(const std::string& desktop, ShutdownMode mode) override;
   absl::Status Remove(const std::string& desktop) override;
+  absl::Status Kill(const std::string& desktop, const std::string& uuid) override;
+  // To the fake that ConnectTo named. It leaves here, and this listener is told, before it comes
+  // there.
+  absl::Status Migrate(const std::string& desktop, const std::string& uri) override;
   absl::Status Retag(const DomainTag& tag) override;
   absl::StatusOr<int> OpenDisplay(const std::string& desktop, DisplayKind kind) override;
   // Knows the session hook of the images (deploy/images/README.md), `cat FILE...` over the guest's
@@ -64,7 +70,9 @@ class FakeHypervisor : public Hypervisor {
   void SetDelay(Call call, absl::Duration delay);
   // The delays of the calls since the last TakeDelay, added up.
   absl::Duration TakeDelay();
-  // False: every call is UNAVAILABLE; the listener is told when the connection goes.
+  // Moves to `uri` arrive at `peer`, which outlives this fake or is set to null.
+  void ConnectTo(const std::string& uri, FakeHypervisor* peer);
+  // False: every call but Kill is UNAVAILABLE; the listener is told when the connection goes.
   void SetConnected(bool connected);
   // The guest's agent answers (true at the start for domains with one).
   void SetGuestAgent(const std::string& desktop, bool connected);
@@ -123,6 +131,8 @@ class FakeHypervisor : public Hypervisor {
   void Boot(Domain& domain, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PowerOff(Domain& domain, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void CloseDisplays(Domain& domain);
+  // Takes what another fake sends here; its events are delivered by the sender.
+  absl::Status Arrive(const Domain& domain);
   void Note(const char* word, const std::string& desktop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   GuestExecResult RunInside(Domain& domain, const std::vector<std::string>& command,
                             const std::string& input) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -137,6 +147,7 @@ class FakeHypervisor : public Hypervisor {
   std::map<Call, int> counts_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> journal_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, GuestProgram> programs_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, FakeHypervisor*> peers_ ABSL_GUARDED_BY(mutex_);
   HostStats stats_ ABSL_GUARDED_BY(mutex_);
   uint64_t boots_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<absl::AnyInvocable<void(const HypervisorEvent&)>> listener_

@@ -83,6 +83,11 @@ absl::Duration FakeHypervisor::TakeDelay() {
   return std::exchange(delayed_, absl::ZeroDuration());
 }
 
+void FakeHypervisor::ConnectTo(const std::string& uri, FakeHypervisor* peer) {
+  MutexLock lock(mutex_);
+  peers_[uri] = peer;
+}
+
 void FakeHypervisor::SetConnected(bool connected) {
   bool lost = false;
   {

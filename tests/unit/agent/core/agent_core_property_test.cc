@@ -19,7 +19,7 @@ class World {
 
   void Step() {
     now_ += absl::Milliseconds(Pick(200));
-    switch (Pick(16)) {
+    switch (Pick(18)) {
       case 0:
       case 1:
       case 2:
@@ -46,22 +46,32 @@ class World {
       case 13:
         if (Pick(20) == 0) NewRun();
         break;
+      case 14:
+        // A leader goes silent now and then.
+        if (Pick(200) == 0) now_ += absl::Seconds(static_cast<int64_t>(Pick(20)));
+        Hear();
+        break;
       default:
         Apply(agent::Tick{});
         break;
     }
     CheckReport();
+    CheckFence();
   }
 
   int granted() const { return granted_; }
   int proofs() const { return proofs_; }
   int refused() const { return refused_; }
+  int fenced() const { return fenced_count_; }
+  int kept_starts() const { return kept_starts_; }
+  int moves() const { return moves_; }
 
  private:
   static AgentSettings Settings() {
     AgentSettings settings;
     settings.max_operations = 3;
     settings.max_light_operations = 5;
+    settings.storages = {"s"};
     return settings;
   }
 
@@ -71,7 +81,7 @@ class World {
   // The agent is killed and started again: what was under way is half done, or not at all.
   void NewRun() {
     for (const Operation& operation : open_) {
-      if (Pick(2) == 0) host_.Run(operation);
+      if (Pick(2) == 0) host_.Run(operation, now_);
     }
     open_.clear();
     busy_.clear();
@@ -80,8 +90,14 @@ class World {
     // Generations of desktops that are gone are known to one run only.
     made_.clear();
     for (const auto& [id, info] : host_.domains) made_[id] = info.tag.generation;
+    fenced_.clear();
+    for (const auto& [id, info] : host_.domains) {
+      if (info.tag.fenced) fenced_[id] = info.tag.generation;
+    }
     core_ = std::make_unique<AgentCore>(settings_, "hv", absl::StrCat("run-", ++runs_), "boot",
-                                        durable_epoch_);
+                                        durable_epoch_, saved_heard_);
+    deadline_ = saved_heard_.heard_at + saved_heard_.fence_after;
+    sent_.clear();
     highest_seen_ = durable_epoch_;
     Apply(agent::LinkUp{});
   }
@@ -98,8 +114,40 @@ class World {
       case 5:
         return v1::COMMAND_GRANT_TICKET;
       default:
-        return static_cast<v1::CommandVerb>(1 + Pick(10));
+        return Pick(11) == 0 ? v1::COMMAND_MIGRATE : static_cast<v1::CommandVerb>(1 + Pick(10));
     }
+  }
+
+  // Desktops d0 and d1 are of a dedicated pool; d1 can move.
+  void MakeDedicated(v1::AgentCommand& command) {
+    if (command.desktop() != "d0" && command.desktop() != "d1") return;
+    command.mutable_spec()->set_kept(true);
+    command.mutable_spec()->set_fencing_required(true);
+    if (command.desktop() == "d1") command.mutable_spec()->set_storage("s");
+    // Its life begins with one, and goes on with moves.
+    if (command.verb() == v1::COMMAND_START && Pick(3) == 0) command.set_verb(v1::COMMAND_RESET);
+    if (command.verb() == v1::COMMAND_REMOVE && Pick(4) != 0) command.set_verb(v1::COMMAND_MIGRATE);
+    if (command.verb() == v1::COMMAND_RESET) {
+      resets_.insert({command.desktop(), command.generation()});
+    }
+    command.set_move_to("hv-2");
+    command.set_migration_uri("qemu+tls://hv-2/system");
+  }
+
+  // A leader hears one of the last reports, late or at once.
+  void Hear() {
+    if (sent_.empty()) return;
+    auto at = std::prev(sent_.end());
+    for (uint64_t back = Pick(4); back > 0 && at != sent_.begin(); --back) --at;
+    v1::AgentCommand heard;
+    heard.set_epoch(epoch_);
+    heard.set_verb(v1::COMMAND_HEARD);
+    heard.set_heard_sequence(at->first);
+    heard.set_fence_after_ms(3'000);
+    const absl::Duration until = at->second + absl::Seconds(3);
+    // The core may not take it yet (the epoch is not on disk); it never takes more.
+    deadline_ = std::max(deadline_, until);
+    Apply(agent::CommandReceived{heard});
   }
 
   v1::AgentCommand RandomCommand() {
@@ -122,6 +170,7 @@ class World {
     command.mutable_ticket()->set_ticket_sha256(Sha256(ticket));
     command.mutable_ticket()->set_certificate_sha256(Sha256("c"));
     command.mutable_ticket()->set_lifetime_ms(30'000);
+    MakeDedicated(command);
     return command;
   }
 
@@ -139,15 +188,15 @@ class World {
     const size_t at = Pick(open_.size());
     const Operation operation = open_[at];
     open_.erase(open_.begin() + static_cast<int64_t>(at));
-    busy_.erase(operation.desktop);
+    if (operation.kind != OperationKind::kKill) busy_.erase(operation.desktop);
     OperationResult result;
     if (Pick(6) == 0) {
       // It failed, after or before it had its effect.
-      if (Pick(2) == 0) host_.Run(operation);
+      if (Pick(2) == 0) host_.Run(operation, now_);
       result.id = operation.id;
       result.status = absl::InternalError("failed");
     } else {
-      result = host_.Run(operation);
+      result = host_.Run(operation, now_);
     }
     Apply(agent::OperationDone{result});
   }
@@ -214,6 +263,14 @@ class World {
           persist->epoch, Pick(5) == 0 ? absl::InternalError("disk") : absl::OkStatus()});
     } else if (std::holds_alternative<agent::ReadStats>(effect)) {
       pending_.emplace_back(agent::StatsRead{});
+    } else if (const auto* save = std::get_if<agent::SaveHeard>(&effect)) {
+      saved_heard_ = {save->heard_at, save->fence_after};
+      pending_.emplace_back(agent::HeardSaved{absl::OkStatus()});
+    } else if (std::holds_alternative<agent::CheckStorages>(effect)) {
+      pending_.emplace_back(agent::StoragesChecked{Pick(5) == 0 ? std::vector<std::string>()
+                                                                : std::vector<std::string>{"s"}});
+    } else if (const auto* report = std::get_if<agent::SendReport>(&effect)) {
+      sent_[report->report.sequence()] = now_;
     } else if (const auto* answer = std::get_if<agent::AnswerTicket>(&effect)) {
       CheckAnswer(*answer);
     } else if (const auto* counted = std::get_if<agent::Counted>(&effect)) {
@@ -227,6 +284,11 @@ class World {
       return;
     }
     EXPECT_TRUE(core_->adopted());
+    CheckFenced(operation);
+    if (operation.kind == OperationKind::kKill) {
+      open_.push_back(operation);
+      return;
+    }
     EXPECT_TRUE(busy_.insert(operation.desktop).second)
         << "two operations of " << operation.desktop << " at a time";
     // The last command's epoch was the newest, and is on disk.
@@ -235,7 +297,7 @@ class World {
         operation.kind == OperationKind::kMarkUsed) {
       dirty_.insert(operation.desktop);
     }
-    if (operation.kind == OperationKind::kCreate) {
+    if (operation.kind == OperationKind::kCreate || operation.kind == OperationKind::kStartKept) {
       EXPECT_GE(operation.tag.generation, made_[operation.desktop]);
       made_[operation.desktop] = operation.tag.generation;
     }
@@ -243,11 +305,46 @@ class World {
     size_t heavy = 0;
     for (const Operation& other : open_) {
       heavy += other.kind == OperationKind::kCreate || other.kind == OperationKind::kStart ||
+                       other.kind == OperationKind::kStartKept ||
                        other.kind == OperationKind::kRemove
                    ? 1
                    : 0;
     }
     EXPECT_LE(heavy, settings_.max_operations);
+  }
+
+  // What an operation may do to a desktop of a dedicated pool.
+  void CheckFenced(const Operation& operation) {
+    const bool makes_run =
+        operation.kind == OperationKind::kCreate || operation.kind == OperationKind::kStartKept ||
+        operation.kind == OperationKind::kStart || operation.kind == OperationKind::kResume ||
+        operation.kind == OperationKind::kMigrate;
+    kept_starts_ += operation.kind == OperationKind::kStartKept ? 1 : 0;
+    moves_ += operation.kind == OperationKind::kMigrate ? 1 : 0;
+    if (operation.kind == OperationKind::kCreate && operation.tag.kept) {
+      EXPECT_EQ(resets_.count({operation.desktop, operation.tag.generation}), 1u)
+          << "a START made an overlay for a kept desktop";
+    }
+    if (!makes_run || !operation.tag.fencing_required) return;
+    EXPECT_LT(now_, deadline_) << "made to run though no leader was heard";
+    EXPECT_LE(operation.not_after, deadline_);
+    EXPECT_GT(operation.tag.generation, fenced_[operation.desktop]) << "a fenced generation runs";
+  }
+
+  // Once told of, a fenced generation runs no more; what runs without a leader is being killed.
+  void CheckFence() {
+    const v1::AgentReport report = core_->Report();
+    for (const v1::DesktopReport& desktop : report.desktops()) {
+      if (!desktop.fenced()) continue;
+      ++fenced_count_;
+      uint64_t& fenced = fenced_[desktop.desktop()];
+      fenced = std::max(fenced, desktop.generation());
+      EXPECT_NE(desktop.power(), v1::POWER_RUNNING);
+    }
+    for (const auto& [id, info] : host_.domains) {
+      if (!info.tag.fencing_required || info.tag.generation > fenced_[id]) continue;
+      EXPECT_NE(info.power, DomainPower::kRunning) << id << " runs though it was fenced";
+    }
   }
 
   void CheckAnswer(const agent::AnswerTicket& answer) {
@@ -312,13 +409,25 @@ class World {
   int granted_ = 0;
   int proofs_ = 0;
   int refused_ = 0;
+  // When each report of this run went, and the latest that the leader may count on.
+  std::map<uint64_t, absl::Duration> sent_;
+  absl::Duration deadline_ = -absl::InfiniteDuration();
+  HeardState saved_heard_;
+  std::set<std::pair<std::string, uint64_t>> resets_;
+  std::map<std::string, uint64_t> fenced_;
+  int fenced_count_ = 0;
+  int kept_starts_ = 0;
+  int moves_ = 0;
 };
 
 TEST(AgentCorePropertyTest, PromisesHoldUnderRandomEvents) {
   int granted = 0;
   int proofs = 0;
   int refused = 0;
-  for (uint64_t seed = 1; seed <= 400; ++seed) {
+  int fenced = 0;
+  int kept_starts = 0;
+  int moves = 0;
+  for (uint64_t seed = 1; seed <= 600; ++seed) {
     World world(seed);
     for (int step = 0; step < 600; ++step) {
       world.Step();
@@ -327,11 +436,17 @@ TEST(AgentCorePropertyTest, PromisesHoldUnderRandomEvents) {
     granted += world.granted();
     proofs += world.proofs();
     refused += world.refused();
+    fenced += world.fenced();
+    kept_starts += world.kept_starts();
+    moves += world.moves();
   }
   // The walk went where it matters.
   EXPECT_GT(granted, 1000);
   EXPECT_GT(proofs, 1000);
   EXPECT_GT(refused, 1000);
+  EXPECT_GT(fenced, 1000);
+  EXPECT_GT(kept_starts, 100);
+  EXPECT_GT(moves, 10);
 }
 
 }  // namespace

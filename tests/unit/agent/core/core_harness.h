@@ -27,12 +27,18 @@ struct FakeHost {
   std::map<OperationKind, absl::Status> failures;
   // Domains ignore requests to shut down below power off.
   bool stubborn = false;
+  // Desktops whose kept disk is here.
+  std::set<std::string> kept_disks;
+  // Domains as they went to other hosts.
+  std::map<std::string, DomainInfo> moved;
 
-  OperationResult Run(const Operation& operation) {
+  OperationResult Run(const Operation& operation, absl::Duration now) {
     OperationResult result;
     result.id = operation.id;
     if (const auto failure = failures.find(operation.kind); failure != failures.end()) {
       result.status = failure->second;
+    } else if (now > operation.not_after && MakesRun(operation.kind)) {
+      result.status = absl::AbortedError("too late");
     } else {
       result.status = Do(operation, result);
     }
@@ -41,6 +47,12 @@ struct FakeHost {
   }
 
  private:
+  static bool MakesRun(OperationKind kind) {
+    return kind == OperationKind::kCreate || kind == OperationKind::kStartKept ||
+           kind == OperationKind::kStart || kind == OperationKind::kResume ||
+           kind == OperationKind::kMigrate;
+  }
+
   void Boot(const std::string& desktop) {
     guests[desktop] = {absl::StrCat("boot-", ++boots), v1::GUEST_STATE_UP, ""};
   }
@@ -58,11 +70,17 @@ struct FakeHost {
       images.erase(operation.image_name);
       return absl::OkStatus();
     }
-    if (operation.kind == OperationKind::kCreate) {
+    if (operation.kind == OperationKind::kStartKept && kept_disks.count(id) == 0) {
+      return absl::NotFoundError("its disk is not here");
+    }
+    if (operation.kind == OperationKind::kCreate || operation.kind == OperationKind::kStartKept) {
       DomainInfo info;
       info.tag = operation.tag;
-      info.tag.overlay_identity = absl::StrCat("8:", ++overlays);
-      info.tag.overlay_created_unix_ns = static_cast<int64_t>(overlays) * 1000;
+      if (operation.kind == OperationKind::kCreate) {
+        info.tag.overlay_identity = absl::StrCat("8:", ++overlays);
+        info.tag.overlay_created_unix_ns = static_cast<int64_t>(overlays) * 1000;
+        if (info.tag.kept) kept_disks.insert(id);
+      }
       info.uuid = operation.uuid;
       info.power = DomainPower::kRunning;
       info.memory_mib = operation.spec.memory_mib();
@@ -75,8 +93,10 @@ struct FakeHost {
     if (operation.kind == OperationKind::kRemove) {
       domains.erase(id);
       guests.erase(id);
+      kept_disks.erase(id);
       return absl::OkStatus();
     }
+    if (operation.kind == OperationKind::kKill && domains.count(id) == 0) return absl::OkStatus();
     const auto found = domains.find(id);
     if (found == domains.end()) return absl::NotFoundError("no such domain");
     return DoThere(operation, found->second, result);
@@ -99,6 +119,18 @@ struct FakeHost {
         if (!stubborn || operation.mode == ShutdownMode::kPowerOff) {
           domain.power = DomainPower::kOff;
         }
+        break;
+      case OperationKind::kKill:
+        if (domain.uuid == operation.uuid && domain.power != DomainPower::kSaved) {
+          domain.power = DomainPower::kOff;
+        }
+        break;
+      case OperationKind::kMarkFenced:
+        domain.tag.fenced = true;
+        break;
+      case OperationKind::kMigrate:
+        moved[operation.desktop] = domain;
+        domains.erase(operation.desktop);
         break;
       case OperationKind::kMarkUsed:
         domain.tag.used = true;
@@ -127,8 +159,8 @@ struct FakeHost {
 
 class CoreHarness {
  public:
-  explicit CoreHarness(AgentSettings settings = {}, uint64_t seen_epoch = 1)
-      : core(std::move(settings), "hv-a1", "run-1", "boot-1", seen_epoch) {}
+  explicit CoreHarness(AgentSettings settings = {}, uint64_t seen_epoch = 1, HeardState heard = {})
+      : core(std::move(settings), "hv-a1", "run-1", "boot-1", seen_epoch, heard) {}
 
   // Applies one event and collects its effects.
   void Apply(const AgentEvent& event) {
@@ -199,6 +231,31 @@ class CoreHarness {
     return command;
   }
 
+  // Of a dedicated pool: kept, fenced, and with `storage`.
+  v1::AgentCommand KeptCommand(v1::CommandVerb verb, uint64_t generation = 1,
+                               const std::string& storage = "") const {
+    v1::AgentCommand command = Command(verb, generation);
+    command.mutable_spec()->set_kept(true);
+    command.mutable_spec()->set_fencing_required(true);
+    command.mutable_spec()->set_storage(storage);
+    return command;
+  }
+  v1::AgentCommand MoveCommand(uint64_t generation = 1) const {
+    v1::AgentCommand command = Command(v1::COMMAND_MIGRATE, generation);
+    command.set_move_to("hv-a2");
+    command.set_migration_uri("qemu+tls://hv-a2/system");
+    return command;
+  }
+  // A leader that heard the report of that sequence.
+  v1::AgentCommand HeardCommand(uint64_t sequence) const {
+    v1::AgentCommand command;
+    command.set_epoch(epoch);
+    command.set_verb(v1::COMMAND_HEARD);
+    command.set_heard_sequence(sequence);
+    command.set_fence_after_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(fence_after)));
+    return command;
+  }
+
   void Obey(const v1::AgentCommand& command) { ApplyAndSettle(agent::CommandReceived{command}); }
   void Obey(v1::CommandVerb verb, uint64_t generation = 1) { Obey(Command(verb, generation)); }
 
@@ -239,7 +296,7 @@ class CoreHarness {
       if (at->kind != kind) continue;
       const Operation operation = *at;
       open.erase(at);
-      ApplyAndSettle(agent::OperationDone{host.Run(operation)});
+      ApplyAndSettle(agent::OperationDone{host.Run(operation, now)});
       return;
     }
   }
@@ -253,6 +310,12 @@ class CoreHarness {
   // Kinds whose operations wait for Release.
   std::set<OperationKind> held;
   bool hold_lists = false;
+  // Every report is heard at once, by a leader with this fence.
+  bool hears = false;
+  absl::Duration fence_after = absl::Seconds(10);
+  std::vector<std::string> storages;
+  bool answers_storages = true;
+  HeardState saved_heard;
   absl::Status persist_status;
 
   std::vector<AgentEffect> effects;
@@ -273,7 +336,7 @@ class CoreHarness {
       if (held.count(start->operation.kind) > 0) {
         open.push_back(start->operation);
       } else {
-        Apply(agent::OperationDone{host.Run(start->operation)});
+        Apply(agent::OperationDone{host.Run(start->operation, now)});
       }
     } else if (auto* list = std::get_if<agent::ListDomains>(&effect)) {
       lists.push_back(list->id);
@@ -286,6 +349,12 @@ class CoreHarness {
     } else if (auto* send = std::get_if<agent::SendReport>(&effect)) {
       reports.push_back(std::move(send->report));
       report_times.push_back(now);
+      if (hears) Apply(agent::CommandReceived{HeardCommand(reports.back().sequence())});
+    } else if (std::holds_alternative<agent::CheckStorages>(effect)) {
+      if (answers_storages) Apply(agent::StoragesChecked{storages});
+    } else if (auto* save = std::get_if<agent::SaveHeard>(&effect)) {
+      saved_heard = {save->heard_at, save->fence_after};
+      Apply(agent::HeardSaved{absl::OkStatus()});
     } else if (auto* answer = std::get_if<agent::AnswerTicket>(&effect)) {
       answers[answer->channel] = answer->answer;
     } else if (auto* close = std::get_if<agent::CloseDisplay>(&effect)) {

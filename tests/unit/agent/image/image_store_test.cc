@@ -52,6 +52,10 @@ class OpenCounter {
   const int fd_;
 };
 
+DiskKey Key(const std::string& desktop, uint64_t generation) {
+  return {desktop, generation, "", false};
+}
+
 class ImageStoreTest : public testing::Test {
  protected:
   // A qcow2 disk that holds `content`, as a declared image.
@@ -122,7 +126,7 @@ TEST_F(ImageStoreTest, TheContentIsKeptOnceForAllItsNames) {
   EXPECT_THAT(Contents(), ElementsAre(image.sha256() + ".qcow2", "tiny-2.json", "tiny.json"));
   // The content stays for the other name.
   ASSERT_EQ(store.Drop("tiny"), absl::OkStatus());
-  EXPECT_EQ(store.CreateOverlay("d1", 1, image.sha256()).status(), absl::OkStatus());
+  EXPECT_EQ(store.CreateOverlay(Key("d1", 1), image.sha256()).status(), absl::OkStatus());
 }
 
 TEST_F(ImageStoreTest, AWrongDigestKeepsNothing) {
@@ -138,7 +142,8 @@ TEST_F(ImageStoreTest, AWrongDigestKeepsNothing) {
   EXPECT_FALSE(store.Report()[0].verified());
   EXPECT_EQ(store.Report()[0].sha256(), image.sha256());
   EXPECT_THAT(store.Report()[0].error(), HasSubstr(real));
-  EXPECT_EQ(store.CreateOverlay("d1", 1, image.sha256()).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(store.CreateOverlay(Key("d1", 1), image.sha256()).status().code(),
+            StatusCode::kNotFound);
   // Put right, it works, and the failure is forgotten.
   image.set_sha256(real);
   EXPECT_EQ(store.Fetch("tiny", image), absl::OkStatus());
@@ -281,7 +286,7 @@ TEST_F(ImageStoreTest, AnOverlayIsNewAndStandsOnTheImage) {
     ImageStore store = Open();
     const v1::Image image = MakeImage(format, format, format);
     ASSERT_EQ(store.Fetch("tiny", image), absl::OkStatus());
-    const auto overlay = store.CreateOverlay("d1", 7, image.sha256());
+    const auto overlay = store.CreateOverlay(Key("d1", 7), image.sha256());
     ASSERT_TRUE(overlay.ok()) << overlay.status();
     const auto chain = ReadChain(overlay->path);
     ASSERT_TRUE(chain.ok()) << chain.status();
@@ -298,10 +303,10 @@ TEST_F(ImageStoreTest, NoOverlayIsUsedTwice) {
   ImageStore store = Open();
   const v1::Image image = MakeImage("a", "one");
   ASSERT_EQ(store.Fetch("tiny", image), absl::OkStatus());
-  const auto first = store.CreateOverlay("d1", 7, image.sha256());
+  const auto first = store.CreateOverlay(Key("d1", 7), image.sha256());
   ASSERT_TRUE(first.ok());
   std::ofstream(first->path, std::ios::app) << "left by somebody";
-  const auto second = store.CreateOverlay("d1", 7, image.sha256());
+  const auto second = store.CreateOverlay(Key("d1", 7), image.sha256());
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(first->path, second->path);
   EXPECT_NE(std::make_pair(first->identity, first->created_unix_ns),
@@ -313,9 +318,9 @@ TEST_F(ImageStoreTest, OverlaysOfOneDesktopAreRemovedButOne) {
   ImageStore store = Open();
   const v1::Image image = MakeImage("a", "one");
   ASSERT_EQ(store.Fetch("tiny", image), absl::OkStatus());
-  const auto one = store.CreateOverlay("d1", 1, image.sha256());
-  const auto two = store.CreateOverlay("d1", 2, image.sha256());
-  const auto other = store.CreateOverlay("d1-2", 1, image.sha256());
+  const auto one = store.CreateOverlay(Key("d1", 1), image.sha256());
+  const auto two = store.CreateOverlay(Key("d1", 2), image.sha256());
+  const auto other = store.CreateOverlay(Key("d1-2", 1), image.sha256());
   ASSERT_TRUE(one.ok() && two.ok() && other.ok());
   EXPECT_EQ(store.RemoveOverlays("d1", two->path), absl::OkStatus());
   EXPECT_FALSE(fs::exists(one->path));
@@ -325,7 +330,7 @@ TEST_F(ImageStoreTest, OverlaysOfOneDesktopAreRemovedButOne) {
   EXPECT_FALSE(fs::exists(two->path));
   EXPECT_TRUE(fs::exists(other->path));
   EXPECT_EQ(store.RemoveOverlays("../images", "").code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(store.CreateOverlay("../images", 1, image.sha256()).status().code(),
+  EXPECT_EQ(store.CreateOverlay(Key("../images", 1), image.sha256()).status().code(),
             StatusCode::kInvalidArgument);
 }
 
@@ -333,8 +338,8 @@ TEST_F(ImageStoreTest, AnImageInUseIsNotDropped) {
   ImageStore store = Open();
   const v1::Image image = MakeImage("a", "one");
   ASSERT_EQ(store.Fetch("tiny", image), absl::OkStatus());
-  ASSERT_TRUE(store.CreateOverlay("d1", 1, image.sha256()).ok());
-  ASSERT_TRUE(store.CreateOverlay("d2", 1, image.sha256()).ok());
+  ASSERT_TRUE(store.CreateOverlay(Key("d1", 1), image.sha256()).ok());
+  ASSERT_TRUE(store.CreateOverlay(Key("d2", 1), image.sha256()).ok());
   const absl::Status status = store.Drop("tiny");
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("2 desktops: d1, d2"));
@@ -368,7 +373,7 @@ TEST_F(ImageStoreTest, AReopenedStoreKnowsItsImages) {
   ImageStore store = Open();
   ASSERT_EQ(store.Report().size(), 1u);
   EXPECT_TRUE(store.Report()[0].verified());
-  EXPECT_TRUE(store.CreateOverlay("d1", 1, image.sha256()).ok());
+  EXPECT_TRUE(store.CreateOverlay(Key("d1", 1), image.sha256()).ok());
   EXPECT_THAT(Contents(), ElementsAre(image.sha256() + ".qcow2", "tiny.json"));
 }
 
@@ -380,7 +385,8 @@ TEST_F(ImageStoreTest, DamageIsFoundAtOpenAndMendedByAFetch) {
   ASSERT_EQ(store.Report().size(), 1u);
   EXPECT_FALSE(store.Report()[0].verified());
   EXPECT_THAT(store.Report()[0].error(), HasSubstr("damaged"));
-  EXPECT_EQ(store.CreateOverlay("d1", 1, image.sha256()).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(store.CreateOverlay(Key("d1", 1), image.sha256()).status().code(),
+            StatusCode::kNotFound);
   ASSERT_EQ(store.Fetch("tiny", image), absl::OkStatus());
   EXPECT_TRUE(store.Report()[0].verified());
   EXPECT_EQ(store.Report()[0].error(), "");
@@ -392,11 +398,11 @@ TEST_F(ImageStoreTest, DamageIsFoundBeforeAnOverlayIsMade) {
   const v1::Image image = MakeImage("a", "one");
   ASSERT_EQ(store.Fetch("tiny", image), absl::OkStatus());
   FlipByte(ContentOf(image));
-  EXPECT_EQ(store.CreateOverlay("d1", 1, image.sha256()).status().code(),
+  EXPECT_EQ(store.CreateOverlay(Key("d1", 1), image.sha256()).status().code(),
             StatusCode::kFailedPrecondition);
   EXPECT_FALSE(store.Report()[0].verified());
   ASSERT_EQ(store.Fetch("tiny", image), absl::OkStatus());
-  EXPECT_TRUE(store.CreateOverlay("d1", 1, image.sha256()).ok());
+  EXPECT_TRUE(store.CreateOverlay(Key("d1", 1), image.sha256()).ok());
 }
 
 TEST_F(ImageStoreTest, ATouchedCopyIsReadAgainAndKept) {
@@ -415,7 +421,7 @@ TEST_F(ImageStoreTest, AnUpdateLeavesTheOldContentOnlyWhileADesktopStandsOnIt) {
   const v1::Image second = MakeImage("b", "two");
   const v1::Image third = MakeImage("c", "three");
   ASSERT_EQ(store.Fetch("tiny", first), absl::OkStatus());
-  ASSERT_TRUE(store.CreateOverlay("d1", 1, first.sha256()).ok());
+  ASSERT_TRUE(store.CreateOverlay(Key("d1", 1), first.sha256()).ok());
   ASSERT_EQ(store.Fetch("tiny", second), absl::OkStatus());
   EXPECT_TRUE(fs::exists(ContentOf(first)));
   EXPECT_EQ(store.Report()[0].sha256(), second.sha256());
@@ -434,7 +440,7 @@ TEST_F(ImageStoreTest, AFailedUpdateKeepsTheOldContent) {
   EXPECT_FALSE(store.Fetch("tiny", second).ok());
   EXPECT_EQ(store.Report()[0].sha256(), second.sha256());
   EXPECT_FALSE(store.Report()[0].verified());
-  EXPECT_TRUE(store.CreateOverlay("d1", 1, first.sha256()).ok());
+  EXPECT_TRUE(store.CreateOverlay(Key("d1", 1), first.sha256()).ok());
 }
 
 TEST_F(ImageStoreTest, ManyFetchesOfOneImageCopyItOnce) {

@@ -18,28 +18,42 @@ using Call = FakeHypervisor::Call;
 class RunOperationTest : public testing::Test {
  protected:
   RunOperationTest() {
-    images_.fetch = [this](const std::string& name, const v1::Image&) {
-      calls_.push_back("fetch " + name);
+    images_.fetch = [this](const std::string& storage, const std::string& name, const v1::Image&) {
+      calls_.push_back(absl::StrCat("fetch ", storage, name));
       return image_status_;
     };
-    images_.report = [] {
+    images_.report = [](const std::string&) {
       v1::ImageReport report;
       report.set_image("tiny");
       return std::vector<v1::ImageReport>{report};
     };
-    images_.create_overlay = [this](const std::string& desktop, uint64_t generation,
+    images_.create_overlay = [this](const DiskKey& disk,
                                     const std::string& sha256) -> absl::StatusOr<Overlay> {
-      calls_.push_back(absl::StrCat("overlay ", desktop, " ", generation));
+      calls_.push_back(absl::StrCat("overlay ", disk.desktop, " ", disk.generation));
       if (!image_status_.ok()) return image_status_;
-      return Overlay{absl::StrCat("/o/", desktop, ".", generation), absl::StrCat("8:", generation),
-                     static_cast<int64_t>(generation) * 10, sha256};
+      return Overlay{absl::StrCat("/o/", disk.desktop, ".", disk.generation),
+                     absl::StrCat("8:", disk.generation),
+                     static_cast<int64_t>(disk.generation) * 10, sha256};
     };
-    images_.remove_overlays = [this](const std::string& desktop, const std::string& except) {
-      calls_.push_back(absl::StrCat("clear ", desktop, " but ", except));
+    images_.take_disk = [this](const DiskKey& disk) -> absl::StatusOr<std::string> {
+      calls_.push_back(absl::StrCat("take ", disk.desktop, " ", disk.generation));
+      if (!image_status_.ok()) return image_status_;
+      return absl::StrCat("/s/", disk.desktop);
+    };
+    images_.remove_overlays = [this](const DiskKey& disk, const std::string& except) {
+      calls_.push_back(absl::StrCat("clear ", disk.storage, disk.desktop, " but ", except));
       return image_status_;
     };
-    images_.drop = [this](const std::string& name) {
-      calls_.push_back("drop " + name);
+    images_.drop = [this](const std::string& storage, const std::string& name) {
+      calls_.push_back(absl::StrCat("drop ", storage, name));
+      return image_status_;
+    };
+    images_.hand_over = [this](const DiskKey& disk, const std::string& host) {
+      calls_.push_back(absl::StrCat("deed ", disk.desktop, " to ", host));
+      return image_status_;
+    };
+    images_.take_back = [this](const DiskKey& disk) {
+      calls_.push_back(absl::StrCat("deed ", disk.desktop, " back"));
       return image_status_;
     };
   }
@@ -65,7 +79,7 @@ class RunOperationTest : public testing::Test {
   }
 
   OperationResult Run(const Operation& operation) {
-    OperationResult result = RunOperation(operation, hypervisor_, images_);
+    OperationResult result = RunOperation(operation, hypervisor_, images_, [this] { return now_; });
     EXPECT_EQ(result.id, operation.id);
     return result;
   }
@@ -82,6 +96,7 @@ class RunOperationTest : public testing::Test {
   absl::Status image_status_;
   std::vector<std::string> calls_;
   uint64_t last_id_ = 0;
+  absl::Duration now_ = absl::Seconds(100);
 };
 
 TEST_F(RunOperationTest, CreateMakesTheNewOverlayBeforeTheOldGoes) {
@@ -245,6 +260,121 @@ TEST_F(RunOperationTest, PowerAndImagesGoStraightThrough) {
   EXPECT_EQ(dropped.status, image_status_);
   EXPECT_EQ(dropped.images.size(), 1u);
   EXPECT_THAT(calls_, ElementsAre("fetch tiny", "drop tiny"));
+}
+
+TEST_F(RunOperationTest, AKeptStartTakesTheDiskAndMakesNone) {
+  Operation start = New(OperationKind::kStartKept);
+  start.tag.kept = true;
+  start.tag.used = true;
+  start.tag.storage = "nfs-1";
+  ASSERT_TRUE(Run(start).status.ok());
+  EXPECT_THAT(calls_, ElementsAre("take d1 1"));
+  EXPECT_EQ(Domain().disk, "/s/d1");
+  EXPECT_TRUE(Domain().tag.used);
+  EXPECT_TRUE(Domain().tag.kept);
+  EXPECT_EQ(Domain().tag.storage, "nfs-1");
+  EXPECT_EQ(Domain().tag.overlay_identity, "");
+}
+
+TEST_F(RunOperationTest, ADeedThatForbidsItLeavesTheOldDomainWithItsMark) {
+  Operation start = New(OperationKind::kStartKept);
+  ASSERT_TRUE(Run(start).status.ok());
+  Operation mark = New(OperationKind::kMarkFenced);
+  mark.tag = Domain().tag;
+  ASSERT_TRUE(Run(mark).status.ok());
+  EXPECT_TRUE(Domain().tag.fenced);
+  image_status_ = absl::FailedPreconditionError("the deed is another's");
+  start.tag.generation = 2;
+  EXPECT_EQ(Run(start).status, image_status_);
+  EXPECT_TRUE(Domain().tag.fenced);
+  image_status_ = absl::OkStatus();
+  ASSERT_TRUE(Run(start).status.ok());
+  EXPECT_FALSE(Domain().tag.fenced);
+}
+
+TEST_F(RunOperationTest, NothingIsMadeToRunTooLate) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  ASSERT_TRUE(Run(OperationKind::kSuspend).status.ok());
+  now_ = absl::Seconds(101);
+  for (const OperationKind kind :
+       {OperationKind::kCreate, OperationKind::kStartKept, OperationKind::kStart,
+        OperationKind::kResume, OperationKind::kMigrate}) {
+    Operation late = New(kind);
+    late.not_after = absl::Seconds(100);
+    EXPECT_EQ(Run(late).status.code(), absl::StatusCode::kAborted) << static_cast<int>(kind);
+  }
+  EXPECT_EQ(hypervisor_.Count(Call::kCreate), 1);
+  EXPECT_EQ(hypervisor_.Count(Call::kStart), 0);
+  EXPECT_EQ(hypervisor_.Count(Call::kResume), 0);
+  EXPECT_EQ(hypervisor_.Count(Call::kMigrate), 0);
+}
+
+TEST_F(RunOperationTest, AStartOnSharedStorageAsksTheDeedFirst) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  hypervisor_.PowerOffInside("d1");
+  Operation start = New(OperationKind::kStart);
+  start.tag.storage = "nfs-1";
+  image_status_ = absl::FailedPreconditionError("the deed is another's");
+  EXPECT_EQ(Run(start).status, image_status_);
+  EXPECT_EQ(Domain().power, DomainPower::kOff);
+}
+
+TEST_F(RunOperationTest, AMoveHandsTheDeedOverFirst) {
+  FakeHypervisor other;
+  hypervisor_.ConnectTo("qemu+tls://hv-b/system", &other);
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  calls_.clear();
+  Operation move = New(OperationKind::kMigrate);
+  move.move_to = "hv-b";
+  move.migration_uri = "qemu+tls://hv-b/system";
+  ASSERT_TRUE(Run(move).status.ok());
+  EXPECT_THAT(calls_, ElementsAre("deed d1 to hv-b"));
+  EXPECT_THAT(*hypervisor_.List(), IsEmpty());
+  ASSERT_EQ(other.List()->size(), 1u);
+  EXPECT_EQ(other.List()->front().power, DomainPower::kRunning);
+}
+
+TEST_F(RunOperationTest, AMoveThatFailedTakesTheDeedBackOnlyWhenItIsStillHere) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  calls_.clear();
+  Operation move = New(OperationKind::kMigrate);
+  move.move_to = "hv-b";
+  move.migration_uri = "qemu+tls://hv-b/system";
+  EXPECT_FALSE(Run(move).status.ok());
+  EXPECT_THAT(calls_, ElementsAre("deed d1 to hv-b", "deed d1 back"));
+  // Off here: it may have arrived there.
+  calls_.clear();
+  hypervisor_.PowerOffInside("d1");
+  EXPECT_FALSE(Run(move).status.ok());
+  EXPECT_THAT(calls_, ElementsAre("deed d1 to hv-b"));
+  // The answer was lost.
+  FakeHypervisor other;
+  hypervisor_.ConnectTo(move.migration_uri, &other);
+  ASSERT_TRUE(hypervisor_.Start("d1").ok());
+  hypervisor_.FailNext(Call::kMigrate, "d1", absl::UnavailableError("no answer"), 1, true);
+  calls_.clear();
+  EXPECT_FALSE(Run(move).status.ok());
+  EXPECT_THAT(calls_, ElementsAre("deed d1 to hv-b"));
+  // Without the deed nothing goes.
+  image_status_ = absl::UnavailableError("the storage hangs");
+  EXPECT_EQ(Run(move).status, image_status_);
+}
+
+TEST_F(RunOperationTest, AKillNeedsNoConnection) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  hypervisor_.SetConnected(false);
+  Operation kill = New(OperationKind::kKill);
+  EXPECT_TRUE(Run(kill).status.ok());
+  hypervisor_.SetConnected(true);
+  EXPECT_EQ(Domain().power, DomainPower::kOff);
+  EXPECT_TRUE(Run(kill).status.ok());
+}
+
+TEST_F(RunOperationTest, ARemoveClearsTheStoragesThatItNames) {
+  Operation remove = New(OperationKind::kRemove);
+  remove.storages = {"nfs-1", "nfs-2"};
+  EXPECT_TRUE(Run(remove).status.ok());
+  EXPECT_THAT(calls_, ElementsAre("clear nfs-1d1 but ", "clear nfs-2d1 but ", "clear d1 but "));
 }
 
 TEST(ParseGuestReadingTest, TakesWhatItKnows) {

@@ -15,6 +15,13 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
+struct Bad {
+  const char* before;
+  const char* after;
+  // Stands in the complaint, with the line.
+  const char* complaint;
+};
+
 class AgentConfigTest : public testing::Test {
  protected:
   AgentConfigTest() {
@@ -38,6 +45,15 @@ tls:
     return Load(absl::StrReplaceAll(good_, {{before, after}}));
   }
 
+  template <size_t count>
+  void ExpectComplaints(const Bad (&all)[count]) {
+    for (const Bad& bad : all) {
+      const absl::StatusOr<AgentConfig> config = LoadWith(bad.before, bad.after);
+      EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument) << bad.after;
+      EXPECT_THAT(config.status().message(), HasSubstr(bad.complaint));
+    }
+  }
+
   TestPki pki_;
   TemporaryFolder folder_;
   std::string good_;
@@ -54,6 +70,11 @@ TEST_F(AgentConfigTest, TheGoodOne) {
   EXPECT_EQ(config->core.agent_version, WERKPLEK_VERSION);
   EXPECT_FALSE(config->core.suspend_to_disk);
   EXPECT_EQ(config->metrics_address, "");
+  EXPECT_EQ(config->heard_file, folder_.File("state/heard"));
+  EXPECT_THAT(config->storages, IsEmpty());
+  EXPECT_EQ(config->core.migration_uri, "");
+  EXPECT_TRUE(config->migration_tls);
+  EXPECT_EQ(config->core.max_moves, 1u);
 }
 
 TEST_F(AgentConfigTest, EverythingThatCanBeSet) {
@@ -63,6 +84,9 @@ TEST_F(AgentConfigTest, EverythingThatCanBeSet) {
                                    "  origins: [\"https://werkplek.example\"]"}}),
       "suspend: disk\nlog: debug\nmetrics: 127.0.0.1:9101\nimage_folders: [/srv/images]\n"
       "limits:\n  operations: 8\n  light_operations: 32\n  desktops: 50\n"
+      "  max_moves: 2\nheard_file: /run/werkplek-agent/heard\n"
+      "storages:\n- {name: nfs-2, path: /srv/b}\n- {name: nfs-1, path: /srv/a}\n"
+      "migration:\n  uri: qemu+tcp://192.0.2.10/system\n  tls: false\n"
       "times:\n  guest_poll: 5s\n  list_interval: 10s\n  guest_shutdown: 1m\n  acpi_shutdown: "
       "30s\n"));
   ASSERT_TRUE(config.ok()) << config.status();
@@ -76,14 +100,14 @@ TEST_F(AgentConfigTest, EverythingThatCanBeSet) {
   EXPECT_EQ(config->core.guest_shutdown, absl::Minutes(1));
   EXPECT_THAT(config->core.image_folders, ElementsAre("/srv/images"));
   EXPECT_EQ(config->metrics_address, "127.0.0.1:9101");
+  EXPECT_EQ(config->core.max_moves, 2u);
+  EXPECT_EQ(config->heard_file, "/run/werkplek-agent/heard");
+  EXPECT_THAT(config->core.storages, ElementsAre("nfs-1", "nfs-2"));
+  ASSERT_EQ(config->storages.size(), 2u);
+  EXPECT_EQ(config->storages[0].path, "/srv/b");
+  EXPECT_EQ(config->core.migration_uri, "qemu+tcp://192.0.2.10/system");
+  EXPECT_FALSE(config->migration_tls);
 }
-
-struct Bad {
-  const char* before;
-  const char* after;
-  // Stands in the complaint, with the line.
-  const char* complaint;
-};
 
 TEST_F(AgentConfigTest, EachBadFileIsToldItsLineAndField) {
   const Bad all[] = {
@@ -123,11 +147,41 @@ TEST_F(AgentConfigTest, EachBadFileIsToldItsLineAndField) {
        "agent.yaml:2: times.guest_shutdown: "},
       {"hv-a1\nbrokers", "hv-a1\n\ttab: 1\nbrokers", "agent.yaml:2: "},
   };
-  for (const Bad& bad : all) {
-    const absl::StatusOr<AgentConfig> config = LoadWith(bad.before, bad.after);
-    EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument) << bad.after;
-    EXPECT_THAT(config.status().message(), HasSubstr(bad.complaint));
-  }
+  ExpectComplaints(all);
+}
+
+TEST_F(AgentConfigTest, EachBadStorageAndMigrationIsToldToo) {
+  const Bad all[] = {
+      {"hv-a1\nbrokers", "hv-a1\nlimits: {max_moves: 0}\nbrokers",
+       "agent.yaml:2: limits.max_moves: "},
+      {"hv-a1\nbrokers", "hv-a1\nstorages: nfs-1\nbrokers", "agent.yaml:2: storages: "},
+      {"hv-a1\nbrokers", "hv-a1\nstorages: [{path: /srv/a}]\nbrokers", "storages[0].name: "},
+      {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: nfs-1}]\nbrokers", "storages[0].path: "},
+      {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: NFS, path: /srv/a}]\nbrokers",
+       "agent.yaml:2: storages[0].name: "},
+      {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: nfs-1, path: srv/a}]\nbrokers",
+       "agent.yaml:2: storages[0].path: "},
+      {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: nfs-1, path: /srv/a/}]\nbrokers",
+       "agent.yaml:2: storages[0].path: "},
+      {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: nfs-1, path: /srv/../a}]\nbrokers",
+       "agent.yaml:2: storages[0].path: "},
+      {"hv-a1\nbrokers",
+       "hv-a1\nstorages:\n- {name: nfs-1, path: /srv/a}\n- {name: nfs-1, path: /srv/b}\nbrokers",
+       "agent.yaml:4: storages[1].name: "},
+      {"hv-a1\nbrokers",
+       "hv-a1\nstorages:\n- {name: nfs-1, path: /srv/a}\n- {name: nfs-2, path: /srv/a}\nbrokers",
+       "agent.yaml:4: storages[1].path: "},
+      {"hv-a1\nbrokers", "hv-a1\nmigration: {uri: 'qemu+ssh://hv-a1/system'}\nbrokers",
+       "agent.yaml:2: migration.uri: "},
+      {"hv-a1\nbrokers", "hv-a1\nmigration: {uri: 'qemu+tcp://192.0.2.1/system'}\nbrokers",
+       "use qemu+tls, or `tls: false`"},
+      {"\"qemu:///system\"",
+       "\"qemu:///embed?root=/x\"\nmigration: {uri: 'qemu+tls://hv-a1/system'}",
+       "agent.yaml:5: migration.uri: "},
+      {"hv-a1\nbrokers", "hv-a1\nmigration: {tls: maybe}\nbrokers",
+       "agent.yaml:2: migration.tls: "},
+  };
+  ExpectComplaints(all);
 }
 
 TEST_F(AgentConfigTest, TheFilesMustBeThereAndFit) {

@@ -1,0 +1,89 @@
+// A folder that several hosts see under the same path: the images and disks of pools with that
+// storage, each image once, each disk with its deed. Blocking, for as long as the file system does;
+// thread-safe, also between hosts.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/image/disk_file.h"
+#include "agent/image/file_lock.h"
+#include "agent/image/image_copy.h"
+#include "agent/image/image_record.h"
+#include "common/base/mutex.h"
+#include "werkplek/v1/agent.pb.h"
+#include "werkplek/v1/resources.pb.h"
+
+namespace werkplek {
+
+// Below the folder: `storage.id`, which tells it from others; `images/` SHA256.FORMAT with
+// SHA256.FORMAT.json; `overlays/`, the disks (disk_file.h), each with its deed; `locks/`.
+class SharedStorage {
+ public:
+  // `path` is absolute and without a final slash. `host` is this host's name. `id_file`, on the
+  // host's own disk, keeps which storage was seen under the name: a folder on which nothing is
+  // mounted, or something else, is not taken for it.
+  SharedStorage(std::string name, std::string path, std::string host, std::string id_file);
+  SharedStorage(const SharedStorage&) = delete;
+  SharedStorage& operator=(const SharedStorage&) = delete;
+
+  // Whether it is there and the one it should be. A folder that is new gets its `storage.id`.
+  // UNAVAILABLE, with what is wrong; every other call gives that too.
+  absl::Status AtHand();
+
+  // As ImageStore's. A copy that another host makes is waited for. Drop is refused
+  // (FAILED_PRECONDITION) while a disk of the storage, of whatever host, stands on it.
+  absl::Status Fetch(const std::string& name, const v1::Image& image);
+  std::vector<v1::ImageReport> Report() const;
+  absl::Status Drop(const std::string& name);
+
+  // A new, empty overlay on the image, with the deed in this host's name. FAILED_PRECONDITION: the
+  // deed forbids it. NOT_FOUND: the image was not fetched, or is not as it was.
+  absl::StatusOr<Overlay> CreateOverlay(const DiskKey& disk, const std::string& image_sha256);
+  // The disk that is there, with the deed in this host's name. NOT_FOUND: it is not here.
+  // FAILED_PRECONDITION: the deed forbids it.
+  absl::StatusOr<std::string> TakeDisk(const DiskKey& disk);
+  // Removes the desktop's disks but `except` (a path; empty: none) whose deeds are this host's and
+  // not newer than the key. OK also when nothing was.
+  absl::Status RemoveDisks(const DiskKey& disk, const std::string& except);
+  // For a machine that runs here and is about to go: its deed gets the other host's name, and
+  // this host's again when it stayed.
+  absl::Status HandOver(const DiskKey& disk, const std::string& host);
+  absl::Status TakeBack(const DiskKey& disk) { return HandOver(disk, host_); }
+
+ private:
+  struct Known {
+    ImageRecord record;
+    bool verified = false;
+    std::string error;
+    std::optional<ImageRefusal> refusal;
+  };
+
+  std::string ContentPath(const ImageRecord& record) const;
+  absl::StatusOr<FileLock> LockDesktop(const std::string& desktop) const;
+  absl::StatusOr<FileLock> LockImage(const std::string& sha256, FileLock::Mode mode,
+                                     absl::Duration patience) const;
+  absl::StatusOr<std::string> ReadId() const;
+  absl::Status MakeId() const;
+  // Under the image's lock: whether the content is as recorded.
+  bool IsAsRecorded(const ImageRecord& record) const;
+  absl::Status FetchLocked(const v1::Image& image, ImageRecord& record,
+                           std::optional<ImageRefusal>& refusal) const;
+
+  const std::string name_;
+  const std::string path_;
+  const std::string host_;
+  const std::string id_file_;
+  const std::string images_;
+  const std::string overlays_;
+  mutable Mutex mutex_;
+  // What this host fetched here, by name.
+  std::map<std::string, Known> known_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace werkplek
