@@ -61,12 +61,12 @@ HostCandidate CandidateOf(const Fleet& fleet, const BrokerSettings& settings,
   return candidate;
 }
 
-PlacementNeed NeedOf(const v1::Pool& pool) {
+PlacementNeed NeedOf(const v1::Pool& pool, const Home& home) {
   PlacementNeed need;
   need.memory_mib = pool.memory_mib();
   need.sites.assign(pool.sites().begin(), pool.sites().end());
-  need.home_site = pool.home_site();
-  need.home_required = pool.home_site_rule() == v1::HOME_SITE_RULE_REQUIRED;
+  need.home_site = home.site;
+  need.home_required = home.required;
   need.storage = pool.storage();
   need.fenced = IsFenced(pool);
   return need;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "broker/core/homes.h"
 #include "broker/core/settings.h"
 #include "broker/model/fleet.h"
 #include "broker/placement/placement.h"
@@ -22,8 +23,8 @@ HostCandidate CandidateOf(const Fleet& fleet, const BrokerSettings& settings,
                           const std::string& name, const v1::Host& host, const v1::Pool& pool,
                           const v1::Image* image, const HostUse& use, uint32_t site_starts);
 
-// What a desktop of the pool needs.
-PlacementNeed NeedOf(const v1::Pool& pool);
+// What a desktop of the pool needs, for people with this home.
+PlacementNeed NeedOf(const v1::Pool& pool, const Home& home);
 
 // What the host reports of the image, in the candidate's image_ready and image_error.
 void FillImage(const v1::AgentReport& report, const std::string& name, const v1::Image* image,

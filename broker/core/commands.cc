@@ -77,6 +77,13 @@ void SendTicket(Turn& turn, const v1::Desktop& desktop, const v1::Session& sessi
   Go(turn, desktop, std::move(command));
 }
 
+void SendMigrate(Turn& turn, const v1::Desktop& desktop, const std::string& uri) {
+  v1::AgentCommand command = Make(turn, desktop, v1::COMMAND_MIGRATE);
+  command.set_move_to(desktop.moving_to());
+  command.set_migration_uri(uri);
+  Go(turn, desktop, std::move(command));
+}
+
 void SendRemove(Turn& turn, const std::string& host, const std::string& desktop,
                 uint64_t generation) {
   v1::AgentCommand command;

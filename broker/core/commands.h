@@ -17,6 +17,9 @@ void SendSession(Turn& turn, const v1::Desktop& desktop, const v1::Session& sess
 void SendTicket(Turn& turn, const v1::Desktop& desktop, const v1::Session& session,
                 const ConnectCall& call);
 
+// MIGRATE to the host that the desktop is to move to, whose libvirt is at `uri`.
+void SendMigrate(Turn& turn, const v1::Desktop& desktop, const std::string& uri);
+
 // REMOVE for something on the host that the broker does not know (or knows elsewhere).
 void SendRemove(Turn& turn, const std::string& host, const std::string& desktop,
                 uint64_t generation);

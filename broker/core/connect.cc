@@ -1,6 +1,7 @@
 #include "broker/core/connect.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -70,21 +71,28 @@ bool TakeOverPlace(Turn& turn, PoolState& pool, ConnectCall& call) {
   return false;
 }
 
-v1::Explanation ExplainSpare(const PoolState& pool, const v1::Desktop& desktop, bool queued,
-                             size_t waited_before) {
+v1::Explanation ExplainSpare(Turn& turn, const PoolState& pool, const v1::Desktop& desktop,
+                             const ConnectCall& call, size_t waited_before) {
   v1::Explanation explanation;
   const bool suspended = desktop.wanted_power() == v1::POWER_SUSPENDED;
   explanation.set_decision(suspended ? "suspended spare" : "running spare");
   explanation.add_steps("own session: none in this pool");
-  if (queued) explanation.add_steps(absl::StrCat("queue: was next of ", waited_before));
+  if (call.queued) explanation.add_steps(absl::StrCat("queue: was next of ", waited_before));
   explanation.add_steps(absl::StrCat(suspended ? "suspended" : "running", " spare: ", desktop.id(),
                                      " on ", desktop.host(), ", one of ",
                                      pool.Count(v1::DESKTOP_STATE_READY)));
+  if (!call.home.site.empty()) {
+    const v1::Resource* host = turn.fleet().hosts.Find(desktop.host());
+    const bool there = host != nullptr && host->host().site() == call.home.site;
+    explanation.add_steps(absl::StrCat(
+        HomeText(call.home), there ? ": it stands there" : ": none of them stands there"));
+  }
   return explanation;
 }
 
 // The wait is answered with what stands in its way.
-v1::Explanation ExplainQueue(Turn& turn, const std::string& pool_name, const v1::Pool& pool) {
+v1::Explanation ExplainQueue(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
+                             const Home& home) {
   const PoolState& own = turn.state().pools[pool_name];
   v1::Explanation explanation;
   explanation.set_decision("queued");
@@ -97,7 +105,8 @@ v1::Explanation ExplainQueue(Turn& turn, const std::string& pool_name, const v1:
   for (std::string& trouble : SiteTroubles(turn.fleet(), pool)) {
     explanation.add_steps(std::move(trouble));
   }
-  KeepVerdicts(PlaceFor(turn, pool).verdicts, explanation);
+  if (!home.site.empty()) explanation.add_steps(HomeText(home));
+  KeepVerdicts(PlaceFor(turn, pool, home).verdicts, explanation);
   return explanation;
 }
 
@@ -193,6 +202,7 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
     return;
   }
   const v1::Pool& pool = record->pool();
+  call.home = HomeOf(turn.fleet(), sign_in, call.pool, pool);
   PoolState& own = turn.state().pools[call.pool];
   auto session = LiveSession(turn, call);
   // Its host is down and its turn to be lost has not come yet.
@@ -215,7 +225,8 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
   if (TakeOverPlace(turn, own, call)) return turn.Touch(request.pool());
   const uint32_t limit =
       pool.queue_limit() != 0 ? pool.queue_limit() : turn.settings().default_queue_limit;
-  const bool spare = OwnDesktop(turn, call) != nullptr || !PickSpare(turn, call.pool).empty();
+  const bool spare =
+      OwnDesktop(turn, call) != nullptr || !PickSpare(turn, call.pool, call.home).empty();
   if (own.breaker.tripped() && !spare && Starting(own).empty()) {
     Refuse(turn, call, "pool-broken",
            {absl::StrCat("the pool makes no new desktops: ", own.breaker.reason()),
@@ -227,7 +238,7 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
            {absl::StrCat(own.queue.size(), own.queue.size() == 1 ? " person waits" : " people wait",
                          " already, at most ", limit),
             PoolStands(own, pool.max_desktops())},
-           PlaceFor(turn, pool).verdicts);
+           PlaceFor(turn, pool, call.home).verdicts);
     return;
   }
   call.deadline =
@@ -272,7 +283,12 @@ void AssignWaiting(Turn& turn, const std::string& pool_name) {
       ++at;
       continue;
     }
-    const std::string spare = PickSpare(turn, pool_name);
+    const std::string spare = PickSpare(turn, pool_name, at->home);
+    if (spare.empty() && at->home.required) {
+      // Others may take what is not in this one's home.
+      ++at;
+      continue;
+    }
     if (spare.empty()) break;
     ConnectCall call = std::move(*at);
     const size_t waited = pool.queue.size();
@@ -280,7 +296,7 @@ void AssignWaiting(Turn& turn, const std::string& pool_name) {
     if (!StillMay(turn, call)) continue;
     const auto desktop = turn.fleet().desktops.FindShared(spare);
     turn.Count("connects", "assigned");
-    v1::Explanation explanation = ExplainSpare(pool, *desktop, call.queued, waited);
+    v1::Explanation explanation = ExplainSpare(turn, pool, *desktop, call, waited);
     Assign(turn, std::move(call), spare, std::move(explanation));
   }
 }
@@ -291,7 +307,7 @@ void TellQueue(Turn& turn, const std::string& pool_name) {
   if (record == nullptr || pool.queue.empty()) return;
   if (record->pool().kind() == v1::POOL_KIND_DEDICATED) TellOwners(turn, pool_name);
   const std::vector<std::string> starting = Starting(pool);
-  std::optional<v1::Explanation> explanation;
+  std::map<std::string, v1::Explanation> explanations;
   uint32_t position = 0;
   for (ConnectCall& call : pool.queue) {
     if (OwnDesktop(turn, call) != nullptr) continue;
@@ -309,11 +325,14 @@ void TellQueue(Turn& turn, const std::string& pool_name) {
       if (call.told_position == position) continue;
       call.told_position = position;
       call.told_starting.clear();
-      if (!explanation) explanation = ExplainQueue(turn, pool_name, record->pool());
+      const std::string home = HomeText(call.home);
+      if (explanations.count(home) == 0) {
+        explanations[home] = ExplainQueue(turn, pool_name, record->pool(), call.home);
+      }
       v1::Queued& queued = *progress.update.mutable_queued();
       queued.set_position(position);
       queued.set_deadline_unix_ms(absl::ToUnixMillis(call.deadline));
-      *queued.mutable_explanation() = *explanation;
+      *queued.mutable_explanation() = explanations[home];
     }
     turn.Emit(std::move(progress));
   }
@@ -339,7 +358,7 @@ void ExpireQueue(Turn& turn, const std::string& pool_name) {
     if (pool.breaker.tripped()) reasons.push_back(pool.breaker.reason());
     Refuse(turn, call, "deadline", std::move(reasons),
            record == nullptr ? std::vector<v1::HostVerdict>()
-                             : PlaceFor(turn, record->pool()).verdicts);
+                             : PlaceFor(turn, record->pool(), call.home).verdicts);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "broker/core/connect.h"
 #include "broker/core/desktops.h"
 #include "broker/core/fences.h"
+#include "broker/core/moves.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
 #include "broker/core/sites.h"
@@ -162,6 +163,9 @@ OwnStep NextFor(Turn& turn, const v1::Desktop& desktop, const v1::Pool& pool,
                 const ConnectCall& call) {
   std::string brake = BrakeText(turn, desktop.id());
   if (!brake.empty()) return RefuseFor("site-braked", std::move(brake));
+  if (IsMoving(desktop) && desktop.state() != v1::DESKTOP_STATE_LOST) {
+    return Wait(absl::StrCat("is on its way to host ", desktop.moving_to()));
+  }
   switch (desktop.state()) {
     case v1::DESKTOP_STATE_READY:
       return ReadyStep(turn, desktop, pool);
@@ -252,7 +256,7 @@ void ServeOwners(Turn& turn, const std::string& pool_name) {
       continue;
     }
     const v1::Desktop* own = OwnDesktop(turn, *at);
-    const std::string id = own == nullptr ? PickSpare(turn, pool_name) : own->id();
+    const std::string id = own == nullptr ? PickSpare(turn, pool_name, at->home) : own->id();
     OwnStep step;
     if (own != nullptr) {
       const v1::Desktop desktop = *own;
@@ -319,7 +323,7 @@ void ParkIdle(Turn& turn, const std::string& pool_name) {
   const std::set<std::string> ready = pool.In(v1::DESKTOP_STATE_READY);
   for (const std::string& id : ready) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
-    if (!IsKept(*desktop) || IsSilent(turn, desktop->host())) continue;
+    if (!IsKept(*desktop) || IsMoving(*desktop) || IsSilent(turn, desktop->host())) continue;
     const v1::Schedulability work = WorkAllowed(turn.fleet(), desktop->host());
     const absl::Time since = absl::FromUnixMillis(desktop->state_since_unix_ms());
     if (work == v1::SCHEDULABILITY_DRAINING) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/dedicated.h"
 #include "broker/core/desktops.h"
+#include "broker/core/moves.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
 #include "broker/core/views.h"
@@ -33,7 +34,7 @@ CallAnswer StatusAfter(Turn& turn, const v1::Desktop& before) {
 
 // One that nobody owns is made for the user. OK: its id.
 absl::StatusOr<std::string> MakeFor(Turn& turn, const std::string& pool_name, const v1::Pool& pool,
-                                    const std::string& user) {
+                                    const Home& home, const std::string& user) {
   const PoolState& own = turn.state().pools[pool_name];
   if (Existing(own) >= pool.max_desktops()) {
     return absl::FailedPreconditionError(
@@ -44,7 +45,7 @@ absl::StatusOr<std::string> MakeFor(Turn& turn, const std::string& pool_name, co
     return absl::FailedPreconditionError(
         absl::StrCat("pool \"", pool_name, "\" makes no new desktops: ", own.breaker.reason()));
   }
-  const Placement placement = PlaceFor(turn, pool);
+  const Placement placement = PlaceFor(turn, pool, home);
   if (!placement.host.empty()) return CreateDesktop(turn, pool_name, pool, placement.host, user);
   std::string why = "no host is declared";
   if (!placement.verdicts.empty()) {
@@ -115,11 +116,12 @@ CallAnswer AssignDesktop(Turn& turn, const CallRequested& event,
     return absl::FailedPreconditionError(
         absl::StrCat("pool \"", request.pool(), "\" takes no new work; open it first"));
   }
-  std::string id = PickSpare(turn, request.pool());
+  const Home home = HomeOfUser(turn.fleet(), request.user(), request.pool(), pool);
+  std::string id = PickSpare(turn, request.pool(), home);
   if (!id.empty()) {
     GiveSpare(turn, id, request.user());
   } else {
-    auto made = MakeFor(turn, request.pool(), pool, request.user());
+    auto made = MakeFor(turn, request.pool(), pool, home, request.user());
     if (!made.ok()) return made.status();
     id = *std::move(made);
   }
@@ -134,6 +136,11 @@ CallAnswer ResetDesktopCall(Turn& turn, const CallRequested& event,
   const auto desktop = turn.fleet().desktops.FindShared(request.desktop());
   if (desktop == nullptr) {
     return absl::NotFoundError(absl::StrCat("there is no desktop \"", request.desktop(), "\""));
+  }
+  if (IsMoving(*desktop) && (request.remove() || IsKept(*desktop))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("desktop \"", desktop->id(), "\" is being moved to host \"",
+                     desktop->moving_to(), "\"; wait until that is over"));
   }
   if (request.remove()) return Remove(turn, event, *desktop, actor);
   const v1::DesktopState state = desktop->state();

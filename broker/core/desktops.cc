@@ -8,6 +8,7 @@
 #include "broker/core/commands.h"
 #include "broker/core/dedicated.h"
 #include "broker/core/fences.h"
+#include "broker/core/moves.h"
 #include "broker/model/kept.h"
 
 namespace werkplek {
@@ -25,16 +26,23 @@ HostCandidate Candidate(const BrokerState& state, const std::string& name, const
   HostUse use;
   const auto own = state.hosts.find(name);
   if (own != state.hosts.end()) {
-    use = {own->second.memory_committed_mib, static_cast<uint32_t>(own->second.desktops.size()),
+    use = {own->second.memory_committed_mib,
+           static_cast<uint32_t>(own->second.desktops.size() + own->second.incoming.size()),
            own->second.starts};
   }
-  return CandidateOf(state.fleet, state.settings, name, host, pool, image, use,
-                     SiteStarts(state, host.site()));
+  HostCandidate candidate = CandidateOf(state.fleet, state.settings, name, host, pool, image, use,
+                                        SiteStarts(state, host.site()));
+  candidate.rests = state.balance.resting.count(name) != 0;
+  return candidate;
 }
 
 }  // namespace
 
 Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid) {
+  return PlaceFor(turn, pool, HomeOfPool(pool), avoid);
+}
+
+Placement PlaceFor(Turn& turn, const v1::Pool& pool, const Home& home, const std::string& avoid) {
   const BrokerState& state = turn.state();
   const v1::Resource* image = state.fleet.images.Find(pool.image());
   std::vector<HostCandidate> candidates;
@@ -44,7 +52,7 @@ Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid) {
     candidates.push_back(Candidate(state, entry.key, entry.record->host(), pool,
                                    image == nullptr ? nullptr : &image->image()));
   }
-  return Place(NeedOf(pool), candidates);
+  return Place(NeedOf(pool, home), candidates);
 }
 
 std::string ImageFault(const Turn& turn, const v1::Pool& pool) {
@@ -80,10 +88,9 @@ v1::HostVerdict VerdictInPlace(Turn& turn, const v1::Pool& pool, const v1::Deskt
                                       image == nullptr ? nullptr : &image->image());
   candidate.memory_committed_mib -= desktop.memory_mib();
   candidate.desktops -= 1;
-  PlacementNeed need = NeedOf(pool);
   // It stands where it stands.
+  PlacementNeed need = NeedOf(pool, {});
   need.sites.clear();
-  need.home_required = false;
   return Place(need, {candidate}).verdicts.front();
 }
 
@@ -141,6 +148,8 @@ bool StartFits(const Turn& turn, const v1::Desktop& desktop) {
 }
 
 void ResetDesktop(Turn& turn, v1::Desktop desktop) {
+  // Its disk is on its way; when it has arrived, this is asked again.
+  if (IsMoving(desktop)) return;
   const v1::Resource* pool = turn.fleet().pools.Find(desktop.pool());
   const v1::Resource* host = turn.fleet().hosts.Find(desktop.host());
   const HostSoft* soft = turn.fleet().host_soft.Find(desktop.host());
@@ -167,6 +176,7 @@ void ResetDesktop(Turn& turn, v1::Desktop desktop) {
 }
 
 void RemoveDesktop(Turn& turn, v1::Desktop desktop) {
+  if (IsMoving(desktop)) return;
   if (IsKept(desktop)) {
     turn.Count("kept_spared", "remove");
     return turn.Note(Severity::kError, "kept-desktop-spared", {{"desktop", desktop.id()}});

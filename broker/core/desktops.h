@@ -3,12 +3,16 @@
 
 #include <string>
 
+#include "broker/core/homes.h"
 #include "broker/core/turn.h"
 #include "broker/placement/placement.h"
 
 namespace werkplek {
 
-// Where a new desktop of the pool would go now, with a verdict for each host but `avoid`.
+// Where a new desktop of the pool would go now, with a verdict for each host but `avoid`; for
+// people with this home, or for anybody.
+Placement PlaceFor(Turn& turn, const v1::Pool& pool, const Home& home,
+                   const std::string& avoid = "");
 Placement PlaceFor(Turn& turn, const v1::Pool& pool, const std::string& avoid = "");
 
 // What placement thinks of starting the desktop where it stands: as if it were not there yet.
@@ -31,6 +35,7 @@ void MakeElsewhere(Turn& turn, const v1::Desktop& failed, const v1::Pool& pool,
 // Whether the limits on starts of its host and site, and the host itself, allow a start there now.
 bool StartFits(const Turn& turn, const v1::Desktop& desktop);
 
+// Neither of the next two does anything to a desktop that is being moved.
 // Dirty or failed for good -> Resetting with the next generation, on the pool's image and size as
 // they are now; removed when that no longer fits its host.
 void ResetDesktop(Turn& turn, v1::Desktop desktop);

@@ -171,6 +171,7 @@ void NoteFenceAfter(Turn& turn, const std::string& host, const v1::AgentReport& 
   for (const std::string& id : ids) {
     v1::Desktop desktop = *turn.fleet().desktops.Find(id);
     const uint32_t was = desktop.fence_after_ms();
+    if (!desktop.moving_to().empty()) continue;
     StampFenceAfter(turn, desktop);
     if (desktop.fence_after_ms() != was) turn.Put(std::move(desktop));
   }

@@ -9,6 +9,7 @@
 #include "broker/core/dedicated.h"
 #include "broker/core/desktops.h"
 #include "broker/core/fences.h"
+#include "broker/core/moves.h"
 #include "broker/core/sessions.h"
 #include "broker/core/sites.h"
 #include "broker/model/kept.h"
@@ -151,6 +152,8 @@ bool ActOn(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport* repo
 void ReconcileDesktop(Turn& turn, const std::string& id, const v1::DesktopReport* report) {
   const auto desktop = turn.fleet().desktops.FindShared(id);
   if (desktop == nullptr) return;
+  if (IsMoving(*desktop)) return JudgeSource(turn, *desktop, report);
+  if (report == nullptr && FoundElsewhere(turn, *desktop)) return;
   const v1::Resource* image = turn.fleet().images.Find(desktop->image());
   const Difference difference =
       Compare(*desktop, report, image == nullptr ? nullptr : &image->image(),
@@ -183,6 +186,7 @@ void ReconcileHost(Turn& turn, const std::string& host, const v1::AgentReport& r
     // A desktop that this very turn placed here is known by now.
     const v1::Desktop* record = turn.fleet().desktops.Find(desktop.desktop());
     if (record != nullptr && record->host() == host) continue;
+    if (JudgeElsewhere(turn, host, desktop)) continue;
     StopStranger(turn, host, desktop);
   }
 }

@@ -1,15 +1,19 @@
 #include "broker/core/pools.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/balance.h"
 #include "broker/core/commands.h"
 #include "broker/core/connect.h"
 #include "broker/core/dedicated.h"
 #include "broker/core/desktops.h"
 #include "broker/core/fences.h"
+#include "broker/core/moves.h"
 #include "broker/core/sites.h"
 #include "broker/model/kept.h"
 #include "broker/reconcile/pool_sizing.h"
@@ -118,7 +122,7 @@ void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, PoolP
     if (!desktop->owner().empty()) {
       // An administrator wants it fresh, or it was never ready yet.
       if (open == v1::SCHEDULABILITY_OPEN || !IsKept(*desktop)) Renew(turn, own, pool, *desktop);
-    } else if (open == v1::SCHEDULABILITY_DRAINING) {
+    } else if (open == v1::SCHEDULABILITY_DRAINING || HostRests(turn, desktop->host())) {
       RemoveDesktop(turn, *desktop);
     } else if (plan.remove_dirty > 0) {
       --plan.remove_dirty;
@@ -184,10 +188,60 @@ void RenewStale(Turn& turn, const std::string& name) {
   }
 }
 
+std::string SiteOfHost(const Turn& turn, const std::string& host) {
+  const v1::Resource* record = turn.fleet().hosts.Find(host);
+  return record == nullptr ? "" : record->host().site();
+}
+
+// Homes of those who wait and for whom nothing is being started there yet, in their order.
+std::vector<Home> HomesWaitedFor(const Turn& turn, const PoolState& own) {
+  std::map<std::string, uint32_t> starting;
+  for (const auto state :
+       {v1::DESKTOP_STATE_PROVISIONING, v1::DESKTOP_STATE_STARTING, v1::DESKTOP_STATE_RESETTING}) {
+    for (const std::string& id : own.In(state)) {
+      const v1::Desktop& desktop = *turn.fleet().desktops.Find(id);
+      if (desktop.owner().empty()) ++starting[SiteOfHost(turn, desktop.host())];
+    }
+  }
+  std::vector<Home> homes;
+  for (const ConnectCall& call : own.queue) {
+    if (call.home.site.empty() || OwnDesktop(turn, call) != nullptr) continue;
+    if (uint32_t& there = starting[call.home.site]; there > 0) {
+      --there;
+    } else {
+      homes.push_back(call.home);
+    }
+  }
+  return homes;
+}
+
+// Makes desktops in the homes of those who wait. People whose home is required get theirs even when
+// the pool has spares enough in other sites. How many were made.
+uint32_t CreateAtHome(Turn& turn, const std::string& name, const v1::Pool& pool, uint32_t count) {
+  PoolState& own = turn.state().pools[name];
+  const uint32_t existing = Existing(own);
+  std::set<std::string> full;
+  uint32_t made = 0;
+  for (const Home& home : HomesWaitedFor(turn, own)) {
+    const bool wanted = made < count || (home.required && existing + made < pool.max_desktops());
+    if (!wanted || full.count(home.site) != 0) continue;
+    const Placement placement = PlaceFor(turn, pool, home);
+    if (placement.host.empty()) {
+      full.insert(home.site);
+      continue;
+    }
+    if (!BreakerAllows(turn, own)) return made;
+    CreateDesktop(turn, name, pool, placement.host);
+    ++made;
+  }
+  return made;
+}
+
 void CreateWanted(Turn& turn, const std::string& name, const v1::Pool& pool, uint32_t count) {
   PoolState& own = turn.state().pools[name];
-  if (own.blocked_at == turn.state().capacity_version) return;
   if (own.breaker.tripped() && !own.breaker.ProbeDue(turn.now())) return;
+  count -= std::min(count, CreateAtHome(turn, name, pool, count));
+  if (own.blocked_at == turn.state().capacity_version) return;
   for (; count > 0; --count) {
     const Placement placement = PlaceFor(turn, pool);
     if (placement.host.empty()) {
@@ -221,19 +275,21 @@ bool HostGivesOut(const Turn& turn, const std::string& host) {
   return turn.state().closed_hosts.count(host) == 0;
 }
 
-std::string PickSpare(const Turn& turn, const std::string& pool) {
+std::string PickSpare(const Turn& turn, const std::string& pool, const Home& home) {
   const auto at = turn.state().pools.find(pool);
   if (at == turn.state().pools.end()) return "";
   const PoolState& own = at->second;
   std::string best;
-  int best_rank = 4;
+  int best_rank = 8;
   for (const std::string& id : own.In(v1::DESKTOP_STATE_READY)) {
     const int suspended = own.suspended.count(id) != 0 ? 2 : 0;
     if (suspended >= best_rank) continue;
     const v1::Desktop* desktop = turn.fleet().desktops.Find(id);
-    if (desktop == nullptr || !desktop->owner().empty()) continue;
+    if (desktop == nullptr || !desktop->owner().empty() || IsMoving(*desktop)) continue;
     if (!HostGivesOut(turn, desktop->host())) continue;
-    const int rank = suspended + (own.stale && IsStale(turn, *desktop) ? 1 : 0);
+    const bool outside = !home.site.empty() && SiteOfHost(turn, desktop->host()) != home.site;
+    if (outside && home.required) continue;
+    const int rank = (outside ? 4 : 0) + suspended + (own.stale && IsStale(turn, *desktop) ? 1 : 0);
     if (rank >= best_rank) continue;
     best = id;
     best_rank = rank;

@@ -7,9 +7,10 @@
 
 namespace werkplek {
 
-// The spare that the next person gets: running before suspended, on the declared image before an
-// older one, then by id. Empty: none that can be given out.
-std::string PickSpare(const Turn& turn, const std::string& pool);
+// The spare that a person with this home gets: in the home site before others (never in others when
+// it is required), running before suspended, on the declared image before an older one, then by id.
+// Empty: none that can be given out.
+std::string PickSpare(const Turn& turn, const std::string& pool, const Home& home);
 
 // Assigns, resets, makes, resumes, suspends and removes, as far as limits allow now.
 void ServePool(Turn& turn, const std::string& pool);

@@ -22,7 +22,6 @@ namespace {
 
 struct PoolBook {
   const v1::Pool* pool = nullptr;
-  PlacementNeed need;
   // The hosts of the other sites; what is committed there is filled in before each use.
   std::vector<HostCandidate> hosts;
   // Spares that can be given out at once, by host.
@@ -30,8 +29,8 @@ struct PoolBook {
   // Desktops that remain, spares included.
   uint32_t desktops = 0;
   double start_s = 0;
-  // Why it has no room left; what was full once stays full.
-  std::string full;
+  // Why it has no room left for people with this home; what was full once stays full.
+  std::map<std::string, std::string> full;
 };
 
 class Stage {
@@ -55,25 +54,25 @@ class Stage {
 
   bool IsLost(const std::string& host) const { return lost_hosts_.count(host) != 0; }
 
-  void Serve(const std::string& pool_name, v1::RehearsedPerson& person) {
-    const auto at = pools_.find(pool_name);
+  void Serve(const v1::Session& session, v1::RehearsedPerson& person) {
+    const auto at = pools_.find(session.pool());
     if (at == pools_.end()) return Wait("the pool is no more", person);
     PoolBook& pool = at->second;
     const bool own = pool.pool->kind() == v1::POOL_KIND_DEDICATED;
     if (own && pool.pool->storage().empty()) {
       return Wait("the disk of the desktop is on a host of the site alone", person);
     }
-    if (!own && !pool.spares.empty()) {
-      person.set_host(pool.spares.front());
-      pool.spares.pop_front();
-      return;
-    }
-    if (pool.full.empty()) pool.full = WhyFull(pool_name, pool);
-    if (!pool.full.empty()) return Wait(pool.full, person);
-    std::string host = PlaceQuietly(pool.need, Filled(pool, true));
-    while (host.empty() && NextEnds()) host = PlaceQuietly(pool.need, Filled(pool, true));
+    const Home home = HomeFor(session, *pool.pool);
+    if (!own) person.set_host(TakeSpare(pool, home));
+    if (!person.host().empty()) return;
+    const PlacementNeed need = NeedOf(*pool.pool, home);
+    std::string& full = pool.full[HomeText(home)];
+    if (full.empty()) full = WhyFull(session.pool(), pool, need);
+    if (!full.empty()) return Wait(full, person);
+    std::string host = PlaceQuietly(need, Filled(pool, true));
+    while (host.empty() && NextEnds()) host = PlaceQuietly(need, Filled(pool, true));
     // There is room, but no start is ever allowed.
-    if (host.empty()) return Wait(NoRoom(pool, true), person);
+    if (host.empty()) return Wait(NoRoom(pool, need, true), person);
     Start(host, pool);
     person.set_host(host);
     // An own desktop starts only when its old copy cannot run any more.
@@ -92,10 +91,28 @@ class Stage {
     person.set_reason(std::move(why));
   }
 
+  // The sign-in may be over; then entitlements for groups are not known to count.
+  Home HomeFor(const v1::Session& session, const v1::Pool& pool) const {
+    const v1::SignIn* sign_in = fleet_.sign_ins.Find(session.sign_in());
+    return sign_in == nullptr ? HomeOfUser(fleet_, session.user(), session.pool(), pool)
+                              : HomeOf(fleet_, *sign_in, session.pool(), pool);
+  }
+
+  // The host of a spare, one in the home first; empty: none that may serve.
+  std::string TakeSpare(PoolBook& pool, const Home& home) const {
+    auto at = std::find_if(pool.spares.begin(), pool.spares.end(), [&](const std::string& host) {
+      return home.site.empty() || SiteOf(host) == home.site;
+    });
+    if (at == pool.spares.end() && !home.required) at = pool.spares.begin();
+    if (at == pool.spares.end()) return "";
+    std::string host = std::move(*at);
+    pool.spares.erase(at);
+    return host;
+  }
+
   void OpenPool(const std::string& name, const v1::Pool& pool) {
     PoolBook& book = pools_[name];
     book.pool = &pool;
-    book.need = NeedOf(pool);
     book.start_s = absl::ToDoubleSeconds(StartTimeOf(fleet_, name));
     const v1::Resource* image = fleet_.images.Find(pool.image());
     for (const auto& [host, use] : uses_) {
@@ -105,6 +122,10 @@ class Stage {
   }
 
   void Remain(const v1::Desktop& desktop) {
+    if (const auto target = uses_.find(desktop.moving_to()); target != uses_.end()) {
+      ++target->second.desktops;
+      target->second.memory_committed_mib += desktop.memory_mib();
+    }
     const auto use = uses_.find(desktop.host());
     const auto pool = pools_.find(desktop.pool());
     if (use == uses_.end()) return;
@@ -127,9 +148,6 @@ class Stage {
     if (desktop.state() != v1::DESKTOP_STATE_READY || soft == nullptr ||
         soft->liveness != v1::LIVENESS_UP || soft->link == 0 ||
         WorkAllowed(fleet_, desktop.host()) != v1::SCHEDULABILITY_OPEN) {
-      return;
-    }
-    if (pool->second.need.home_required && SiteOf(desktop.host()) != pool->second.need.home_site) {
       return;
     }
     if (desktop.wanted_power() == v1::POWER_SUSPENDED) {
@@ -155,7 +173,7 @@ class Stage {
     return pool.hosts;
   }
 
-  std::string WhyFull(const std::string& name, PoolBook& pool) {
+  std::string WhyFull(const std::string& name, PoolBook& pool, const PlacementNeed& need) {
     if (pool.pool->schedulability() != v1::SCHEDULABILITY_OPEN) {
       return pool.pool->schedulability() == v1::SCHEDULABILITY_DRAINING
                  ? "the pool is being emptied"
@@ -168,13 +186,13 @@ class Stage {
     if (!own && pool.desktops >= pool.pool->max_desktops()) {
       return absl::StrCat("the pool may have ", pool.pool->max_desktops(), " desktops at most");
     }
-    if (!PlaceQuietly(pool.need, Filled(pool, false)).empty()) return "";
-    return NoRoom(pool, false);
+    if (!PlaceQuietly(need, Filled(pool, false)).empty()) return "";
+    return NoRoom(pool, need, false);
   }
 
   // "no room: max-desktops on 1, memory on 2 hosts; hv-b1: needs ..."
-  std::string NoRoom(PoolBook& pool, bool with_starts) {
-    const Placement placement = Place(pool.need, Filled(pool, with_starts));
+  std::string NoRoom(PoolBook& pool, const PlacementNeed& need, bool with_starts) {
+    const Placement placement = Place(need, Filled(pool, with_starts));
     if (placement.verdicts.empty()) return "no other site has hosts";
     std::map<std::string, int> rules;
     for (const v1::HostVerdict& verdict : placement.verdicts) ++rules[verdict.rejected_by()];
@@ -189,7 +207,7 @@ class Stage {
 
   void Start(const std::string& host, PoolBook& pool) {
     HostUse& use = uses_.at(host);
-    use.memory_committed_mib += pool.need.memory_mib;
+    use.memory_committed_mib += pool.pool->memory_mib();
     ++use.desktops;
     ++use.starts;
     ++site_starts_[SiteOf(host)];
@@ -261,7 +279,7 @@ Rehearsal RehearseLoss(const Fleet& fleet, const BrokerSettings& settings,
     person.set_order(static_cast<uint32_t>(rehearsal.people.size()));
     person.set_user(session->user());
     person.set_pool(session->pool());
-    stage.Serve(session->pool(), person);
+    stage.Serve(*session, person);
     ++(person.host().empty() ? rehearsal.wait : rehearsal.fit);
     rehearsal.all_ready_after_s = std::max(
         rehearsal.all_ready_after_s, static_cast<uint32_t>(std::max(0, person.ready_after_s())));

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
+#include "broker/core/balance.h"
 #include "broker/core/connect.h"
 #include "broker/core/desktop_calls.h"
 #include "broker/core/fences.h"
@@ -131,6 +132,7 @@ CallAnswer Dispatch(Turn& turn, const CallRequested& event, const v1::SignIn& si
   if (const auto* r = As<v1::ReadmitSiteRequest>(request)) {
     return ReadmitSite(turn, event, *r, actor);
   }
+  if (const auto* r = As<v1::RebalanceRequest>(request)) return Rebalance(turn, event, *r, actor);
   return absl::UnimplementedError(
       absl::StrCat(request.GetDescriptor()->name(), " is not decided here"));
 }

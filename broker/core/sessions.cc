@@ -7,6 +7,7 @@
 #include "broker/core/commands.h"
 #include "broker/core/connect.h"
 #include "broker/core/desktops.h"
+#include "broker/core/moves.h"
 #include "broker/reconcile/disconnect.h"
 #include "common/base/words.h"
 
@@ -207,10 +208,16 @@ void Advance(Turn& turn, const std::string& session_id) {
   if (current == nullptr || current->state() != v1::SESSION_STATE_PENDING) return;
   const auto desktop = turn.fleet().desktops.FindShared(current->desktop());
   if (desktop == nullptr) return;
+  SessionSoft& soft = turn.state().sessions[session_id];
+  if (IsMoving(*desktop)) {
+    // Opened when it has arrived.
+    if (soft.opening) TellStarting(turn, *soft.opening, desktop->id());
+    return;
+  }
   const v1::DesktopReport* report = ReportOf(turn, *desktop);
   if (report == nullptr || report->generation() != desktop->generation()) return;
-  SessionSoft& soft = turn.state().sessions[session_id];
   if (report->power() != v1::POWER_RUNNING) {
+    if (ResumeElsewhere(turn, *desktop)) return Advance(turn, session_id);
     if (!SentLately(turn, *desktop, v1::COMMAND_RESUME)) Send(turn, *desktop, v1::COMMAND_RESUME);
     if (soft.opening) TellStarting(turn, *soft.opening, desktop->id());
     return;

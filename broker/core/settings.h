@@ -2,10 +2,32 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/time/time.h"
+#include "broker/reconcile/daily_hours.h"
+#include "broker/reconcile/move_limits.h"
+#include "broker/reconcile/site_loss.h"
 
 namespace werkplek {
+
+// When desktops are moved by the broker itself, and how many at a time.
+struct BalanceSettings {
+  MoveLimits limits;
+  // A site whose hosts are uneven for `settle` is made even without being asked.
+  bool automatic = false;
+  absl::Duration settle = absl::Minutes(1);
+  // What balancing moved stays where it is for so long; a drain moves it all the same.
+  absl::Duration rest = absl::Minutes(10);
+  // A move that failed is tried again after this, twice as long after each further failure.
+  absl::Duration retry = absl::Seconds(30);
+  // A move of which nothing is seen for so long is given up.
+  absl::Duration begin_deadline = absl::Seconds(30);
+  // Within these hours hosts are emptied that the site can spare. Nothing: never.
+  std::optional<DailyHours> consolidation;
+  // Hosts that may fail although others were emptied.
+  uint32_t spare_hosts = 1;
+};
 
 // Times and limits; the config loader checks them against each other.
 struct BrokerSettings {
@@ -41,6 +63,8 @@ struct BrokerSettings {
   uint32_t default_breaker_failures = 5;
   // A tripped breaker lets one start through after this long.
   absl::Duration breaker_probe = absl::Seconds(30);
+  SiteLossLimits site_loss;
+  BalanceSettings balance;
 };
 
 }  // namespace werkplek

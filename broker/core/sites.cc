@@ -11,10 +11,12 @@
 #include "broker/core/desktops.h"
 #include "broker/core/fences.h"
 #include "broker/core/hosts.h"
+#include "broker/core/moves.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
 #include "broker/core/site_views.h"
 #include "broker/model/kept.h"
+#include "broker/reconcile/site_loss.h"
 
 namespace werkplek {
 namespace {
@@ -148,9 +150,10 @@ void LoseSite(Turn& turn, const std::string& site, const std::string& reason,
 }
 
 void Brake(Turn& turn, const std::string& site, const SiteVerdict& verdict) {
-  const std::string reason = absl::StrCat(
-      Silent(turn, verdict), ", but ", verdict.all_gone, " of all ", verdict.all_hosts,
-      " hosts are gone, more than ", std::lround(kSiteLossLimits.brake_share * 100), " %");
+  const std::string reason =
+      absl::StrCat(Silent(turn, verdict), ", but ", verdict.all_gone, " of all ", verdict.all_hosts,
+                   " hosts are gone, more than ",
+                   std::lround(turn.settings().site_loss.brake_share * 100), " %");
   turn.Audit("broker", "site-loss", absl::StrCat("site:", site), "braked", "", {{"why", reason}});
   Record(turn, site, v1::SITE_LOSS_STATE_BRAKED, reason, "");
   RefreshSite(turn, site);
@@ -269,7 +272,7 @@ std::vector<std::string> SiteTroubles(const Fleet& fleet, const v1::Pool& pool) 
 void JudgeSilence(Turn& turn) {
   const auto down = NewlyDown(turn.state());
   if (!down.empty() || !turn.fleet().site_losses.empty()) {
-    const auto verdicts = JudgeSites(Present(turn.state()), kSiteLossLimits);
+    const auto verdicts = JudgeSites(Present(turn.state()), turn.settings().site_loss);
     const bool braked = std::any_of(verdicts.begin(), verdicts.end(), [](const auto& entry) {
       return entry.second.finding == SiteFinding::kBraked;
     });
@@ -299,7 +302,7 @@ void JudgeReturns(Turn& turn) {
       ++hosts;
       up += soft->liveness == v1::LIVENESS_UP ? 1 : 0;
     }
-    if (SiteAnswers(up, hosts, kSiteLossLimits)) back.push_back(loss.key);
+    if (SiteAnswers(up, hosts, turn.settings().site_loss)) back.push_back(loss.key);
   }
   for (const std::string& site : back) {
     const v1::Resource* record = turn.fleet().sites.Find(site);
@@ -327,6 +330,7 @@ bool LoseNow(Turn& turn, const std::string& id) {
   if (desktop == nullptr || IsNotLost(*desktop)) return false;
   const auto own = turn.state().hosts.find(desktop->host());
   if (own == turn.state().hosts.end() || !own->second.judged_down) return false;
+  if (ArrivedMeanwhile(turn, *desktop)) return false;
   if (LossWaitsForFence(turn, *desktop)) return false;
   if (!desktop->session().empty()) {
     const v1::Resource* host = turn.fleet().hosts.Find(desktop->host());

@@ -6,13 +6,8 @@
 
 #include "broker/core/tokens.h"
 #include "broker/core/turn.h"
-#include "broker/reconcile/site_loss.h"
 
 namespace werkplek {
-
-// All open hosts of a site that worked are silent: it is lost. More than 60 % of all hosts: an
-// operator must confirm; one of two equal sites passes.
-inline constexpr SiteLossLimits kSiteLossLimits;
 
 // A reason that goes into the audit; INVALID_ARGUMENT says what it must be.
 absl::Status CheckReason(const std::string& reason);

@@ -59,6 +59,12 @@ void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state) {
         desktop.state() == v1::DESKTOP_STATE_LOST || desktop.state() == v1::DESKTOP_STATE_OFF;
     if (idle && IsKept(desktop) && !IsFencedOff(desktop)) Keep(add, desktop.id(), pool.unsure);
   }
+  if (!desktop.moving_to().empty()) {
+    Keep(add, desktop.id(), state.moving);
+    HostState& target = state.hosts[desktop.moving_to()];
+    Keep(add, desktop.id(), target.incoming);
+    target.memory_committed_mib += add ? desktop.memory_mib() : -desktop.memory_mib();
+  }
   if (desktop.host().empty()) return;
   HostState& host = state.hosts[desktop.host()];
   Keep(add, desktop.id(), host.desktops);
@@ -113,6 +119,7 @@ void RebuildState(BrokerState& state, absl::Time now) {
   state.fleet.live_sessions = {};
   state.fleet.pool_soft = {};
   state.fleet.refusals = {};
+  state.fleet.move_notes = {};
   RebuildHosts(state, now);
   for (const auto& entry : state.fleet.pools) {
     state.pools[entry.key];

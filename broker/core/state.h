@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "broker/core/balance_state.h"
 #include "broker/core/event.h"
+#include "broker/core/homes.h"
 #include "broker/core/settings.h"
 #include "broker/core/timers.h"
 #include "broker/model/desktop_machine.h"
@@ -35,6 +37,8 @@ struct ConnectCall {
   std::string ticket;
   std::string ticket_sha256;
   absl::Time arrived;
+  // As it stood when the call came.
+  Home home;
   // The end of its wait in the queue.
   absl::Time deadline;
   bool queued = false;
@@ -90,6 +94,9 @@ struct PoolState {
 
 struct HostState {
   std::set<std::string> desktops;
+  // Desktops that are being moved here; they stand elsewhere until they have arrived.
+  std::set<std::string> incoming;
+  // Of both.
   uint64_t memory_committed_mib = 0;
   uint32_t starts = 0;
   // READY desktops that nobody owns, by pool.
@@ -136,6 +143,9 @@ struct BrokerState {
   std::deque<std::pair<absl::Time, std::string>> answered_sign_ins;
   std::deque<std::pair<absl::Time, std::string>> ended_sessions;
   std::deque<std::string> refusals;
+  // Desktops that are being moved.
+  std::set<std::string> moving;
+  BalanceState balance;
   // Desktops on hosts that were judged down, in the order in which they are to be lost.
   std::deque<std::string> to_lose;
   // Grows when room for a start may have come about.

@@ -20,6 +20,9 @@ absl::StatusOr<v1::ListHostsResponse> View(const ViewContext& context,
     ++host.desktops;
     host.starts += IsStarting(entry.record->state()) ? 1 : 0;
     host.memory_mib += entry.record->memory_mib();
+    if (!entry.record->moving_to().empty()) {
+      counts[entry.record->moving_to()].memory_mib += entry.record->memory_mib();
+    }
   }
   v1::ListHostsResponse response;
   for (const auto& entry : context.fleet.hosts) {

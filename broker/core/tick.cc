@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/core/balance.h"
 #include "broker/core/connect.h"
 #include "broker/core/hosts.h"
 #include "broker/core/sessions.h"
@@ -74,6 +75,7 @@ void HandleTick(Turn& turn) {
   ForgetAnswered(turn, state.answered, state.settings.answered_kept);
   ForgetAnswered(turn, state.answered_sign_ins, kSignInRepeat);
   ForgetSessions(turn);
+  Balance(turn);
   turn.TouchAllPools();
 }
 

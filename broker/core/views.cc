@@ -84,6 +84,20 @@ v1::TokenView TokenViewOf(const v1::TokenEnrolment& token, const ViewContext& co
   return view;
 }
 
+// What is known of the desktop's moves, in words.
+void AddMoves(const Fleet& fleet, const std::string& id, v1::Explanation& explanation) {
+  const v1::Desktop* desktop = fleet.desktops.Find(id);
+  if (desktop != nullptr && !desktop->moving_to().empty()) {
+    explanation.add_steps(
+        absl::StrCat("is being moved from ", desktop->host(), " to ", desktop->moving_to()));
+  }
+  const v1::Explanation* note = fleet.move_notes.Find(id);
+  if (note == nullptr) return;
+  for (const std::string& step : note->steps()) {
+    explanation.add_steps(absl::StrCat("move: ", step));
+  }
+}
+
 }  // namespace
 
 v1::SessionView SessionViewOf(const v1::Session& session) {
@@ -261,14 +275,18 @@ absl::StatusOr<v1::Explanation> View(const ViewContext& context,
     return refusal->explanation;
   }
   if (const v1::Session* session = context.fleet.sessions.Find(request.id())) {
-    return session->explanation();
+    v1::Explanation explanation = session->explanation();
+    AddMoves(context.fleet, session->desktop(), explanation);
+    return explanation;
   }
   const v1::Desktop* desktop = context.fleet.desktops.Find(request.id());
   if (desktop == nullptr) return NoSuch("session, desktop or refusal", request.id());
-  if (const v1::Session* session = context.fleet.sessions.Find(desktop->session())) {
-    return session->explanation();
-  }
   v1::Explanation explanation;
+  if (const v1::Session* session = context.fleet.sessions.Find(desktop->session())) {
+    explanation = session->explanation();
+    AddMoves(context.fleet, desktop->id(), explanation);
+    return explanation;
+  }
   explanation.set_decision(std::string(StateName(desktop->state())));
   explanation.set_decided_at_unix_ms(desktop->state_since_unix_ms());
   explanation.add_steps("the desktop serves no session");
@@ -281,6 +299,7 @@ absl::StatusOr<v1::Explanation> View(const ViewContext& context,
     explanation.add_steps(absl::StrCat("last failure: ", desktop->last_error(), " (",
                                        desktop->failures(), " in a row)"));
   }
+  AddMoves(context.fleet, desktop->id(), explanation);
   return explanation;
 }
 

@@ -104,6 +104,8 @@ struct Fleet {
   Table<HostSoft> host_soft;
   Table<PoolSoft> pool_soft;
   Table<Refusal> refusals;
+  // Key: the desktop. What became of its last moves, or why it cannot move.
+  Table<v1::Explanation> move_notes;
   // When this broker began to lead.
   absl::Time leading_since = absl::InfinitePast();
   // Grows with each commit of this broker's run; watches follow it.

@@ -156,9 +156,11 @@ absl::Status ValidateEntitlement(const v1::Entitlement& entitlement) {
                "is no sign-in name; use 1 to 64 of A-Z, a-z, 0-9, '.', '_', "
                "'@' and '-'");
   }
-  if (!entitlement.home_site().empty() ||
-      entitlement.home_site_rule() != v1::HOME_SITE_RULE_PREFERRED) {
-    return Bad("entitlement.home_site", "only a pool can have a home site yet; leave it out");
+  if (!entitlement.home_site().empty()) {
+    RETURN_IF_ERROR(Name("entitlement.home_site", entitlement.home_site()));
+  } else if (entitlement.home_site_rule() != v1::HOME_SITE_RULE_PREFERRED) {
+    return Bad("entitlement.home_site_rule",
+               "says how strictly entitlement.home_site is meant; give that too");
   }
   return Text("entitlement.group", entitlement.group());
 }
@@ -199,6 +201,20 @@ absl::Status PoolMayChange(const Fleet& fleet, const v1::Resource& resource) {
   return absl::OkStatus();
 }
 
+// The home of an entitlement is a site that may carry its pool.
+absl::Status HomeMayBe(const Fleet& fleet, const v1::Entitlement& entitlement) {
+  const std::string& home = entitlement.home_site();
+  if (home.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(MustExist("entitlement.home_site", fleet.sites, home, "site"));
+  const auto& sites = fleet.pools.Find(entitlement.pool())->pool().sites();
+  if (sites.empty() || std::find(sites.begin(), sites.end(), home) != sites.end()) {
+    return absl::OkStatus();
+  }
+  return Bad("entitlement.home_site",
+             absl::StrCat("site \"", home, "\" is not one of pool.sites of pool \"",
+                          entitlement.pool(), "\"; add it there, or name another"));
+}
+
 absl::Status InUse(absl::string_view kind, absl::string_view name, absl::string_view by_kind,
                    absl::string_view by) {
   return absl::FailedPreconditionError(
@@ -230,6 +246,11 @@ bool NeedsNoHost(const Fleet& fleet, const v1::Desktop& desktop) {
 
 absl::Status DeleteHost(const Fleet& fleet, absl::string_view name, bool host_is_down) {
   for (const auto& entry : fleet.desktops) {
+    if (entry.record->moving_to() == name) {
+      return absl::FailedPreconditionError(absl::StrCat("desktop \"", entry.key,
+                                                        "\" is being moved to host \"", name,
+                                                        "\"; wait until that is over"));
+    }
     if (entry.record->host() != name) continue;
     if (NeedsNoHost(fleet, *entry.record)) continue;
     if (IsKept(*entry.record)) {
@@ -290,7 +311,9 @@ absl::Status ValidateReferences(const Fleet& fleet, const v1::Resource& resource
       }
       return absl::OkStatus();
     case v1::Resource::kEntitlement:
-      return MustExist("entitlement.pool", fleet.pools, resource.entitlement().pool(), "pool");
+      RETURN_IF_ERROR(
+          MustExist("entitlement.pool", fleet.pools, resource.entitlement().pool(), "pool"));
+      return HomeMayBe(fleet, resource.entitlement());
     default:
       return absl::OkStatus();
   }
@@ -308,6 +331,11 @@ absl::Status ValidateDelete(const Fleet& fleet, v1::ResourceKind kind, absl::str
         if (std::find(sites.begin(), sites.end(), name) != sites.end() ||
             entry.record->pool().home_site() == name) {
           return InUse("site", name, "pool", entry.key);
+        }
+      }
+      for (const auto& entry : fleet.entitlements) {
+        if (entry.record->entitlement().home_site() == name) {
+          return InUse("site", name, "entitlement", entry.key);
         }
       }
       return absl::OkStatus();

@@ -119,7 +119,8 @@ constexpr std::pair<const char*, Filter> kFilters[] = {
 };
 
 // The home site goes before all else. Then spreads by free memory first, by load and by starts; an
-// image at hand saves the fetch: together these are at most 1.
+// image at hand saves the fetch: together these are at most 1, and a tenth of that on a host that
+// rests.
 double Score(const PlacementNeed& need, const HostCandidate& host) {
   const double limit = static_cast<double>(std::max<uint64_t>(host.memory_limit_mib, 1));
   const double used = static_cast<double>(host.memory_committed_mib + need.memory_mib);
@@ -128,8 +129,8 @@ double Score(const PlacementNeed& need, const HostCandidate& host) {
   const double quiet =
       1.0 - static_cast<double>(host.starts) / std::max<uint32_t>(host.max_starts, 1);
   const bool home = !need.home_site.empty() && host.site == need.home_site;
-  return (home ? 1.0 : 0.0) + 0.5 * free + 0.2 * idle + 0.2 * quiet +
-         (host.image_ready ? 0.1 : 0.0);
+  const double spread = 0.5 * free + 0.2 * idle + 0.2 * quiet + (host.image_ready ? 0.1 : 0.0);
+  return (home ? 1.0 : 0.0) + (host.rests ? 0.1 * spread : spread);
 }
 
 v1::HostVerdict Judge(const PlacementNeed& need, const HostCandidate& host) {

@@ -61,6 +61,8 @@ struct HostCandidate {
   // Shares, 0 to 1.
   double cpu_used = 0;
   double memory_pressure = 0;
+  // Emptied for the night: taken when the others are full or much busier.
+  bool rests = false;
 };
 
 struct Placement {

@@ -43,11 +43,14 @@ class Days {
       pool.mutable_pool()->mutable_disconnect()->set_end_after_s(90);
       pool.mutable_pool()->set_start_deadline_s(20);
       pool.mutable_pool()->set_queue_deadline_s(60);
+      if (name == "kantoor") pool.mutable_pool()->set_storage("san");
       driver_.Create(pool);
       driver_.Create(MakeEntitlement(name));
     }
     for (const std::string name : {"hv-a1", "hv-a2", "hv-b1"}) {
-      driver_.AddHost(name).AttachStorage();
+      FakeHost& host = driver_.AddHost(name);
+      host.AttachStorage();
+      host.report().set_migration_uri("qemu+tls://" + name + "/system");
     }
     checker_.allow_reset = true;
     driver_.lose_command = [this] { return lossy_ && Chance(20); };
@@ -61,13 +64,17 @@ class Days {
     checker_.JudgeStore();
   }
 
+  uint64_t Moves(const std::string& outcome) const { return driver_.Counted("moves", outcome); }
+
   // After everything heals, nothing hangs.
   void HealAndJudge() {
     lossy_ = false;
+    driver_.hold_moves = false;
     for (auto& [name, host] : driver_.hosts) {
       Wake(host);
       host.stuck = false;
       host.start_error.clear();
+      host.move_error.clear();
       v1::SetSchedulabilityRequest request;
       request.set_kind(v1::RESOURCE_KIND_HOST);
       request.set_name(name);
@@ -94,6 +101,7 @@ class Days {
                   state == v1::DESKTOP_STATE_ERROR ||
                   (state == v1::DESKTOP_STATE_OFF && IsKept(*entry.record)))
           << entry.record->ShortDebugString();
+      EXPECT_EQ(entry.record->moving_to(), "");
       ready[entry.record->pool()] += state == v1::DESKTOP_STATE_READY ? 1 : 0;
     }
     for (const std::string name : {"kantoor", "balie"}) {
@@ -171,7 +179,7 @@ class Days {
   }
 
   void OneThing() {
-    switch (Draw(20)) {
+    switch (Draw(21)) {
       case 0:
       case 1:
       case 2:
@@ -211,6 +219,9 @@ class Days {
         } else {
           lossy_ = Chance(30);
         }
+        break;
+      case 15:
+        DrainOrOpen();
         break;
       default:
         driver_.Advance(absl::Milliseconds(250 + 250 * Draw(20)));
@@ -287,9 +298,21 @@ class Days {
     }
   }
 
+  // One of two hosts of a site is emptied for a while, people and all.
+  void DrainOrOpen() {
+    v1::SetSchedulabilityRequest request;
+    request.set_kind(v1::RESOURCE_KIND_HOST);
+    request.set_name(Chance(50) ? "hv-a1" : "hv-a2");
+    const v1::Host& host = driver_.fleet().hosts.Find(request.name())->host();
+    request.set_schedulability(host.schedulability() == v1::SCHEDULABILITY_OPEN
+                                   ? v1::SCHEDULABILITY_DRAINING
+                                   : v1::SCHEDULABILITY_OPEN);
+    EXPECT_TRUE(driver_.Call(Fresh("beheer"), request).ok());
+  }
+
   void BreakHost() {
     FakeHost& host = Host();
-    switch (Draw(5)) {
+    switch (Draw(7)) {
       case 0:
         if (!host.silent) silent_since_[host.name()] = driver_.now;
         host.silent = true;
@@ -300,6 +323,14 @@ class Days {
       case 2:
         host.start_error = Chance(50) ? "no space left" : "";
         break;
+      case 3:
+        host.move_error = Chance(50) ? "unsupported CPU" : "";
+        break;
+      case 4:
+        // Moves last a while; some are over in the middle of other things.
+        driver_.FinishMoves();
+        driver_.hold_moves = Chance(50);
+        break;
       default:
         Wake(host);
         host.start_error.clear();
@@ -308,7 +339,14 @@ class Days {
   }
 
   void Administer() {
-    switch (Draw(4)) {
+    switch (Draw(5)) {
+      case 4: {
+        v1::RebalanceRequest request;
+        request.set_site("a");
+        request.set_dry_run(Chance(20));
+        EXPECT_TRUE(driver_.Call(Fresh("beheer"), request).ok());
+        break;
+      }
       case 0: {
         v1::SetSchedulabilityRequest request;
         request.set_kind(Chance(50) ? v1::RESOURCE_KIND_HOST : v1::RESOURCE_KIND_POOL);
@@ -374,6 +412,19 @@ TEST_P(BrokerPropertyTest, ThePromisesHoldOnARandomDay) {
   days.Run(600);
   if (HasFailure()) return;
   days.HealAndJudge();
+}
+
+TEST(BrokerDaysTest, DesktopsMoveOnThem) {
+  std::map<std::string, uint64_t> moves;
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    Days days(seed);
+    days.Run(300);
+    for (const char* outcome : {"begun", "done", "failed"}) moves[outcome] += days.Moves(outcome);
+  }
+  for (const char* outcome : {"begun", "done", "failed"}) {
+    EXPECT_GT(moves[outcome], 0u) << "the promises about moves were not judged on any " << outcome;
+    RecordProperty(outcome, absl::StrCat(moves[outcome]));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BrokerPropertyTest, testing::Range(1, 101));

@@ -62,7 +62,7 @@ void FakeHost::Start(const v1::AgentCommand& command) {
     desktop->set_generation(command.generation());
     v1::ProofOfCleanness& proof = *desktop->mutable_proof();
     proof.set_generation(command.generation());
-    proof.set_overlay_identity(absl::StrCat("8:", ++overlays_));
+    proof.set_overlay_identity(absl::StrCat(name_, ":", ++overlays_));
     proof.set_overlay_created_unix_ns(overlays_);
     proof.set_backing_sha256(command.image().sha256());
   }
@@ -77,6 +77,8 @@ void FakeHost::Obey(const v1::AgentCommand& command) {
   if (command.verb() == v1::COMMAND_HEARD) report_.set_fence_after_ms(command.fence_after_ms());
   v1::DesktopReport* desktop = Find(command.desktop());
   if (desktop != nullptr && command.generation() < desktop->generation()) return;
+  // An agent does one thing at a time; what is lost here is sent again.
+  if (desktop != nullptr && desktop->operation() == v1::COMMAND_MIGRATE) return;
   // What stops a desktop is good for older generations of it, too.
   if (desktop != nullptr && command.verb() == v1::COMMAND_STOP) {
     desktop->set_power(v1::POWER_OFF);
@@ -101,6 +103,15 @@ void FakeHost::Obey(const v1::AgentCommand& command) {
   }
   if (desktop == nullptr || desktop->generation() != command.generation()) return;
   switch (command.verb()) {
+    case v1::COMMAND_MIGRATE:
+      desktop->clear_failed_verb();
+      desktop->clear_error();
+      if (desktop->power() == v1::POWER_OFF) break;
+      desktop->set_operation(v1::COMMAND_MIGRATE);
+      desktop->set_moving_to(command.move_to());
+      if (desktop->viewer() == v1::VIEWER_CONNECTED) desktop->set_viewer(v1::VIEWER_GONE);
+      desktop->clear_open_tickets();
+      break;
     case v1::COMMAND_SUSPEND:
       desktop->set_power(v1::POWER_SUSPENDED);
       break;
@@ -187,6 +198,31 @@ void Driver::Take(const Effect& effect) {
   }
 }
 
+void Driver::FinishMoves() {
+  for (auto& [name, host] : hosts) {
+    auto& all = *host.report().mutable_desktops();
+    for (int i = 0; i < all.size();) {
+      v1::DesktopReport& desktop = *all.Mutable(i);
+      if (desktop.operation() != v1::COMMAND_MIGRATE) {
+        ++i;
+        continue;
+      }
+      const auto target = hosts.find(desktop.moving_to());
+      const bool there = target != hosts.end() && !target->second.silent;
+      desktop.clear_operation();
+      desktop.clear_moving_to();
+      if (!host.move_error.empty() || !there) {
+        desktop.set_failed_verb(v1::COMMAND_MIGRATE);
+        desktop.set_error(there ? host.move_error : "the other host does not answer");
+        ++i;
+        continue;
+      }
+      *target->second.report().add_desktops() = desktop;
+      all.DeleteSubrange(i, 1);
+    }
+  }
+}
+
 void Driver::ReportAll() {
   for (auto& [name, host] : hosts) {
     if (!host.silent) Apply(AgentReported{name, host.link, host.Report()});
@@ -199,6 +235,7 @@ void Driver::Advance(absl::Duration time) {
     now += std::min(absl::Milliseconds(250), end - now);
     if (now - last_report >= absl::Seconds(1)) {
       last_report = now;
+      if (!hold_moves) FinishMoves();
       ReportAll();
     }
     Apply(Tick{});

@@ -48,6 +48,8 @@ class FakeHost {
   bool guest_agent = true;
   // It does not report.
   bool silent = false;
+  // Moves from here fail with this message; empty: they work.
+  std::string move_error;
 
  private:
   void Start(const v1::AgentCommand& command);
@@ -70,6 +72,8 @@ class Driver {
   // One round of reports from every host that is not silent.
   void ReportAll();
   FakeHost& AddHost(const std::string& name);
+  // Moves that hosts are at are over: the desktop is with the target when that is there.
+  void FinishMoves();
   // A new broker with what was committed.
   void Restart();
 
@@ -118,6 +122,8 @@ class Driver {
 
   // Called after each Apply, before its commands go out.
   std::function<void(const Event& event, const Decision& decision)> check;
+  // Moves go on until FinishMoves; otherwise they are over with the next reports.
+  bool hold_moves = false;
   // Whether a command is lost on its way.
   std::function<bool()> lose_command;
 

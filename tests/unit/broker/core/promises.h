@@ -37,6 +37,7 @@ class Promises {
   void Judge(const Decision& decision) {
     for (const v1::Change& change : decision.changes) JudgeChange(change);
     for (const Effect& effect : decision.effects) {
+      if (const auto* sent = std::get_if<SendCommand>(&effect)) JudgeCommand(*sent);
       const auto* counted = std::get_if<Counted>(&effect);
       if (counted == nullptr) continue;
       EXPECT_NE(counted->what, "rejected_transitions") << counted->label;  // S6
@@ -193,7 +194,25 @@ class Promises {
     }
   }
 
-  // S4.
+  // A host is never told to remove what may be the only copy of somebody's desktop, and a desktop
+  // is told to move to one host only, the one that is committed.
+  void JudgeCommand(const SendCommand& sent) {
+    const v1::Desktop* desktop = driver_.fleet().desktops.Find(sent.command.desktop());
+    if (desktop == nullptr || desktop->generation() != sent.command.generation()) return;
+    if (sent.command.verb() == v1::COMMAND_MIGRATE) {
+      EXPECT_EQ(sent.host, desktop->host());
+      EXPECT_EQ(sent.command.move_to(), desktop->moving_to());
+      EXPECT_NE(sent.command.migration_uri(), "");
+    }
+    if (sent.command.verb() != v1::COMMAND_REMOVE ||
+        desktop->state() != v1::DESKTOP_STATE_ASSIGNED) {
+      return;
+    }
+    EXPECT_NE(sent.host, desktop->host()) << desktop->ShortDebugString();
+    EXPECT_NE(sent.host, desktop->moving_to()) << desktop->ShortDebugString();
+  }
+
+  // S4. What moves may be on either host.
   void JudgeHosts() {
     struct Use {
       uint64_t memory = 0;
@@ -206,6 +225,9 @@ class Promises {
       use.memory += entry.record->memory_mib();
       ++use.desktops;
       use.starts += IsStarting(entry.record->state()) ? 1 : 0;
+      if (entry.record->moving_to().empty()) continue;
+      uses[entry.record->moving_to()].memory += entry.record->memory_mib();
+      ++uses[entry.record->moving_to()].desktops;
     }
     for (const auto& [name, use] : uses) {
       const v1::Resource* host = driver_.fleet().hosts.Find(name);

@@ -116,6 +116,28 @@ TEST_F(SitesTest, ALostSiteIsOneEventAndItsPeopleGetDesktopsElsewhere) {
   }
 }
 
+TEST_F(SitesTest, TheLimitsOfALossAreThoseOfTheConfiguration) {
+  BrokerSettings careful;
+  careful.site_loss.brake_share = 0.4;
+  driver_ = Driver(careful);
+  Build(2, 2);
+  AddPool("kantoor", 0, 2, 20, 2, "a");
+  Silence("a");
+  driver_.Advance(absl::Seconds(12));
+  EXPECT_EQ(Loss("a"), "braked");
+  EXPECT_EQ(driver_.fleet().site_losses.Find("a")->reason(),
+            "2 of 2 hosts silent for 10s, but 2 of all 4 hosts are gone, more than 40 %");
+  BrokerSettings hasty;
+  hasty.site_loss.lost_share = 0.5;
+  hasty.site_loss.fewest_hosts = 1;
+  driver_ = Driver(hasty);
+  Build(2, 2);
+  AddPool("kantoor", 0, 2, 20, 2, "a");
+  driver_.hosts.at("hv-a1").silent = true;
+  driver_.Advance(absl::Seconds(12));
+  EXPECT_EQ(Loss("a"), "lost");
+}
+
 TEST_F(SitesTest, SessionsOfTheOtherSiteAreUntouched) {
   Build(2, 2);
   AddPool("kantoor", 0, 2, 20, 2, "b");

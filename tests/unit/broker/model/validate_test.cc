@@ -120,8 +120,11 @@ const std::vector<BadCase>& BadCases() {
       {kPool, [](R& r) { r.mutable_pool()->set_home_site("B!"); }, "pool.home_site: "},
       {kPool, [](R& r) { r.mutable_pool()->set_home_site_rule(v1::HOME_SITE_RULE_REQUIRED); },
        "pool.home_site_rule: "},
-      {kEntitlement, [](R& r) { r.mutable_entitlement()->set_home_site("a"); },
+      {kEntitlement, [](R& r) { r.mutable_entitlement()->set_home_site("B!"); },
        "entitlement.home_site: "},
+      {kEntitlement,
+       [](R& r) { r.mutable_entitlement()->set_home_site_rule(v1::HOME_SITE_RULE_REQUIRED); },
+       "entitlement.home_site_rule: "},
       {kPool,
        [](R& r) {
          r.mutable_pool()->add_sites("a");
@@ -214,6 +217,40 @@ TEST_F(ReferencesTest, WhatIsNamedMustBeThere) {
   EXPECT_TRUE(ValidateReferences(fleet_, homed).ok());
   Put(kPool, "kantoor", Good(kPool));
   EXPECT_TRUE(ValidateReferences(fleet_, Good(kEntitlement)).ok());
+}
+
+TEST_F(ReferencesTest, TheHomeOfAnEntitlementIsASiteOfItsPool) {
+  Put(kSite, "a", Good(kSite));
+  Put(kSite, "b", Good(kSite));
+  R pool = Good(kPool);
+  Put(kPool, "kantoor", pool);
+  R entitlement = Good(kEntitlement);
+  entitlement.mutable_entitlement()->set_home_site("c");
+  EXPECT_EQ(ValidateReferences(fleet_, entitlement).message(),
+            "entitlement.home_site: there is no site \"c\"; create it first");
+  entitlement.mutable_entitlement()->set_home_site("b");
+  EXPECT_TRUE(ValidateReferences(fleet_, entitlement).ok());
+  pool.mutable_pool()->add_sites("a");
+  Put(kPool, "kantoor", pool);
+  EXPECT_EQ(
+      ValidateReferences(fleet_, entitlement).message(),
+      "entitlement.home_site: site \"b\" is not one of pool.sites of pool \"kantoor\"; add it "
+      "there, or name another");
+  Put(kEntitlement, "kantoor-noord", entitlement);
+  EXPECT_FALSE(ValidateDelete(fleet_, kSite, "b", false).ok());
+}
+
+TEST_F(ReferencesTest, AHostThatADesktopIsMovingToIsNotDeleted) {
+  Put(kSite, "a", Good(kSite));
+  Put(kHost, "hv-a1", Good(kHost));
+  Put(kHost, "hv-a2", Good(kHost));
+  PutDesktop("kantoor-1", v1::DESKTOP_STATE_READY);
+  EXPECT_TRUE(ValidateDelete(fleet_, kHost, "hv-a2", true).ok());
+  v1::Desktop moving = *fleet_.desktops.Find("kantoor-1");
+  moving.set_moving_to("hv-a2");
+  fleet_.desktops.Put("kantoor-1", std::make_shared<const v1::Desktop>(moving));
+  EXPECT_THAT(std::string(ValidateDelete(fleet_, kHost, "hv-a2", true).message()),
+              HasSubstr("\"kantoor-1\" is being moved to host \"hv-a2\""));
 }
 
 TEST_F(ReferencesTest, AHostWithDesktopsDoesNotMove) {
