@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "broker/model/names.h"
+#include "broker/program/balance_config.h"
 #include "common/base/status_macros.h"
 #include "common/config/config_file.h"
 #include "common/tls/peer_name.h"
@@ -425,6 +426,8 @@ absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigChe
   ReadLimits(root.Section("limits"), config.node, config.rpc);
   ReadFencing(root.Section("fencing"), check == ConfigCheck::kWhole, config.fencing);
   config.node.broker.fence_command = !config.fencing.command.empty();
+  ReadBalancing(root.Section("balancing"), config.node.broker.balance);
+  ReadSiteLoss(root.Section("site_loss"), config.node.broker.site_loss);
   RETURN_IF_ERROR(file->Finish());
   if (config.join_url.empty()) {
     config.join_url = absl::StrCat("https://", config.join_address, "/v1/join");

@@ -17,7 +17,9 @@ namespace {
 
 // What a count's label says.
 absl::string_view LabelName(absl::string_view what) {
-  if (what == "sign_ins" || what == "connects" || what == "calls") return "outcome";
+  if (what == "sign_ins" || what == "connects" || what == "calls" || what == "moves") {
+    return "outcome";
+  }
   if (what == "rejected_transitions") return "machine";
   if (what == "rpc_refused" || what == "commits_failed") return "code";
   if (what == "start_failures") return "pool";
@@ -80,6 +82,10 @@ void BrokerMetrics::ReadFleet(const Fleet* fleet) {
   for (const auto& [state, count] : sessions) {
     metrics_->SetGauge("werkplek_sessions", "Sessions by state.", {{"state", state}}, count);
   }
+  double moving = 0;
+  for (const auto& [id, desktop] : fleet->desktops) moving += desktop->moving_to().empty() ? 0 : 1;
+  metrics_->SetGauge("werkplek_desktops_moving", "Desktops on their way to another host.", {},
+                     moving);
   metrics_->SetGauge("werkplek_sign_ins", "Sign-ins that are good now.", {},
                      double(fleet->sign_ins.size()));
 }

@@ -192,6 +192,34 @@ const BadFile kBadFiles[] = {
      ":40: limits.host_starts: 0: must be 1 to 1000"},
     {"site below host", "site_starts: 32", "site_starts: 3",
      ":41: limits.site_starts: site_starts (3) must not be less than host_starts (4)"},
+    {"balances nothing", "limits:\n", "balancing:\n  moves: 0\nlimits:\n",
+     ":40: balancing.moves: 0: must be 1 to 1000"},
+    {"more moves in a site than in all", "limits:\n", "balancing:\n  moves: 1\nlimits:\n",
+     "balancing.moves_per_site: moves_per_site (2) must not be more than moves (1)"},
+    {"more moves of a host than in a site", "limits:\n",
+     "balancing:\n  moves_per_host: 3\nlimits:\n",
+     ":40: balancing.moves_per_host: moves_per_host (3) must not be more than moves_per_site (2)"},
+    {"margin of nothing", "limits:\n", "balancing:\n  margin_percent: 1\nlimits:\n",
+     ":40: balancing.margin_percent: 1: must be 5 to 90"},
+    {"hours without a zone", "limits:\n", "balancing:\n  consolidate: \"22:00-06:00\"\nlimits:\n",
+     ":40: balancing.consolidate: needs `time_zone`"},
+    {"a zone without hours", "limits:\n", "balancing:\n  time_zone: UTC\nlimits:\n",
+     ":40: balancing.time_zone: has no effect without `consolidate`"},
+    {"hours that are none", "limits:\n",
+     "balancing:\n  consolidate: \"22:00-24:30\"\n  time_zone: UTC\nlimits:\n",
+     ":40: balancing.consolidate: \"22:00-24:30\": must be two different times"},
+    {"no hours at all", "limits:\n",
+     "balancing:\n  consolidate: \"22:00-22:00\"\n  time_zone: UTC\nlimits:\n",
+     ":40: balancing.consolidate: \"22:00-22:00\": must be two different times"},
+    {"unknown zone", "limits:\n",
+     "balancing:\n  consolidate: \"22:00-06:00\"\n  time_zone: Mars/Phobos\nlimits:\n",
+     ":41: balancing.time_zone: \"Mars/Phobos\": is no time zone of this machine"},
+    {"a site is lost too early", "limits:\n", "site_loss:\n  lost_percent: 49\nlimits:\n",
+     ":40: site_loss.lost_percent: 49: must be 50 to 100"},
+    {"no brake", "limits:\n", "site_loss:\n  brake_percent: 100\nlimits:\n",
+     ":40: site_loss.brake_percent: 100: must be 0 to 90"},
+    {"no hosts", "limits:\n", "site_loss:\n  fewest_hosts: 0\nlimits:\n",
+     ":40: site_loss.fewest_hosts: 0: must be 1 to 1000"},
 };
 
 class BrokerConfigTest : public testing::Test {
@@ -227,6 +255,42 @@ TEST_F(BrokerConfigTest, TheGoodFileIsGood) {
   EXPECT_TRUE(config->node.token_waived_networks.empty());
   EXPECT_EQ(config->node.broker.suspect_after, absl::Seconds(3));
   EXPECT_EQ(config->tls.ca, config->authority.certificate);
+}
+
+TEST_F(BrokerConfigTest, BalancingAndSiteLossAreReadAndSafeWithout) {
+  const auto without = LoadBrokerConfig(files_.config_path(), ConfigCheck::kWhole);
+  ASSERT_TRUE(without.ok()) << without.status().message();
+  EXPECT_FALSE(without->node.broker.balance.automatic);
+  EXPECT_FALSE(without->node.broker.balance.consolidation.has_value());
+  EXPECT_DOUBLE_EQ(without->node.broker.site_loss.lost_share, 1.0);
+  EXPECT_DOUBLE_EQ(without->node.broker.site_loss.brake_share, 0.6);
+  files_.folder().Write("broker.yaml",
+                        absl::StrCat(files_.GoodConfig(),
+                                     "balancing:\n  moves: 6\n  moves_per_site: 3\n"
+                                     "  moves_per_host: 2\n  margin_percent: 20\n"
+                                     "  automatic: true\n  settle: 2m\n  rest: 30m\n  retry: 1m\n"
+                                     "  consolidate: \"22:00-06:30\"\n  time_zone: UTC\n"
+                                     "  spare_hosts: 2\n"
+                                     "site_loss:\n  lost_percent: 80\n  brake_percent: 50\n"
+                                     "  fewest_hosts: 3\n"));
+  const auto config = LoadBrokerConfig(files_.config_path(), ConfigCheck::kWhole);
+  ASSERT_TRUE(config.ok()) << config.status().message();
+  const BalanceSettings& balance = config->node.broker.balance;
+  EXPECT_EQ(balance.limits.all, 6u);
+  EXPECT_EQ(balance.limits.per_site, 3u);
+  EXPECT_EQ(balance.limits.per_host, 2u);
+  EXPECT_DOUBLE_EQ(balance.limits.margin, 0.2);
+  EXPECT_TRUE(balance.automatic);
+  EXPECT_EQ(balance.settle, absl::Minutes(2));
+  EXPECT_EQ(balance.rest, absl::Minutes(30));
+  EXPECT_EQ(balance.retry, absl::Minutes(1));
+  ASSERT_TRUE(balance.consolidation.has_value());
+  EXPECT_EQ(balance.consolidation->from, 22 * 60);
+  EXPECT_EQ(balance.consolidation->until, 6 * 60 + 30);
+  EXPECT_EQ(balance.spare_hosts, 2u);
+  EXPECT_DOUBLE_EQ(config->node.broker.site_loss.lost_share, 0.8);
+  EXPECT_DOUBLE_EQ(config->node.broker.site_loss.brake_share, 0.5);
+  EXPECT_EQ(config->node.broker.site_loss.fewest_hosts, 3u);
 }
 
 TEST_F(BrokerConfigTest, EveryBadFileIsRefusedWithItsComplaint) {

@@ -39,6 +39,7 @@ TEST_F(BrokerMetricsTest, StagesAndCountsHaveTheirNames) {
   broker_.Observe(Counted{"sign_ins", "denied"});
   broker_.Observe(Counted{"sign_ins", "denied"});
   broker_.Observe(Counted{"rejected_transitions", "session"});
+  broker_.Observe(Counted{"moves", "begun"});
   broker_.Count("rpc_refused", "PERMISSION_DENIED");
   const std::string text = Scrape();
   for (const char* stage :
@@ -47,6 +48,7 @@ TEST_F(BrokerMetricsTest, StagesAndCountsHaveTheirNames) {
                 HasSubstr("werkplek_stage_seconds_count{stage=\"" + std::string(stage) + "\"} 1"));
   }
   EXPECT_THAT(text, HasSubstr("werkplek_sign_ins_total{outcome=\"denied\"} 2"));
+  EXPECT_THAT(text, HasSubstr("werkplek_moves_total{outcome=\"begun\"} 1"));
   EXPECT_THAT(text, HasSubstr("werkplek_rejected_transitions_total{machine=\"session\"} 1"));
   EXPECT_THAT(text, HasSubstr("werkplek_rpc_refused_total{code=\"PERMISSION_DENIED\"} 1"));
 }
@@ -64,6 +66,7 @@ TEST_F(BrokerMetricsTest, TheFleetIsCountedByPoolAndState) {
     auto desktop = std::make_shared<v1::Desktop>();
     desktop->set_pool("kantoor");
     desktop->set_state(v1::DESKTOP_STATE_READY);
+    if (i == 1) desktop->set_moving_to("hv-a2");
     fleet.desktops.Put("d" + std::to_string(i), desktop);
   }
   auto session = std::make_shared<v1::Session>();
@@ -88,6 +91,7 @@ TEST_F(BrokerMetricsTest, TheFleetIsCountedByPoolAndState) {
                     HasSubstr("werkplek_hosts{liveness=\"up\"} 2"),
                     HasSubstr("werkplek_hosts{liveness=\"suspect\"} 0"),
                     HasSubstr("werkplek_hosts{liveness=\"down\"} 1"),
+                    HasSubstr("werkplek_desktops_moving 1"),
                     HasSubstr("werkplek_waiting{pool=\"kantoor\"} 3"),
                     HasSubstr("werkplek_pool_broken{pool=\"kantoor\"} 1"),
                     HasSubstr("werkplek_sessions{state=\"active\"} 1"),
