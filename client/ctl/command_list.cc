@@ -68,6 +68,7 @@ std::vector<CommandEntry> AllCommands() {
   list.Add<ConfirmSiteLossCommand>("site", "confirm-loss", "Say that a silent site is truly lost");
   list.Add<ReadmitSiteCommand>("site", "readmit", "Use a site again that is back after its loss");
   list.Add<FailoverCommand>("", "failover", "Rehearse the loss of a site; changes nothing");
+  list.Add<RebalanceCommand>("", "rebalance", "Make the hosts of a site even by moving desktops");
   list.Add<AddHostCommand>("host", "add", "Declare a host and print the code with which it joins");
   AddKind(list, v1::RESOURCE_KIND_HOST);
   AddWork(list, v1::RESOURCE_KIND_HOST);

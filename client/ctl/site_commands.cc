@@ -86,6 +86,42 @@ absl::Status ReadmitSiteCommand::Run(CommandContext& context) {
   return absl::OkStatus();
 }
 
+void RebalanceCommand::Define(CLI::App& app) {
+  app.add_option("SITE", site_, "The site's name")->required()->type_name("");
+  app.add_flag("--dry-run", dry_run_, "Only say what would be moved");
+}
+
+absl::Status RebalanceCommand::Run(CommandContext& context) {
+  v1::RebalanceRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_site(site_);
+  request.set_dry_run(dry_run_);
+  if (!dry_run_) {
+    RETURN_IF_ERROR(Confirm(
+        context, absl::StrCat("Move desktops of site ", Printable(site_),
+                              " between its hosts? A display that is open closes for a moment.")));
+  }
+  ASSIGN_OR_RETURN(const v1::RebalanceResponse plan,
+                   CallAdmin(context, &v1::AdminService::Stub::Rebalance, request));
+  Show(context, plan, [&](std::ostream& out, int width) {
+    if (!plan.moves().empty()) {
+      Table table({"DESKTOP", "FROM", "TO", "HOW", "WHY"});
+      for (const v1::Move& move : plan.moves()) {
+        table.AddRow({move.desktop(), move.from(), move.to(), move.how(), move.reason()});
+      }
+      out << table.Render(width) << "\n";
+    }
+    out << "Then: " << Printable(plan.reason()) << ".\n";
+    if (dry_run_) {
+      out << "Nothing was moved.\n";
+    } else if (!plan.moves().empty()) {
+      out << "They are moved a few at a time; `werkplekctl explain DESKTOP` tells how one "
+             "stands.\n";
+    }
+  });
+  return absl::OkStatus();
+}
+
 void FailoverCommand::Define(CLI::App& app) {
   app.add_option("--dry-run", site_, "The site that would be lost; nothing is changed")
       ->required()

@@ -35,6 +35,17 @@ class ReadmitSiteCommand : public Command {
   std::string site_;
 };
 
+// `rebalance SITE [--dry-run]`: moves desktops inside the site until its hosts are even.
+class RebalanceCommand : public Command {
+ public:
+  void Define(CLI::App& app) override;
+  absl::Status Run(CommandContext& context) override;
+
+ private:
+  std::string site_;
+  bool dry_run_ = false;
+};
+
 // `failover --dry-run SITE`: who would get a desktop, and who would wait, without the site.
 class FailoverCommand : public Command {
  public:

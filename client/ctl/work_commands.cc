@@ -18,6 +18,12 @@ std::string PowerWord(const v1::DesktopStatus& status) {
   return EnumWord(status.reported_power());
 }
 
+// "hv-a1", or "hv-a1 > hv-a2" while it moves.
+std::string HostCell(const v1::Desktop& desktop) {
+  if (desktop.moving_to().empty()) return desktop.host();
+  return absl::StrCat(desktop.host(), " > ", desktop.moving_to());
+}
+
 }  // namespace
 
 void ListDesktopsCommand::Define(CLI::App& app) {
@@ -45,7 +51,7 @@ absl::Status ListDesktopsCommand::Run(CommandContext& context) {
     Table table({"DESKTOP", "POOL", "HOST", "STATE", "POWER", "USER", "SCREEN", "SINCE", "ERROR"});
     for (const v1::DesktopStatus& status : all.desktops()) {
       const v1::Desktop& desktop = status.desktop();
-      table.AddRow({desktop.id(), desktop.pool(), desktop.host(), EnumWord(desktop.state()),
+      table.AddRow({desktop.id(), desktop.pool(), HostCell(desktop), EnumWord(desktop.state()),
                     PowerWord(status), status.user().empty() ? desktop.owner() : status.user(),
                     status.viewer_connected() ? "open" : "-",
                     Since(context, desktop.state_since_unix_ms()), desktop.last_error()});
@@ -74,6 +80,7 @@ absl::Status GetDesktopCommand::Run(CommandContext& context) {
          {"host", desktop.host().empty()
                       ? ""
                       : absl::StrCat(desktop.host(), " (", EnumWord(status.host_liveness()), ")")},
+         {"moving to", desktop.moving_to()},
          {"state", absl::StrCat(EnumWord(desktop.state()), ", since ",
                                 FormatTime(desktop.state_since_unix_ms()))},
          {"power", absl::StrCat(PowerWord(status), ", wanted ", EnumWord(desktop.wanted_power()))},

@@ -62,6 +62,36 @@ TEST_F(SiteCommandsTest, ReadmitsASite) {
   EXPECT_NE(sent.request_id(), "");
 }
 
+TEST_F(SiteCommandsTest, RebalancesAfterAskingAndSaysWhatMovesWhy) {
+  v1::RebalanceResponse plan;
+  v1::Move* move = plan.add_moves();
+  move->set_desktop("kantoor-7f3a");
+  move->set_from("hv-a1");
+  move->set_to("hv-a2");
+  move->set_how("live");
+  move->set_reason("hv-a1 at 50 %, hv-a2 at 6 %");
+  plan.set_reason("its hosts are even");
+  broker_.Reply("Rebalance", plan);
+  EXPECT_NE(Run({"rebalance", "noord"}).code, ExitCode::kOk);
+  EXPECT_TRUE(broker_.Methods().empty());
+  const Result asked =
+      RunAsked({"rebalance", "noord"}, {{"A display that is open closes for a moment", "y\n"}});
+  EXPECT_EQ(asked.code, ExitCode::kOk) << asked.out;
+  EXPECT_THAT(asked.out,
+              AllOf(HasSubstr("kantoor-7f3a"), HasSubstr("hv-a2"), HasSubstr("live"),
+                    HasSubstr("Then: its hosts are even."), HasSubstr("moved a few at a time")));
+  const Result dry = Run({"rebalance", "noord", "--dry-run"});
+  EXPECT_EQ(dry.code, ExitCode::kOk) << dry.err;
+  EXPECT_THAT(dry.out, HasSubstr("Nothing was moved."));
+  const auto sent = broker_.Requests<v1::RebalanceRequest>("Rebalance");
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(sent[0].site(), "noord");
+  EXPECT_FALSE(sent[0].dry_run());
+  EXPECT_NE(sent[0].request_id(), "");
+  EXPECT_TRUE(sent[1].dry_run());
+  EXPECT_EQ(Run({"rebalance"}).code, ExitCode::kUsage);
+}
+
 TEST_F(SiteCommandsTest, RehearsesALossOverAllPages) {
   v1::RehearseSiteLossResponse first;
   first.set_fit(1);
