@@ -19,9 +19,15 @@ std::string At(absl::Duration at) { return absl::StrCat(absl::FormatDuration(at)
 
 bool IsLive(const v1::Session& session) { return session.state() != v1::SESSION_STATE_ENDED; }
 
-bool CountsOnHost(const v1::Desktop& desktop) {
-  return !desktop.host().empty() && desktop.state() != v1::DESKTOP_STATE_ABSENT &&
-         desktop.state() != v1::DESKTOP_STATE_LOST;
+// The hosts that it takes room on: its own, and the one that it is moving to.
+std::set<std::string> HostsOf(const v1::Desktop* desktop) {
+  if (desktop == nullptr || desktop->host().empty() ||
+      desktop->state() == v1::DESKTOP_STATE_ABSENT || desktop->state() == v1::DESKTOP_STATE_LOST) {
+    return {};
+  }
+  std::set<std::string> hosts = {desktop->host()};
+  if (!desktop->moving_to().empty()) hosts.insert(desktop->moving_to());
+  return hosts;
 }
 
 }  // namespace
@@ -86,30 +92,26 @@ Violations CheckHostLimits(const History& history) {
   StoreReplay store(history);
   while (store.NextChange()) {
     if (store.change().table() != kDesktopTable) continue;
-    if (const v1::Desktop* before = store.OldDesktop();
-        before != nullptr && CountsOnHost(*before)) {
-      committed[before->host()].first -= before->memory_mib();
-      --committed[before->host()].second;
+    const std::set<std::string> before = HostsOf(store.OldDesktop());
+    for (const std::string& name : before) {
+      committed[name].first -= store.OldDesktop()->memory_mib();
+      --committed[name].second;
     }
-    const v1::Desktop* after = store.NewDesktop();
-    if (after == nullptr || !CountsOnHost(*after)) continue;
-    auto& [memory, desktops] = committed[after->host()];
-    memory += after->memory_mib();
-    ++desktops;
-    const v1::Resource* host = store.fleet().hosts.Find(after->host());
-    // Only what adds to the host is judged: a limit may be lowered under what runs.
-    const v1::Desktop* before = store.OldDesktop();
-    if (host == nullptr ||
-        (before != nullptr && CountsOnHost(*before) && before->host() == after->host())) {
-      continue;
-    }
-    const v1::Host& limits = host->host();
-    if ((limits.memory_limit_mib() != 0 && memory > limits.memory_limit_mib()) ||
-        (limits.max_desktops() != 0 && desktops > limits.max_desktops())) {
-      found.push_back(
-          {"S4", absl::StrCat(At(store.at()), after->host(), " is committed to ", memory,
-                              " MiB and ", desktops, " desktops of ", limits.memory_limit_mib(),
-                              " MiB and ", limits.max_desktops())});
+    for (const std::string& name : HostsOf(store.NewDesktop())) {
+      auto& [memory, desktops] = committed[name];
+      memory += store.NewDesktop()->memory_mib();
+      ++desktops;
+      const v1::Resource* host = store.fleet().hosts.Find(name);
+      // Only what adds to the host is judged: a limit may be lowered under what runs.
+      if (host == nullptr || before.count(name) != 0) continue;
+      const v1::Host& limits = host->host();
+      if ((limits.memory_limit_mib() != 0 && memory > limits.memory_limit_mib()) ||
+          (limits.max_desktops() != 0 && desktops > limits.max_desktops())) {
+        found.push_back(
+            {"S4", absl::StrCat(At(store.at()), name, " is committed to ", memory, " MiB and ",
+                                desktops, " desktops of ", limits.memory_limit_mib(), " MiB and ",
+                                limits.max_desktops())});
+      }
     }
   }
   return found;

@@ -250,6 +250,35 @@ TEST(CheckersTest, S4AHostThatIsCommittedBeyondItsLimits) {
   EXPECT_THAT(CheckHostLimits(history), SizeIs(1));
 }
 
+TEST(CheckersTest, S4ADesktopThatMovesCountsOnBothHosts) {
+  v1::Resource host;
+  host.set_name("hv-0");
+  host.mutable_host()->set_memory_limit_mib(1024);
+  v1::Resource other = host;
+  other.set_name("hv-1");
+  v1::Desktop moving = MakeDesktop("d1", v1::DESKTOP_STATE_READY);
+  moving.set_moving_to("hv-1");
+  v1::Desktop second = MakeDesktop("d2", v1::DESKTOP_STATE_READY);
+  second.set_host("hv-1");
+  v1::Desktop third = second;
+  third.set_id("d3");
+  History history;
+  Add(history, {Put(kHostTable, "hv-0", host), Put(kHostTable, "hv-1", other),
+                Put(kDesktopTable, "d1", moving), Put(kDesktopTable, "d2", second)});
+  EXPECT_THAT(CheckHostLimits(history), IsEmpty());
+  Add(history, {Put(kDesktopTable, "d3", third)});
+  EXPECT_THAT(CheckHostLimits(history), SizeIs(1)) << "where it goes";
+  v1::Desktop fourth = MakeDesktop("d4", v1::DESKTOP_STATE_READY);
+  v1::Desktop fifth = MakeDesktop("d5", v1::DESKTOP_STATE_READY);
+  Add(history, {Put(kDesktopTable, "d4", fourth), Put(kDesktopTable, "d5", fifth)});
+  EXPECT_THAT(CheckHostLimits(history), SizeIs(2)) << "and where it still is";
+  v1::Desktop arrived = moving;
+  arrived.set_host("hv-1");
+  arrived.clear_moving_to();
+  Add(history, {Put(kDesktopTable, "d1", arrived)});
+  EXPECT_THAT(CheckHostLimits(history), SizeIs(2)) << "arriving adds nothing";
+}
+
 TEST(CheckersTest, S5AnAnswerBeforeItsCommit) {
   History history = GoodHistory();
   history.readies[0].after_commits = 2;
