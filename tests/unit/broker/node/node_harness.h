@@ -81,6 +81,7 @@ class NodeHarness : public ::testing::Test {
     parts.directory = &directory_;
     parts.agents = &links_;
     parts.tokens = tokens_.get();
+    parts.fencer = fencer_part_;
     parts.leader = leader_;
     parts.observe = [this](const Effect& effect) {
       if (const auto* stage = std::get_if<StageTook>(&effect)) stages_.push_back(stage->stage);
@@ -165,6 +166,7 @@ class NodeHarness : public ::testing::Test {
   std::unique_ptr<TokenAuthority> tokens_;
   std::map<std::string, v1::TokenEnrolment> enrolments_;
   NodeSettings settings_;
+  Fencer* fencer_part_ = nullptr;
   LeaderFunctions leader_;
   std::vector<ChangeSet> committed_;
   std::vector<std::string> stages_;

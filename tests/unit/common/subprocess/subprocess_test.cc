@@ -70,5 +70,28 @@ TEST(SubprocessTest, NoDescriptorOfOursIsInherited) {
   EXPECT_EQ(*output, "0\n1\n2\n3\n");
 }
 
+TEST(SubprocessTest, ReadsWhatItIsGivenAndNothingElse) {
+  SubprocessOptions options;
+  options.input = "name=value\n";
+  EXPECT_EQ(RunSubprocess({"cat"}, kLong, options)->output, "name=value\n");
+  EXPECT_EQ(RunSubprocess({"cat"}, kLong)->output, "");
+  options.input = std::string(kMaxSubprocessInput, 'a');
+  EXPECT_EQ(RunSubprocess({"cat"}, kLong, options)->output.size(), kMaxSubprocessInput);
+  EXPECT_EQ(RunSubprocess({"true"}, kLong, options)->exit_code, 0) << "nobody reads it";
+  options.input += "b";
+  EXPECT_EQ(RunSubprocess({"cat"}, kLong, options).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(SubprocessTest, OneThatIsGivenUpIsKilled) {
+  SubprocessOptions options;
+  int asked = 0;
+  options.cancelled = [&asked] { return ++asked > 2; };
+  const auto result = RunSubprocess({"tail", "-f", "/dev/null"}, kLong, options);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kCancelled);
+  options.cancelled = [] { return false; };
+  EXPECT_EQ(RunSubprocess({"true"}, kLong, options)->exit_code, 0);
+}
+
 }  // namespace
 }  // namespace werkplek
