@@ -287,6 +287,8 @@ absl::StatusOr<DomainXmlFacts> ParseDomainXml(absl::string_view xml) {
   facts.vcpus = domain.child("vcpu").text().as_uint();
   const pugi::xml_node devices = domain.child("devices");
   facts.disk = devices.child("disk").child("source").attribute("file").value();
+  facts.shared_disk =
+      absl::string_view(devices.child("disk").child("driver").attribute("cache").value()) == "none";
   for (const pugi::xml_node channel : devices.children("channel")) {
     const pugi::xml_node target = channel.child("target");
     if (absl::string_view(target.attribute("name").value()) != kGuestAgentChannel) continue;

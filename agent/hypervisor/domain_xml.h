@@ -50,6 +50,8 @@ struct DomainXmlFacts {
   uint64_t memory_mib = 0;
   uint32_t vcpus = 0;
   std::string disk;
+  // As DomainSpec's.
+  bool shared_disk = false;
   bool guest_agent = false;
   bool guest_agent_connected = false;
   // Index of the display of each kind among the graphics elements; -1: none.
