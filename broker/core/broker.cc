@@ -69,7 +69,7 @@ const Fleet& Broker::fleet() const { return state_->fleet; }
 Decision Broker::Apply(const Event& event, absl::Time now) {
   Turn turn(*state_, now, event.entropy);
   std::visit(Handler{turn}, event.what);
-  ServeTouched(turn);
+  ServeTouched(turn, /*all_dirty=*/std::holds_alternative<Tick>(event.what));
   TellQueues(turn, event);
   return turn.Finish();
 }

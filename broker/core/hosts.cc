@@ -252,9 +252,7 @@ void RefreshHost(Turn& turn, const std::string& host) {
                     soft->liveness == v1::LIVENESS_UP && soft->link != 0;
   auto& closed = turn.state().closed_hosts;
   const bool changed = open ? closed.erase(host) != 0 : closed.insert(host).second;
-  if (!changed) return;
-  ++turn.state().capacity_version;
-  turn.TouchAllPools();
+  if (changed) ++turn.state().capacity_version;
 }
 
 void HandleAttached(Turn& turn, const AgentAttached& event) {

@@ -15,7 +15,9 @@ void HandleReported(Turn& turn, const AgentReported& event);
 // Derives the host's liveness from its silence. What follows from it, JudgeSilence (sites.h) does.
 void JudgeHost(Turn& turn, const std::string& host);
 
-// Keeps BrokerState::closed_hosts true for the host.
+// Keeps BrokerState::closed_hosts true for the host. The pools are looked at with the next tick: a
+// thousand hosts that come at once, as after an election, would else have every pool looked at a
+// thousand times.
 void RefreshHost(Turn& turn, const std::string& host);
 
 // The start of the desktop may be late.

@@ -26,6 +26,10 @@ constexpr v1::DesktopState kIdleStates[] = {
     v1::DESKTOP_STATE_READY,        v1::DESKTOP_STATE_DIRTY,    v1::DESKTOP_STATE_ERROR,
 };
 
+// After the loss of hosts a pool may have thousands; to look at each of them whenever one desktop
+// has changed would hold everybody up.
+constexpr uint32_t kFewDirty = 64;
+
 // Of those that nobody owns.
 uint32_t Starting(const PoolState& pool) {
   return pool.Unowned(v1::DESKTOP_STATE_PROVISIONING) + pool.Unowned(v1::DESKTOP_STATE_STARTING) +
@@ -298,7 +302,7 @@ std::string PickSpare(const Turn& turn, const std::string& pool, const Home& hom
   return best;
 }
 
-void ServePool(Turn& turn, const std::string& name) {
+void ServePool(Turn& turn, const std::string& name, bool all_dirty) {
   const auto record = turn.fleet().pools.FindShared(name);
   if (record == nullptr) {
     RefuseQueue(turn, name, "no-entitlement", "the pool is no more");
@@ -322,7 +326,9 @@ void ServePool(Turn& turn, const std::string& name) {
   if (plan.remove_all) {
     RemoveIdle(turn, name);
   } else {
-    ServeDirty(turn, name, pool, plan);
+    if (all_dirty || own.Count(v1::DESKTOP_STATE_DIRTY) <= kFewDirty) {
+      ServeDirty(turn, name, pool, plan);
+    }
     RemoveSpares(turn, name, plan);
     SetSparePower(turn, name, v1::POWER_RUNNING, plan.resume);
     SetSparePower(turn, name, v1::POWER_SUSPENDED, plan.suspend);
@@ -331,13 +337,13 @@ void ServePool(Turn& turn, const std::string& name) {
   ShowPool(turn, name);
 }
 
-void ServeTouched(Turn& turn) {
+void ServeTouched(Turn& turn, bool all_dirty) {
   // Serving touches the pool itself again; a second pass finds nothing new to do, so the bound is
   // never met in practice.
   for (int passes = 0; passes < 10'000; ++passes) {
     const std::string pool = turn.PopTouched();
     if (pool.empty()) return;
-    ServePool(turn, pool);
+    ServePool(turn, pool, all_dirty);
   }
 }
 

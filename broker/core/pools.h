@@ -13,10 +13,11 @@ namespace werkplek {
 std::string PickSpare(const Turn& turn, const std::string& pool, const Home& home);
 
 // Assigns, resets, makes, resumes, suspends and removes, as far as limits allow now.
-void ServePool(Turn& turn, const std::string& pool);
+// `all_dirty` false: when the pool has many dirty desktops, they are left to the next tick.
+void ServePool(Turn& turn, const std::string& pool, bool all_dirty = true);
 
 // Serves every pool that the turn touched, until nothing is left to do.
-void ServeTouched(Turn& turn);
+void ServeTouched(Turn& turn, bool all_dirty = true);
 
 // Whether spares on the host can be given out.
 bool HostGivesOut(const Turn& turn, const std::string& host);
