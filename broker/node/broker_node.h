@@ -74,6 +74,9 @@ struct NodeParts {
   Fencer* fencer = nullptr;
   std::function<void(const Effect&)> observe;
   LeaderFunctions leader = {};
+  // Whether this machine's wall clock can be trusted to judge one-time codes; empty: always. Any
+  // thread.
+  std::function<bool()> clock_good = {};
 };
 
 struct NodeSettings {

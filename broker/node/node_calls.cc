@@ -70,7 +70,14 @@ void NodeLoop::SignIn(const Caller& caller, const v1::SignInRequest& request, Re
       }));
 }
 
+absl::Status NodeLoop::MayJudgeCodes() const {
+  if (parts_.clock_good == nullptr || parts_.clock_good()) return absl::OkStatus();
+  return absl::UnavailableError(
+      "this broker is temporarily unavailable for sign-ins: its clock differs from the others'");
+}
+
 absl::Status NodeLoop::AdmitSignIn() {
+  if (absl::Status clock = MayJudgeCodes(); !clock.ok()) return clock;
   MutexLock lock(mutex_);
   const bool may_ask = phase_ == Phase::kFollowing && parts_.leader.get_enrolment != nullptr;
   if (stopped_ || (phase_ != Phase::kLeading && !may_ask)) return TryAgain();
@@ -163,6 +170,8 @@ void NodeLoop::CallAboutToken(const Caller& caller, MessagePointer request, Repl
   requested.call = calls_.Add(std::move(done));
   requested.caller = caller;
   requested.request = std::move(request);
+  const absl::Status clock = confirm == nullptr ? absl::OkStatus() : MayJudgeCodes();
+  if (!clock.ok()) return FailSoon(requested.call, clock);
   if (!IsUserName(*user)) {
     return FailSoon(requested.call,
                     absl::InvalidArgumentError("user: must be 1 to 64 of [A-Za-z0-9._@-]"));

@@ -107,6 +107,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
 
   // Counts one more sign-in with the directory, or says why not.
   absl::Status AdmitSignIn();
+  // UNAVAILABLE: the clock is wrong.
+  absl::Status MayJudgeCodes() const;
 
   // --- calls that ask the directory first (node_calls.cc) ---
   void AskDirectory(SignInAttempt attempt, Secret password) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);

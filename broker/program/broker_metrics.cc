@@ -150,6 +150,11 @@ void BrokerMetrics::SetAgentsConnected(size_t count) {
   metrics_->SetGauge("werkplek_agents_connected", "Agents with a stream.", {}, double(count));
 }
 
+void BrokerMetrics::SetClockGood(bool good) {
+  metrics_->SetGauge("werkplek_clock_good", "0 while the clock is wrong and no code is judged.", {},
+                     good ? 1 : 0);
+}
+
 void BrokerMetrics::SetSelfProbe(bool good) {
   metrics_->SetGauge("werkplek_self_probe", "1 while the broker answers itself.", {}, good ? 1 : 0);
 }

@@ -31,6 +31,7 @@ class BrokerMetrics {
   void ReadFleet(const Fleet* fleet);
   void SetAgentsConnected(size_t count);
   void SetSelfProbe(bool good);
+  void SetClockGood(bool good);
 
  private:
   void ReadHosts(const Fleet& fleet);

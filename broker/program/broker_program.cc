@@ -9,6 +9,7 @@
 #include "broker/directory/ldap_directory.h"
 #include "broker/election/etcd_election.h"
 #include "broker/election/standalone_election.h"
+#include "broker/etcd/clock_watch.h"
 #include "broker/node/broker_node.h"
 #include "broker/peer/peer_calls.h"
 #include "broker/program/broker_metrics.h"
@@ -87,6 +88,8 @@ struct BrokerProgram::Parts {
   GrpcAgentLinks links;
   // The way to the broker that leads; null when this is the only one.
   std::unique_ptr<LeaderLink> leader;
+  // Null when there is nobody to compare clocks with.
+  std::unique_ptr<ClockWatch> clock;
   std::unique_ptr<BrokerNode> node;
   Mutex mutex;
   CondVar changed;
@@ -145,6 +148,9 @@ absl::Status BrokerProgram::Parts::BuildState() {
   parts.observe = [this](const Effect& effect) { broker_metrics.Observe(effect); };
   if (config.store.in_etcd) {
     BuildLeaderLink();
+    clock = std::make_unique<ClockWatch>(ClockWatchSettings{}, config.store.etcd.endpoints,
+                                         AskEtcdForTime(config.store.etcd), &loop);
+    parts.clock_good = [this] { return clock->good(); };
     parts.leader = AskOverLink(leader.get());
   }
   node = std::make_unique<BrokerNode>(config.node, parts);
@@ -225,6 +231,7 @@ absl::Status BrokerProgram::Parts::Serve() {
   metrics.BeforeScrape([this] {
     broker_metrics.ReadFleet(node->picture().get());
     broker_metrics.SetAgentsConnected(links.size());
+    broker_metrics.SetClockGood(clock == nullptr || clock->good());
   });
   if (!config.metrics_address.empty()) RETURN_IF_ERROR(metrics.Serve(config.metrics_address));
   watchdog = std::make_unique<Watchdog>(

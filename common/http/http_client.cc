@@ -56,19 +56,22 @@ absl::StatusOr<Url> ParseUrl(const std::string& text) {
 // One exchange on its own io_context; each step starts the next.
 class Exchange {
  public:
-  Exchange(const Url& url, asio::ssl::context context, absl::string_view content_type,
-           const std::string& body)
+  Exchange(const Url& url, asio::ssl::context context)
       : url_(url), context_(std::move(context)), stream_(io_, context_) {
-    request_.method(http::verb::post);
+    request_.method(http::verb::get);
     request_.version(11);
     request_.target(url.target);
     request_.set(http::field::host, url.host_header);
+    request_.keep_alive(false);
+    parser_.body_limit(kMaxAnswerBytes);
+  }
+
+  void Post(absl::string_view content_type, const std::string& body) {
+    request_.method(http::verb::post);
     request_.set(http::field::content_type,
                  boost::string_view(content_type.data(), content_type.size()));
-    request_.keep_alive(false);
     request_.body() = body;
     request_.prepare_payload();
-    parser_.body_limit(kMaxAnswerBytes);
   }
 
   absl::StatusOr<HttpResponse> Run(absl::Duration limit) {
@@ -114,6 +117,7 @@ class Exchange {
     response.status = int(message.result_int());
     response.content_type = std::string(message[http::field::content_type]);
     response.body = message.body();
+    response.date = std::string(message[http::field::date]);
     answer_ = std::move(response);
     done_ = true;
   }
@@ -139,6 +143,13 @@ class Exchange {
   absl::StatusOr<HttpResponse> answer_ = absl::UnavailableError("not begun");
 };
 
+absl::StatusOr<HttpResponse> Run(Exchange& exchange, const std::string& url, absl::Duration limit) {
+  absl::StatusOr<HttpResponse> answer = exchange.Run(limit);
+  OpensslError();
+  if (answer.ok()) return answer;
+  return absl::Status(answer.status().code(), absl::StrCat(url, ": ", answer.status().message()));
+}
+
 }  // namespace
 
 absl::StatusOr<HttpResponse> HttpsPost(const std::string& url, const SslContextPointer& context,
@@ -146,11 +157,17 @@ absl::StatusOr<HttpResponse> HttpsPost(const std::string& url, const SslContextP
                                        absl::Duration limit) {
   ASSIGN_OR_RETURN(const Url parsed, ParseUrl(url));
   SSL_CTX_up_ref(context.get());
-  Exchange exchange(parsed, asio::ssl::context(context.get()), content_type, body);
-  absl::StatusOr<HttpResponse> answer = exchange.Run(limit);
-  OpensslError();
-  if (answer.ok()) return answer;
-  return absl::Status(answer.status().code(), absl::StrCat(url, ": ", answer.status().message()));
+  Exchange exchange(parsed, asio::ssl::context(context.get()));
+  exchange.Post(content_type, body);
+  return Run(exchange, url, limit);
+}
+
+absl::StatusOr<HttpResponse> HttpsGet(const std::string& url, const SslContextPointer& context,
+                                      absl::Duration limit) {
+  ASSIGN_OR_RETURN(const Url parsed, ParseUrl(url));
+  SSL_CTX_up_ref(context.get());
+  Exchange exchange(parsed, asio::ssl::context(context.get()));
+  return Run(exchange, url, limit);
 }
 
 }  // namespace werkplek

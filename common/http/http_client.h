@@ -18,4 +18,8 @@ absl::StatusOr<HttpResponse> HttpsPost(const std::string& url, const SslContextP
                                        absl::string_view content_type, const std::string& body,
                                        absl::Duration limit);
 
+// The same without a body.
+absl::StatusOr<HttpResponse> HttpsGet(const std::string& url, const SslContextPointer& context,
+                                      absl::Duration limit);
+
 }  // namespace werkplek

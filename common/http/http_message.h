@@ -20,6 +20,8 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  // An answer's field `Date`, as it came; empty: none. Not sent.
+  std::string date = {};
 };
 
 // Runs on a thread of the server and must not block it for long.

@@ -174,6 +174,34 @@ TEST_F(BrokerNodeTest, WithoutTheLeadCallsAreUnavailable) {
   EXPECT_EQ(directory_.asked(), 0);
 }
 
+TEST_F(BrokerNodeTest, WithAWrongClockNoCodeIsJudgedAndAllElseGoesOn) {
+  StartLeading();
+  const Caller admin = SignedInAdmin();
+  clock_good_ = false;
+  const int asked = directory_.asked();
+  Got sign_in, confirm, call;
+  node_->SignIn(CallerOf("client/c", v1::IDENTITY_CLIENT), SignInOf("jan", Code("jan")),
+                sign_in.Callback());
+  auto request = std::make_shared<v1::ConfirmTokenRequest>();
+  request->set_request_id("confirm");
+  request->set_user("jan");
+  request->set_code(Code("jan"));
+  node_->Call(admin, request, confirm.Callback());
+  node_->Call(admin, CreateSite("a"), call.Callback());
+  executor_.Advance(absl::Milliseconds(50));
+  EXPECT_EQ(sign_in.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(sign_in.answer->status().message()), ::testing::HasSubstr("clock"));
+  EXPECT_EQ(confirm.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(call.code(), absl::StatusCode::kOk);
+  EXPECT_EQ(directory_.asked(), asked) << "no password is tried";
+  clock_good_ = true;
+  Got again;
+  node_->SignIn(CallerOf("client/c", v1::IDENTITY_CLIENT), SignInOf("jan", Code("jan")),
+                again.Callback());
+  executor_.Advance(absl::Milliseconds(50));
+  EXPECT_EQ(again.code(), absl::StatusCode::kOk);
+}
+
 TEST_F(BrokerNodeTest, AFullQueueSaysSo) {
   settings_.max_waiting_events = 10;
   StartLeading();

@@ -83,6 +83,7 @@ class NodeHarness : public ::testing::Test {
     parts.tokens = tokens_.get();
     parts.fencer = fencer_part_;
     parts.leader = leader_;
+    parts.clock_good = [this] { return clock_good_; };
     parts.observe = [this](const Effect& effect) {
       if (const auto* stage = std::get_if<StageTook>(&effect)) stages_.push_back(stage->stage);
     };
@@ -168,6 +169,7 @@ class NodeHarness : public ::testing::Test {
   NodeSettings settings_;
   Fencer* fencer_part_ = nullptr;
   LeaderFunctions leader_;
+  bool clock_good_ = true;
   std::vector<ChangeSet> committed_;
   std::vector<std::string> stages_;
   int next_request_ = 1;

@@ -77,26 +77,28 @@ TEST_F(BrokerMetricsTest, TheFleetIsCountedByPoolAndState) {
                                            {"hv-2", v1::LIVENESS_UP},
                                            {"hv-3", v1::LIVENESS_DOWN},
                                            {"hv-4", v1::LIVENESS_UNSPECIFIED}}) {
-    auto soft = std::make_shared<HostSoft>();
-    soft->liveness = liveness;
-    fleet.host_soft.Put(host, soft);
+    auto known = std::make_shared<HostSoft>();
+    known->liveness = liveness;
+    fleet.host_soft.Put(host, known);
   }
   broker_.ReadFleet(&fleet);
   broker_.SetAgentsConnected(4);
   broker_.SetSelfProbe(true);
-  EXPECT_THAT(Scrape(),
-              AllOf(HasSubstr("werkplek_leading 1"),
-                    HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"ready\"} 2"),
-                    HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"error\"} 0"),
-                    HasSubstr("werkplek_hosts{liveness=\"up\"} 2"),
-                    HasSubstr("werkplek_hosts{liveness=\"suspect\"} 0"),
-                    HasSubstr("werkplek_hosts{liveness=\"down\"} 1"),
-                    HasSubstr("werkplek_desktops_moving 1"),
-                    HasSubstr("werkplek_waiting{pool=\"kantoor\"} 3"),
-                    HasSubstr("werkplek_pool_broken{pool=\"kantoor\"} 1"),
-                    HasSubstr("werkplek_sessions{state=\"active\"} 1"),
-                    HasSubstr("werkplek_sessions{state=\"pending\"} 0"),
-                    HasSubstr("werkplek_agents_connected 4"), HasSubstr("werkplek_self_probe 1")));
+  broker_.SetClockGood(false);
+  EXPECT_THAT(
+      Scrape(),
+      AllOf(HasSubstr("werkplek_leading 1"),
+            HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"ready\"} 2"),
+            HasSubstr("werkplek_desktops{pool=\"kantoor\",state=\"error\"} 0"),
+            HasSubstr("werkplek_clock_good 0"), HasSubstr("werkplek_hosts{liveness=\"up\"} 2"),
+            HasSubstr("werkplek_hosts{liveness=\"suspect\"} 0"),
+            HasSubstr("werkplek_hosts{liveness=\"down\"} 1"),
+            HasSubstr("werkplek_desktops_moving 1"),
+            HasSubstr("werkplek_waiting{pool=\"kantoor\"} 3"),
+            HasSubstr("werkplek_pool_broken{pool=\"kantoor\"} 1"),
+            HasSubstr("werkplek_sessions{state=\"active\"} 1"),
+            HasSubstr("werkplek_sessions{state=\"pending\"} 0"),
+            HasSubstr("werkplek_agents_connected 4"), HasSubstr("werkplek_self_probe 1")));
 }
 
 TEST_F(BrokerMetricsTest, APoolThatIsGoneFallsToZero) {
