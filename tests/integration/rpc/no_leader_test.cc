@@ -102,7 +102,7 @@ bool Becomes(absl::FunctionRef<bool()> condition) {
 TEST_F(NoLeader, ALeaderWhosePortIsClosedIsTakenForGone) {
   EXPECT_THAT(brokers_.SeenBy(1), testing::IsEmpty());
   const uint64_t epoch = brokers_.info(0).epoch;
-  brokers_.StopServer(0);
+  brokers_.ClosePorts(0);
   ASSERT_TRUE(Becomes([&] {
     return testing::Value(brokers_.SeenBy(1), testing::Contains(Seen(epoch, LeaderSign::kGone)));
   }));

@@ -161,7 +161,9 @@ BrokerGroup::BrokerGroup(GroupOptions options) {
 }
 
 BrokerGroup::~BrokerGroup() {
-  for (const auto& broker : parts_->brokers) broker->server->Stop();
+  for (const auto& broker : parts_->brokers) {
+    if (broker->server != nullptr) broker->server->Stop();
+  }
   for (const auto& broker : parts_->brokers) broker->link->Stop();
   for (const auto& broker : parts_->brokers) broker->node->Stop();
   parts_->executor.Stop();
@@ -256,6 +258,11 @@ void BrokerGroup::Elect(size_t broker) {
 }
 
 void BrokerGroup::StopServer(size_t broker) { parts_->brokers[broker]->server->Stop(); }
+
+void BrokerGroup::ClosePorts(size_t broker) {
+  StopServer(broker);
+  parts_->brokers[broker]->server.reset();
+}
 
 TestPki& BrokerGroup::pki() { return parts_->pki; }
 BrokerNode& BrokerGroup::node(size_t broker) { return *parts_->brokers[broker]->node; }

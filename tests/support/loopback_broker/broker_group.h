@@ -44,8 +44,10 @@ class BrokerGroup {
   void ElectNobody();
   // What the broker hears about who leads, whatever is true.
   void Hears(size_t broker, const LeaderInfo& leader);
-  // Its listeners are gone.
+  // It takes no more connections.
   void StopServer(size_t broker);
+  // Its ports are closed, as when its process has ended. Not to be asked for its server afterwards.
+  void ClosePorts(size_t broker);
 
   TestPki& pki();
   BrokerNode& node(size_t broker);
