@@ -122,6 +122,7 @@ absl::StatusOr<std::string> RunAgentLoad(const AgentLoadSettings& settings) {
     agents[i]->Start(settings.interval * static_cast<double>(i) /
                      static_cast<double>(agents.size()));
   }
+  std::cout << "ready" << std::endl;
   std::cin.ignore(std::numeric_limits<std::streamsize>::max());
   for (const auto& agent : agents) agent->Stop();
   for (const auto& loop : loops) loop->Stop();

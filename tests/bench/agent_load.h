@@ -27,7 +27,8 @@ struct AgentLoadSettings {
   int hosts = 0;
   absl::Duration interval = absl::Seconds(1);
 };
-// Reports until the standard input ends. `{"reports": ..., "heard": ..., "links": ...}`: what was
+// Writes the line `ready` when all agents call; reports until the standard input ends.
+// `{"reports": ..., "heard": ..., "links": ...}`: what was
 // sent, how many the brokers acknowledged, how often a stream was opened that was heard.
 absl::StatusOr<std::string> RunAgentLoad(const AgentLoadSettings& settings);
 
