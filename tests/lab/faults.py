@@ -23,8 +23,8 @@ class Fault:
     # The longest that a sign-in of somebody at the desk may take while it lasts; None: it need not succeed.
     limit_s = 10
 
-    def __init__(self, lab, chance):
-        self.lab, self.chance = lab, chance
+    def __init__(self, lab, chance, patience=1):
+        self.lab, self.chance, self.patience = lab, chance, patience
         self.where = ""
         # What it saw that must not be.
         self.complaints = []
@@ -199,6 +199,48 @@ class LibvirtRestarted(Fault):
         self.lab.start_libvirtd(self.where)
 
 
+class ClockJumps(Fault):
+    """One broker's own idea of the time is an hour ahead; nobody else's is, and the machine's clock is left alone."""
+
+    row, name, lasts_s, limit_s = "F22", "clock of a broker an hour ahead", 8, 10
+    library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+    # From the jump until it judges no more codes.
+    most_s = 5
+
+    def begin(self):
+        site = self.a_site()
+        offset = self.lab.write("clock", "+0")
+        self.lab.brokers[site].stop()
+        self.lab.start_broker_of(site, ["env", f"LD_PRELOAD={self.library}", f"FAKETIME_TIMESTAMP_FILE={offset}",
+                                        "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"])
+        if self.doubts():
+            self.complaints.append("it doubts a clock that is right")
+        self.lab.write("clock", "+1h")
+        began = time.monotonic()
+        self.wait(self.doubts, 3 * self.most_s * self.patience)
+        took = time.monotonic() - began
+        if not self.doubts():
+            self.complaints.append("it goes on judging codes")
+        elif took > self.most_s * self.patience:
+            self.complaints.append(f"it judged codes for {took:.1f} s")
+
+    def doubts(self):
+        """Whether this broker has said that it judges no codes, as its last word on its clock."""
+        with open(self.lab.path(f"{self.lab.broker_of(self.where)}.log"), encoding="utf-8", errors="replace") as log:
+            words = [word for word in log.read().split() if word in ("event=clock-off", "event=clock-good", "event=broker-started")]
+        return bool(words) and words[-1] == "event=clock-off"
+
+    @staticmethod
+    def wait(condition, most_s):
+        ends = time.monotonic() + most_s
+        while not condition() and time.monotonic() < ends:
+            time.sleep(0.1)
+
+    def heal(self):
+        self.lab.brokers[self.where].stop()
+        self.lab.start_broker_of(self.where)
+
+
 class AgentUnheard(Fault):
     row, name, lasts_s, limit_s = "F25", "agent unheard, but hears", 12, 5
 
@@ -294,8 +336,8 @@ class CertificateRevoked(Fault):
         self.lab.ctl("certificate", "revoke", f"client/{name}", "--reason", "stolen from the town hall")
         began = time.monotonic()
         while "revoked" not in self.said_to(name):
-            if time.monotonic() - began > self.most_s:
-                self.complaints.append(f"still taken after {self.most_s} s")
+            if time.monotonic() - began > self.most_s * self.patience:
+                self.complaints.append(f"still taken after {time.monotonic() - began:.0f} s")
                 return
 
     def said_to(self, name):
@@ -326,7 +368,7 @@ class ColdStart(Fault):
 
 
 ALL = [BrokerKilled, BrokerStopped, EtcdKilled, EtcdStopped, QuorumLost, SiteCut, LineBetweenSitesCut, WitnessLost,
-       LineFlaps, HostLost, AgentKilled, LibvirtRestarted, AgentUnheard, Flood, CertificatesRenewed, CertificateExpired,
+       LineFlaps, HostLost, AgentKilled, LibvirtRestarted, ClockJumps, AgentUnheard, Flood, CertificatesRenewed, CertificateExpired,
        CertificateRevoked, ColdStart]
 
 

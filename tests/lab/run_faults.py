@@ -65,7 +65,7 @@ def sessions_of(lab):
 
 
 def one_fault(lab, kind, chance, prober, history, patience):
-    fault = kind(lab, chance)
+    fault = kind(lab, chance, patience)
     limit_s = fault.limit_s and fault.limit_s * patience
     fault.begin()
     say(f"{fault}")

@@ -229,17 +229,17 @@ roles:
         for name in ("tc-001", "tc-002", "beheer"):
             self.write(f"{name}.yaml", self.client_config(name))
 
-    def client_config(self, name, port=None):
-        brokers = json.dumps([f"{self.addresses[self.broker_of(site)]}:{PORTS['clients']}" for site in self.sites])
-        return (f"brokers: {brokers}\n"
+    def client_config(self, name, brokers=None):
+        every = [f"{self.addresses[self.broker_of(site)]}:{PORTS['clients']}" for site in self.sites]
+        return (f"brokers: {json.dumps(brokers or every)}\n"
                 f"certificate: {self.path(name, 'certificate.pem')}\nkey: {self.path(name, 'key.pem')}\n"
                 f"ca: {self.path(name, 'ca.pem')}\nlanguage: en\n")
 
-    def start_broker_of(self, site):
+    def start_broker_of(self, site, before=()):
+        """`before` is what the command begins with, such as `env`."""
         name = self.broker_of(site)
-        self.brokers[site] = self.part(f"werkplek-broker {name}", name,
-                                       [self.program("werkplek-broker"), "--config", self.path(f"{name}.yaml")],
-                                       f"{name}.log")
+        command = [*before, self.program("werkplek-broker"), "--config", self.path(f"{name}.yaml")]
+        self.brokers[site] = self.part(f"werkplek-broker {name}", name, command, f"{name}.log")
         self.brokers[site].wait_ready(lambda: self.answers(name, PORTS["clients"]))
 
     def certify(self, identity, folder_name, lifetime_days=30, name=None):
