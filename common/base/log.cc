@@ -1,13 +1,17 @@
 #include "common/base/log.h"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/log_batch.h"
 #include "common/base/mutex.h"
 
 namespace werkplek {
@@ -30,14 +34,59 @@ std::atomic<Severity>& LowestSeverity() {
   return severity;
 }
 
-// The formatting is all ours: spdlog adds the time, the level and the safe write.
+// What a LogBatch of this thread keeps.
+struct KeptLines {
+  bool keeping = false;
+  std::string text;
+};
+thread_local KeptLines kept_lines;
+
+// One caller at a time, so that no line stands inside another.
+void WriteToStandardError(absl::string_view text) {
+  static Mutex& mutex = *new Mutex;
+  MutexLock lock(mutex);
+  while (!text.empty()) {
+    const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;  // Nobody to tell.
+    text.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+class StandardError : public spdlog::sinks::sink {
+ public:
+  void log(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    {
+      MutexLock lock(mutex_);
+      formatter_->format(message, line);
+    }
+    if (kept_lines.keeping) {
+      kept_lines.text.append(line.data(), line.size());
+    } else {
+      WriteToStandardError({line.data(), line.size()});
+    }
+  }
+  void flush() override {}
+  void set_pattern(const std::string& pattern) override {
+    set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern));
+  }
+  void set_formatter(std::unique_ptr<spdlog::formatter> formatter) override {
+    MutexLock lock(mutex_);
+    formatter_ = std::move(formatter);
+  }
+
+ private:
+  Mutex mutex_;
+  std::unique_ptr<spdlog::formatter> formatter_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The formatting is all ours: spdlog adds the time and the level.
 spdlog::logger& Logger() {
   static spdlog::logger& logger = *[] {
-    auto made = std::make_unique<spdlog::logger>("werkplek",
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_unique<spdlog::logger>("werkplek", std::make_shared<StandardError>());
     made->set_pattern("time=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc);
     made->set_level(spdlog::level::trace);
-    made->flush_on(spdlog::level::trace);
     return made.release();
   }();
   return logger;
@@ -110,6 +159,14 @@ void Log(Severity severity, absl::string_view event, std::initializer_list<LogFi
 
 void Log(Severity severity, absl::string_view event, const std::vector<LogField>& fields) {
   LogLine(severity, event, fields);
+}
+
+LogBatch::LogBatch() { kept_lines.keeping = true; }
+
+LogBatch::~LogBatch() {
+  kept_lines.keeping = false;
+  WriteToStandardError(kept_lines.text);
+  kept_lines.text.clear();
 }
 
 void SetLogSeverity(Severity severity) {

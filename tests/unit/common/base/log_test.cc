@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
+
+#include "common/base/log_batch.h"
 
 namespace werkplek {
 namespace {
@@ -32,6 +35,25 @@ TEST(LogTest, OneEventIsOneLine) {
   Log(Severity::kInfo, "sign-in", {{"user", "a b"}, {"result", "ok"}});
   SetLogSink(nullptr);
   EXPECT_THAT(lines, testing::ElementsAre("event=sign-in user=\"a b\" result=ok"));
+}
+
+TEST(LogTest, ABatchIsWrittenWhenItGoesAndInOrder) {
+  testing::internal::CaptureStderr();
+  Log(Severity::kInfo, "first");
+  {
+    const LogBatch batch;
+    Log(Severity::kInfo, "second", {{"user", "jan"}});
+    // Another thread's line does not wait.
+    std::thread([] { Log(Severity::kInfo, "beside"); }).join();
+    Log(Severity::kWarning, "third");
+  }
+  Log(Severity::kInfo, "fourth");
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(text, testing::ContainsRegex("level=info event=first\n"
+                                           "time=[^ ]+ level=info event=beside\n"
+                                           "time=[^ ]+ level=info event=second user=jan\n"
+                                           "time=[^ ]+ level=warning event=third\n"
+                                           "time=[^ ]+ level=info event=fourth\n$"));
 }
 
 }  // namespace
