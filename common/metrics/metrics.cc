@@ -7,8 +7,8 @@
 #include <prometheus/registry.h>
 
 #include <exception>
+#include <functional>
 #include <map>
-#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -43,39 +43,49 @@ class Refresher : public prometheus::Collectable {
   std::vector<std::function<void()>> refreshes_ ABSL_GUARDED_BY(mutex_);
 };
 
+// The metrics of one name, each found again by its labels: asking the family anew would check and
+// hash them every time.
+template <typename Metric>
+struct Kind {
+  // Lives as long as the registry.
+  prometheus::Family<Metric>* family = nullptr;
+  std::map<MetricLabels, Metric*> known;
+};
+template <typename Metric>
+using Kinds = std::map<std::string, Kind<Metric>, std::less<>>;
+
 }  // namespace
 
 struct Metrics::Parts {
   Mutex mutex;
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
   std::shared_ptr<Refresher> refresher = std::make_shared<Refresher>();
-  // Families live as long as the registry.
-  std::map<std::string, prometheus::Family<prometheus::Counter>*> counters ABSL_GUARDED_BY(mutex);
-  std::map<std::string, prometheus::Family<prometheus::Gauge>*> gauges ABSL_GUARDED_BY(mutex);
-  std::map<std::string, prometheus::Family<prometheus::Histogram>*> histograms
-      ABSL_GUARDED_BY(mutex);
-  std::map<std::string, std::set<MetricLabels>> combinations ABSL_GUARDED_BY(mutex);
+  Kinds<prometheus::Counter> counters ABSL_GUARDED_BY(mutex);
+  Kinds<prometheus::Gauge> gauges ABSL_GUARDED_BY(mutex);
+  Kinds<prometheus::Histogram> histograms ABSL_GUARDED_BY(mutex);
   std::unique_ptr<prometheus::Exposer> exposer;
 
-  // The labels as they are, or "other" in place of each value when the name has too many.
-  prometheus::Labels Bounded(const std::string& name, const MetricLabels& labels)
+  // The metric with these labels, or with "other" in place of each value when the name has too
+  // many. `more` is what the metric is made with.
+  template <typename Metric, typename Builder, typename... More>
+  Metric& Find(Kinds<Metric>& kinds, Builder builder, absl::string_view name,
+               absl::string_view help, const MetricLabels& labels, const More&... more)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    std::set<MetricLabels>& known = combinations[name];
-    const bool full = known.size() >= kMaxCombinations && known.count(labels) == 0;
-    if (!full) known.insert(labels);
-    prometheus::Labels result;
-    for (const auto& [key, value] : labels) result[key] = full ? "other" : value;
-    return result;
-  }
-
-  template <typename Families, typename Builder>
-  auto& FamilyOf(Families& families, Builder builder, absl::string_view name,
-                 absl::string_view help) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    auto& family = families[std::string(name)];
-    if (family == nullptr) {
-      family = &builder.Name(std::string(name)).Help(std::string(help)).Register(*registry);
+    auto at = kinds.find(name);
+    if (at == kinds.end()) {
+      at = kinds.emplace(std::string(name), Kind<Metric>()).first;
+      at->second.family = &builder.Name(at->first).Help(std::string(help)).Register(*registry);
     }
-    return *family;
+    Kind<Metric>& kind = at->second;
+    if (const auto known = kind.known.find(labels); known != kind.known.end()) {
+      return *known->second;
+    }
+    const bool full = kind.known.size() >= kMaxCombinations;
+    prometheus::Labels own;
+    for (const auto& [key, value] : labels) own[key] = full ? "other" : value;
+    Metric& metric = kind.family->Add(own, more...);
+    if (!full) kind.known.emplace(labels, &metric);
+    return metric;
   }
 };
 
@@ -110,24 +120,19 @@ int Metrics::port() const {
 void Metrics::Count(absl::string_view name, absl::string_view help, const MetricLabels& labels,
                     double by) {
   MutexLock lock(parts_->mutex);
-  parts_->FamilyOf(parts_->counters, prometheus::BuildCounter(), name, help)
-      .Add(parts_->Bounded(std::string(name), labels))
-      .Increment(by);
+  parts_->Find(parts_->counters, prometheus::BuildCounter(), name, help, labels).Increment(by);
 }
 
 void Metrics::SetGauge(absl::string_view name, absl::string_view help, const MetricLabels& labels,
                        double value) {
   MutexLock lock(parts_->mutex);
-  parts_->FamilyOf(parts_->gauges, prometheus::BuildGauge(), name, help)
-      .Add(parts_->Bounded(std::string(name), labels))
-      .Set(value);
+  parts_->Find(parts_->gauges, prometheus::BuildGauge(), name, help, labels).Set(value);
 }
 
 void Metrics::ObserveSeconds(absl::string_view name, absl::string_view help,
                              const MetricLabels& labels, absl::Duration took) {
   MutexLock lock(parts_->mutex);
-  parts_->FamilyOf(parts_->histograms, prometheus::BuildHistogram(), name, help)
-      .Add(parts_->Bounded(std::string(name), labels), Buckets())
+  parts_->Find(parts_->histograms, prometheus::BuildHistogram(), name, help, labels, Buckets())
       .Observe(absl::ToDoubleSeconds(took));
 }
 
