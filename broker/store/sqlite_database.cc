@@ -30,7 +30,7 @@ absl::Status SqliteError(sqlite3* handle) {
 }
 
 SqliteStatement& SqliteStatement::BindText(int position, absl::string_view text) {
-  sqlite3_bind_text64(statement_.get(), position, text.data(), text.size(), SQLITE_TRANSIENT,
+  sqlite3_bind_text64(statement_.get(), position, text.data(), text.size(), SQLITE_STATIC,
                       SQLITE_UTF8);
   return *this;
 }
@@ -38,7 +38,7 @@ SqliteStatement& SqliteStatement::BindText(int position, absl::string_view text)
 SqliteStatement& SqliteStatement::BindBlob(int position, absl::string_view bytes) {
   // An empty view may have no address, which would bind NULL.
   sqlite3_bind_blob64(statement_.get(), position, bytes.empty() ? "" : bytes.data(), bytes.size(),
-                      SQLITE_TRANSIENT);
+                      SQLITE_STATIC);
   return *this;
 }
 

@@ -19,7 +19,7 @@ class SqliteStatement {
  public:
   SqliteStatement() = default;
 
-  // The bytes are copied.
+  // The bytes are not copied: they stay until the statement was stepped.
   SqliteStatement& BindText(int position, absl::string_view text);
   SqliteStatement& BindBlob(int position, absl::string_view bytes);
   SqliteStatement& BindInteger(int position, int64_t value);

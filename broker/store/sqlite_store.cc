@@ -251,11 +251,12 @@ absl::Status SqliteStore::ApplyJob(const CommitJob& job, uint64_t& newest) {
 }
 
 absl::Status SqliteStore::ApplyChangeRow(const v1::Change& change) {
-  if (change.table() == std::string(kAuditTable)) {
+  if (absl::string_view(change.table()) == kAuditTable) {
     ASSIGN_OR_RETURN(const uint64_t sequence, AuditSequence(change.key()));
+    const std::string digest = RecordDigest(kAuditTable, absl::StrCat(sequence), change.value());
     statements_.append.BindInteger(1, static_cast<int64_t>(sequence))
         .BindBlob(2, change.value())
-        .BindBlob(3, RecordDigest(kAuditTable, absl::StrCat(sequence), change.value()));
+        .BindBlob(3, digest);
     ASSIGN_OR_RETURN(const bool appended, statements_.append.Step());
     statements_.append.Reset();
     if (appended) return absl::OkStatus();

@@ -30,7 +30,7 @@ absl::Status CheckChanges(const ChangeSet& changes) {
     if (change.table().empty() || change.key().empty()) {
       return absl::InvalidArgumentError("a change needs a table and a key");
     }
-    if (change.table() == std::string(kAuditTable)) {
+    if (absl::string_view(change.table()) == kAuditTable) {
       RETURN_IF_ERROR(AuditSequence(change.key()).status());
       if (!change.has_value()) {
         return absl::InvalidArgumentError("the audit is append only: nothing is deleted from it");
