@@ -20,6 +20,7 @@ bool AllOf(absl::string_view text, absl::string_view others) {
 // Lower case, without spaces beside the separators. Escaped characters stay as they are.
 std::string NormalDn(absl::string_view dn) {
   std::string normal;
+  normal.reserve(dn.size());
   bool separated = true;
   for (size_t i = 0; i < dn.size(); ++i) {
     const char c = dn[i];
@@ -37,6 +38,13 @@ std::string NormalDn(absl::string_view dn) {
     }
   }
   return normal;
+}
+
+// The first part of a DN, with the comma after it.
+absl::string_view FirstPart(absl::string_view dn) {
+  size_t i = 0;
+  while (i < dn.size() && dn[i] != ',') i += dn[i] == '\\' ? 2 : 1;
+  return dn.substr(0, i + 1);
 }
 
 // The value of the first part of a normal DN when its attribute is cn, without its escapes.
@@ -108,9 +116,8 @@ absl::string_view KindName(v1::ResourceKind kind) {
 
 bool GroupIs(absl::string_view group, absl::string_view dn) {
   if (group.empty()) return false;
-  const std::string normal = NormalDn(dn);
-  if (group.find('=') != absl::string_view::npos) return NormalDn(group) == normal;
-  return absl::AsciiStrToLower(group) == CommonName(normal);
+  if (group.find('=') != absl::string_view::npos) return NormalDn(group) == NormalDn(dn);
+  return absl::AsciiStrToLower(group) == CommonName(NormalDn(FirstPart(dn)));
 }
 
 Entitled::Entitled(const v1::SignIn& person) : user_(absl::AsciiStrToLower(person.user())) {
