@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,10 @@ namespace {
 constexpr uint64_t kWakeData = ~uint64_t{0};
 constexpr absl::Duration kTickEvery = absl::Milliseconds(20);
 constexpr absl::Duration kIdleTickEvery = absl::Milliseconds(250);
+// With so many calls under way, sockets are looked at once in so long: many are served by one look,
+// and what they have to send next goes together.
+constexpr size_t kPacedCalls = 8;
+constexpr absl::Duration kPace = absl::Microseconds(500);
 constexpr size_t kGroupCacheEntries = 100'000;
 // Group searches of one person under way at once, so that one with many groups leaves room.
 constexpr size_t kGroupSearchesPerCall = 32;
@@ -39,6 +44,18 @@ absl::StatusOr<DirectoryPerson> ToFound(DirectoryAnswer answer) {
       break;
   }
   return absl::UnavailableError(answer.detail);
+}
+
+// Tells the call its answer; a Find gets it as a status.
+Executor::Task AnswerOf(DirectoryCall& call, DirectoryAnswer answer) {
+  if (call.found) {
+    return [done = std::move(call.found), result = ToFound(std::move(answer))]() mutable {
+      done(std::move(result));
+    };
+  }
+  return [done = std::move(call.authenticated), answer = std::move(answer)]() mutable {
+    done(std::move(answer));
+  };
 }
 
 }  // namespace
@@ -101,14 +118,19 @@ void DirectoryLoop::Start(std::unique_ptr<DirectoryCall> call) {
 }
 
 void DirectoryLoop::Answer(std::unique_ptr<DirectoryCall> call, DirectoryAnswer answer) {
-  if (call->found) {
-    executor_->Post([done = std::move(call->found), result = ToFound(std::move(answer))]() mutable {
-      done(std::move(result));
-    });
-    return;
-  }
-  executor_->Post([done = std::move(call->authenticated), answer = std::move(answer)]() mutable {
-    done(std::move(answer));
+  executor_->Post(AnswerOf(*call, std::move(answer)));
+}
+
+void DirectoryLoop::Flush() {
+  for (const std::unique_ptr<ServerLink>& link : links_) link->Flush(now_);
+  HandleEnded();
+  if (answers_.empty()) return;
+  executor_->Post([answers = std::exchange(answers_, {})]() mutable {
+    for (Executor::Task& answer : answers) {
+      answer();
+      // What it holds goes before the next one runs.
+      answer = nullptr;
+    }
   });
 }
 
@@ -119,6 +141,7 @@ void DirectoryLoop::Run() {
   sigaddset(&pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   while (TakeInbox()) {
+    Flush();
     ReadSockets();
     HandleEnded();
     if (now_ >= next_tick_) Tick();
@@ -126,6 +149,7 @@ void DirectoryLoop::Run() {
   while (!calls_.empty()) {
     Finish(*calls_.begin()->second, DirectoryOutcome::kUnavailable, "the broker is stopping");
   }
+  Flush();
   // Here and not in the destructor: closing writes to sockets whose other side may be gone.
   links_.clear();
   MutexLock lock(mutex_);
@@ -164,6 +188,7 @@ bool DirectoryLoop::TakeInbox() {
 }
 
 void DirectoryLoop::ReadSockets() {
+  Pace();
   std::array<epoll_event, 64> events;
   absl::Duration wait = std::max(next_tick_ - now_, absl::ZeroDuration());
   if (!read_again_.empty()) wait = absl::ZeroDuration();
@@ -185,6 +210,15 @@ void DirectoryLoop::ReadSockets() {
   for (const uint64_t data : readable) {
     ServerLink& link = *links_[data >> 32];
     if (!link.OnReadable(data & 0xffffffff, now_)) read_again_.push_back(data);
+  }
+}
+
+void DirectoryLoop::Pace() {
+  if (calls_.size() < kPacedCalls || !read_again_.empty()) return;
+  const absl::Duration pause = now_ + kPace - SteadyNow();
+  if (pause > absl::ZeroDuration()) {
+    const timespec rest = absl::ToTimespec(pause);
+    nanosleep(&rest, nullptr);
   }
 }
 
@@ -445,7 +479,7 @@ void DirectoryLoop::Finish(DirectoryCall& call, DirectoryOutcome outcome, std::s
     answer.person = std::move(owned->person->person);
     answer.notices = std::move(owned->notices);
   }
-  Answer(std::move(owned), std::move(answer));
+  answers_.push_back(AnswerOf(*owned, std::move(answer)));
 }
 
 }  // namespace werkplek

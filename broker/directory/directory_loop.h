@@ -65,7 +65,7 @@ class DirectoryLoop {
   DirectoryLoop& operator=(const DirectoryLoop&) = delete;
 
   void Start(std::unique_ptr<DirectoryCall> call);
-  // Posts the answer to the executor. A Find gets it as a status.
+  // Posts the answer to the executor.
   void Answer(std::unique_ptr<DirectoryCall> call, DirectoryAnswer answer);
 
  private:
@@ -76,8 +76,12 @@ class DirectoryLoop {
   // False: the loop is to end.
   bool TakeInbox();
   void ReadSockets();
+  // Waits a moment when much is under way.
+  void Pace();
   void Tick();
   void HandleEnded();
+  // Sends what was asked and posts what was answered since the last call.
+  void Flush();
 
   // Each of these may finish the call, which destroys it.
   void RunStage(DirectoryCall& call);
@@ -117,6 +121,8 @@ class DirectoryLoop {
   const std::vector<std::string> person_attributes_;
   GroupCache group_cache_;
   std::vector<std::unique_ptr<ServerLink>> links_;
+  // Answers that are not yet posted.
+  std::vector<Executor::Task> answers_;
   // (link, connection) that may hold more than their sockets show.
   std::vector<uint64_t> read_again_;
   std::thread thread_;

@@ -25,20 +25,6 @@ absl::Status NotSent(LDAP* handle, absl::string_view doing, int code) {
   return Gone(handle, doing, code);
 }
 
-// libldap calls this between the TCP connection and the TLS handshake.
-int OnConnected(LDAP* handle, Sockbuf* socket, LDAPURLDesc* /*server*/, sockaddr* /*address*/,
-                ldap_conncb* self) {
-  int descriptor = -1;
-  // Without an attempt it is libldap that connects anew by itself, which we do not want.
-  if (self->lc_arg == nullptr || ber_sockbuf_ctrl(socket, LBER_SB_OPT_GET_FD, &descriptor) != 1) {
-    return -1;
-  }
-  static_cast<ConnectionAttempt*>(self->lc_arg)->Watch(descriptor);
-  // Off for the handshake: see ConnectionAttempt.
-  ldap_set_option(handle, LDAP_OPT_NETWORK_TIMEOUT, nullptr);
-  return 0;
-}
-
 void OnDisconnected(LDAP* /*handle*/, Sockbuf* /*socket*/, ldap_conncb* /*self*/) {}
 
 std::string Text(const berval& value) { return std::string(value.bv_val, value.bv_len); }
@@ -149,6 +135,22 @@ void ConnectionAttempt::GiveUp() {
   given_up_ = true;
 }
 
+int LdapConnection::OnConnected(LDAP* handle, Sockbuf* socket, LDAPURLDesc* /*server*/,
+                                sockaddr* /*address*/, ldap_conncb* self) {
+  LdapConnection& connection = *static_cast<LdapConnection*>(self->lc_arg);
+  int descriptor = -1;
+  // Without an attempt it is libldap that connects anew by itself, which we do not want.
+  if (connection.attempt_ == nullptr ||
+      ber_sockbuf_ctrl(socket, LBER_SB_OPT_GET_FD, &descriptor) != 1) {
+    return -1;
+  }
+  connection.attempt_->Watch(descriptor);
+  if (!connection.socket_.AttachTo(socket).ok()) return -1;
+  // Off for the handshake: see ConnectionAttempt.
+  ldap_set_option(handle, LDAP_OPT_NETWORK_TIMEOUT, nullptr);
+  return 0;
+}
+
 LdapConnection::LdapConnection(LdapHandle handle, ConnectionUse use)
     : connected_(std::make_unique<ldap_conncb>()), handle_(std::move(handle)), use_(use) {}
 
@@ -163,14 +165,16 @@ absl::StatusOr<std::unique_ptr<LdapConnection>> LdapConnection::Open(
   RETURN_IF_ERROR(connection->Connect(settings, attempt));
   if (use == ConnectionUse::kSearch) RETURN_IF_ERROR(connection->BindAsService(settings));
   RETURN_IF_ERROR(connection->SetNonBlocking());
-  connection->connected_->lc_arg = nullptr;
+  connection->attempt_ = nullptr;
+  connection->socket_.Gather();
   return connection;
 }
 
 absl::Status LdapConnection::Connect(const DirectorySettings& settings,
                                      ConnectionAttempt& attempt) {
   LDAP* handle = handle_.get();
-  *connected_ = {.lc_add = OnConnected, .lc_del = OnDisconnected, .lc_arg = &attempt};
+  attempt_ = &attempt;
+  *connected_ = {.lc_add = OnConnected, .lc_del = OnDisconnected, .lc_arg = this};
   if (ldap_set_option(handle, LDAP_OPT_CONNECT_CB, connected_.get()) != LDAP_OPT_SUCCESS) {
     return absl::InternalError("libldap does not take LDAP_OPT_CONNECT_CB");
   }
@@ -290,6 +294,12 @@ absl::StatusOr<std::optional<LdapMessage>> LdapConnection::Poll() {
     ASSIGN_OR_RETURN(message.reply, ReadResult(handle, raw));
   }
   return message;
+}
+
+bool LdapConnection::HasMore() const {
+  Sockbuf* socket = nullptr;
+  return alive() && ldap_get_option(handle_.get(), LDAP_OPT_SOCKBUF, &socket) == LDAP_OPT_SUCCESS &&
+         socket != nullptr && ber_sockbuf_ctrl(socket, LBER_SB_OPT_DATA_READY, nullptr) == 1;
 }
 
 void LdapConnection::Abandon(int id) {

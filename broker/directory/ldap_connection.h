@@ -15,9 +15,13 @@
 #include "broker/directory/bind_verdict.h"
 #include "broker/directory/directory_settings.h"
 #include "broker/directory/ldap_options.h"
+#include "broker/directory/ldap_socket.h"
 #include "common/base/mutex.h"
 
+struct ldap;
 struct ldap_conncb;
+struct ldap_url_desc;
+struct sockaddr;
 
 namespace werkplek {
 
@@ -97,14 +101,22 @@ class LdapConnection {
   // False: libldap closed the socket; its number may belong to another one by now.
   bool alive() const { return CheckAlive().ok(); }
 
-  // Both send at once and give the message id. UNAVAILABLE: the connection is gone.
+  // Both give the message id, and send with the next Flush. UNAVAILABLE: the connection is gone.
   // FAILED_PRECONDITION: not what this connection is for, or no valid request.
   absl::StatusOr<int> StartSearch(const LdapSearch& search);
   absl::StatusOr<int> StartBind(const std::string& dn, absl::string_view password);
 
+  bool NeedsFlush() const { return socket_.NeedsFlush(); }
+  // UNAVAILABLE: the connection is gone.
+  absl::Status Flush() { return socket_.Flush(); }
+
+  // Reads what the socket has, for Poll.
+  void Fill() { socket_.Fill(); }
   // The next message that has arrived, or none. UNAVAILABLE: the connection is gone, or what it
   // brought is no LDAP.
   absl::StatusOr<std::optional<LdapMessage>> Poll();
+  // Poll has something left that was read already: a message, or a part of one.
+  bool HasMore() const;
 
   // The answer to this search is not wanted any more.
   void Abandon(int id);
@@ -116,9 +128,15 @@ class LdapConnection {
   absl::Status BindAsService(const DirectorySettings& settings);
   absl::Status SetNonBlocking();
   absl::Status CheckAlive() const;
+  // libldap calls this between the TCP connection and the TLS handshake; `self` is connected_.
+  static int OnConnected(ldap* handle, sockbuf* socket, ldap_url_desc* server, sockaddr* address,
+                         ldap_conncb* self);
 
-  // Outlives the handle, which calls it.
+  // These three outlive the handle, which calls them.
   std::unique_ptr<ldap_conncb> connected_;
+  LdapSocket socket_;
+  // Null once the connection is open.
+  ConnectionAttempt* attempt_ = nullptr;
   LdapHandle handle_;
   const ConnectionUse use_;
   int descriptor_ = -1;

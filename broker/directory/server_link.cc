@@ -81,6 +81,7 @@ void ServerLink::Cancel(const RequestPointer& request) {
   if (found == search_.connections.end()) return;
   if (found->second.in_flight.erase(request->message_id) > 0) {
     found->second.ldap->Abandon(request->message_id);
+    to_flush_.push_back(request->connection);
   }
 }
 
@@ -158,7 +159,23 @@ bool ServerLink::SendOn(Connections::iterator place, const RequestPointer& reque
   request->bytes = 0;
   connection.last_used = now;
   connection.in_flight[*id] = request;
+  to_flush_.push_back(place->first);
   return true;
+}
+
+void ServerLink::Flush(absl::Duration now) {
+  for (const uint64_t id : std::exchange(to_flush_, {})) {
+    const auto [kind, place] = FindConnection(id);
+    if (kind == nullptr) continue;
+    LdapConnection& ldap = *place->second.ldap;
+    if (const absl::Status sent = ldap.Flush(); !sent.ok()) {
+      const ConnectionUse use = ldap.use();
+      Drop(*kind, place, sent);
+      ServeWaiting(use, now);
+    } else if (ldap.NeedsFlush()) {
+      to_flush_.push_back(id);
+    }
+  }
 }
 
 void ServerLink::ConnectWhereNeeded(ConnectionUse use) {
@@ -233,18 +250,20 @@ bool ServerLink::OnReadable(uint64_t id, absl::Duration now) {
   Connection& connection = place->second;
   const bool was_busy = !connection.in_flight.empty();
   bool drained = false;
+  connection.ldap->Fill();
   for (int i = 0; i < kMessagesPerTurn && !drained; ++i) {
     absl::StatusOr<std::optional<LdapMessage>> message = connection.ldap->Poll();
     if (message.ok() && message->has_value()) {
       connection.last_received = now;
       if (Take(connection, **std::move(message), now)) {
-        // Nothing more is to come: saves asking the socket.
-        drained = connection.in_flight.empty();
+        // Asking libldap when there is nothing left would be a call of the system.
+        drained = !connection.ldap->HasMore();
         continue;
       }
       message = absl::UnavailableError("the server sent what was not asked for");
     }
-    drained = true;
+    // A TLS record may hold no message, and what comes behind it was read with it.
+    drained = !connection.ldap->HasMore();
     if (!message.ok()) {
       Drop(*kind, place, message.status());
       ServeWaiting(use, now);
@@ -358,7 +377,10 @@ void ServerLink::TickConnection(Kind& kind, Connections::iterator place, absl::D
   for (const RequestPointer& request : late) {
     silent = silent || connection.last_received <= request->sent_at;
     connection.in_flight.erase(request->message_id);
-    if (!is_bind) connection.ldap->Abandon(request->message_id);
+    if (!is_bind) {
+      connection.ldap->Abandon(request->message_id);
+      to_flush_.push_back(place->first);
+    }
     End(request, RequestEnd::kTimedOut,
         absl::UnavailableError(absl::StrCat(name(), ": no answer in time")));
   }

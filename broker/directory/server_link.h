@@ -92,6 +92,8 @@ class ServerLink {
   void OnOpened(Opened opened, absl::Duration now);
   // False: there may be more that was read from the socket already; call again.
   bool OnReadable(uint64_t connection, absl::Duration now);
+  // Sends what was gathered since the last call.
+  void Flush(absl::Duration now);
   void Tick(absl::Duration now);
 
   // What ended since the last call.
@@ -139,6 +141,8 @@ class ServerLink {
   CircuitBreaker circuit_;
   Kind search_;
   Kind bind_;
+  // Connections with something to send.
+  std::vector<uint64_t> to_flush_;
   uint64_t next_connection_ = 1;
   std::vector<RequestEnded> ended_;
   std::vector<std::shared_ptr<ConnectionAttempt>> attempts_;

@@ -112,6 +112,7 @@ TEST_F(InjectionTest, FiltersFindTheExactNameOrNobody) {
                                        {"uid"},
                                        100});
     EXPECT_TRUE(id.ok()) << id.status();
+    EXPECT_TRUE((*connection)->Flush().ok());
     for (bool done = !id.ok(); !done;) {
       auto message = (*connection)->Poll();
       if (!message.ok()) {
