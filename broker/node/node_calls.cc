@@ -41,7 +41,8 @@ Picture NodeLoop::picture() const {
 }
 
 void NodeLoop::SignIn(const Caller& caller, const v1::SignInRequest& request, ReplyCallback done) {
-  Secret token(MakeAccessToken(parts_.executor->RandomBytes(kAccessTokenBytes)));
+  const std::string random = parts_.executor->RandomBytes(kAccessTokenBytes + kSignInIdBytes);
+  Secret token(MakeAccessToken(absl::string_view(random).substr(kSignInIdBytes)));
   SignInAttempt attempt;
   attempt.caller = caller;
   attempt.typed_user = request.user();
@@ -53,7 +54,7 @@ void NodeLoop::SignIn(const Caller& caller, const v1::SignInRequest& request, Re
   // The time comes first: new sign-ins then stand beside each other in the store, and one page of
   // it takes all those of a commit.
   attempt.sign_in_id = absl::StrFormat("si-%012x%s", absl::ToUnixMillis(attempt.came),
-                                       HexEncode(parts_.executor->RandomBytes(kSignInIdBytes)));
+                                       HexEncode(random.substr(0, kSignInIdBytes)));
   attempt.malformed_name = !IsUserName(request.user());
   attempt.call = calls_.Add(WithAccessToken(std::move(token), std::move(done)));
   if (const absl::Status shape = CheckSignInShape(request); !shape.ok()) {
@@ -62,11 +63,11 @@ void NodeLoop::SignIn(const Caller& caller, const v1::SignInRequest& request, Re
   if (const absl::Status admitted = AdmitSignIn(); !admitted.ok()) {
     return FailSoon(attempt.call, admitted);
   }
+  // From here, and not by way of the loop: it has nothing to say before the directory has.
+  if (!Follows()) return AskDirectory(std::move(attempt), Secret(request.password()));
   parts_.executor->Post(
       AsLoop([this, attempt = std::move(attempt), password = Secret(request.password())]() mutable {
-        AssertBusy();
-        if (Follows()) return AskLeaderFirst(std::move(attempt), std::move(password));
-        AskDirectory(std::move(attempt), std::move(password));
+        AskLeaderFirst(std::move(attempt), std::move(password));
       }));
 }
 

@@ -5,12 +5,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
+#include "common/base/log_batch.h"
 
 namespace werkplek {
 namespace {
 
 constexpr absl::Duration kFirstLoadDelay = absl::Milliseconds(100);
 constexpr absl::Duration kLongestLoadDelay = absl::Seconds(5);
+constexpr size_t kEntropyBytes = 32;
+// Commits of sign-ins alone begin so far apart when more are under way: each costs a sync.
+constexpr absl::Duration kSignInGather = absl::Milliseconds(3);
 
 }  // namespace
 
@@ -105,6 +109,7 @@ void NodeLoop::Drop(Phase phase) {
     MutexLock lock(mutex_);
     phase_ = phase;
     waiting_.clear();
+    others_waiting_ = 0;
     waiting_reports_.clear();
     tick_waits_ = false;
     picture_ = nullptr;
@@ -192,6 +197,7 @@ absl::Status NodeLoop::EnqueueLocked(decltype(Event::what) what) {
   if (bounded && waiting_.size() >= settings_.max_waiting_events) {
     return absl::ResourceExhaustedError("too many calls wait; try again in a second");
   }
+  if (!std::holds_alternative<SignInChecked>(what)) ++others_waiting_;
   waiting_.push_back(Event{std::move(what), ""});
   WakeLocked();
   return absl::OkStatus();
@@ -206,9 +212,26 @@ void NodeLoop::WakeLocked() {
   }));
 }
 
+void NodeLoop::TurnAfter(absl::Duration rest) {
+  parts_.executor->PostAfter(rest, AsLoop([this] {
+                               AssertBusy();
+                               gathers_ = false;
+                               Turn();
+                             }));
+}
+
 void NodeLoop::WakeIfWaiting() {
   MutexLock lock(mutex_);
   if (!waiting_.empty()) WakeLocked();
+}
+
+absl::Duration NodeLoop::GatherFor() const {
+  if (waiting_.empty() || waiting_.size() >= settings_.max_batch || others_waiting_ > 0 ||
+      sign_ins_in_flight_ == 0) {
+    return absl::ZeroDuration();
+  }
+  return std::max(commit_began_ + kSignInGather - parts_.executor->Monotonic(),
+                  absl::ZeroDuration());
 }
 
 void NodeLoop::Turn() {
@@ -219,7 +242,12 @@ void NodeLoop::Turn() {
     MutexLock lock(mutex_);
     awake_ = false;
     if (committing_ || phase_ != Phase::kLeading) return;
+    if (const absl::Duration rest = GatherFor(); rest > absl::ZeroDuration()) {
+      if (!std::exchange(gathers_, true)) TurnAfter(rest);
+      return;
+    }
     while (!waiting_.empty() && batch.size() < settings_.max_batch) {
+      if (!std::holds_alternative<SignInChecked>(waiting_.front().what)) --others_waiting_;
       batch.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
       if (const auto* report = std::get_if<werkplek::AgentReported>(&batch.back().what)) {
@@ -231,8 +259,10 @@ void NodeLoop::Turn() {
   if (batch.empty()) return;
   auto changes = std::make_shared<ChangeSet>();
   const absl::Time now = time_.Now(parts_.executor->Now(), parts_.executor->Monotonic());
-  for (Event& event : batch) {
-    event.entropy = parts_.executor->RandomBytes(32);
+  const std::string entropy = parts_.executor->RandomBytes(kEntropyBytes * batch.size());
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Event& event = batch[i];
+    event.entropy = entropy.substr(i * kEntropyBytes, kEntropyBytes);
     Decision decision = broker_->Apply(event, now);
     std::move(decision.changes.begin(), decision.changes.end(), std::back_inserter(*changes));
     std::move(decision.effects.begin(), decision.effects.end(), std::back_inserter(effects_));
@@ -311,6 +341,7 @@ void NodeLoop::TellWatches(const Picture& picture, bool reloaded) {
 }
 
 void NodeLoop::RunEffects() {
+  const LogBatch lines;
   std::vector<Effect> effects;
   effects.swap(effects_);
   for (const Effect& effect : effects) RunEffect(effect);

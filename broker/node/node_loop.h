@@ -86,6 +86,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   bool StoodStill() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void TakeLeadAnew(const char* why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Turn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  void TurnAfter(absl::Duration rest);
   void Committed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void CommitFailed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Publish(bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
@@ -95,6 +96,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void Observe(const Effect& effect) const;
   void TellWatches(const Picture& picture, bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void WakeIfWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  // How long what waits may wait for company, so that more share the next commit. Zero: not at all.
+  absl::Duration GatherFor() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_, mutex_);
 
   // Queues an event for the loop. UNAVAILABLE: this broker does not lead (now). RESOURCE_EXHAUSTED:
   // too many wait; agents' events are never refused for that.
@@ -111,7 +114,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   absl::Status MayJudgeCodes() const;
 
   // --- calls that ask the directory first (node_calls.cc) ---
-  void AskDirectory(SignInAttempt attempt, Secret password) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  void AskDirectory(SignInAttempt attempt, Secret password);
   void JudgeAndEnqueue(const SignInAttempt& attempt, DirectoryAnswer answer);
   // The sign-in is with the directory or the leader no longer.
   void SignInOver();
@@ -145,7 +148,9 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   // Changes whenever the broker does; answers that the store gives to an earlier one are dropped.
   uint64_t term_ ABSL_GUARDED_BY(busy_) = 0;
   bool committing_ ABSL_GUARDED_BY(busy_) = false;
-  absl::Duration commit_began_ ABSL_GUARDED_BY(busy_);
+  absl::Duration commit_began_ ABSL_GUARDED_BY(busy_) = -absl::InfiniteDuration();
+  // A turn is posted for the end of the gathering.
+  bool gathers_ ABSL_GUARDED_BY(busy_) = false;
   std::vector<Effect> effects_ ABSL_GUARDED_BY(busy_);
   std::shared_ptr<const ChangeSet> changes_ ABSL_GUARDED_BY(busy_);
   uint64_t revision_ ABSL_GUARDED_BY(busy_) = 0;
@@ -157,6 +162,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<Event> waiting_ ABSL_GUARDED_BY(mutex_);
+  // Those of them that are no sign-ins.
+  size_t others_waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   // The report of each link that waits; a newer one takes its place.
   std::map<uint64_t, werkplek::AgentReported*> waiting_reports_ ABSL_GUARDED_BY(mutex_);
   bool tick_waits_ ABSL_GUARDED_BY(mutex_) = false;

@@ -48,7 +48,6 @@ void NodeLoop::AskLeaderFirst(SignInAttempt attempt, Secret password) {
   FindEnrolment(
       asked, user,
       [this, attempt, password = std::move(password)](absl::StatusOr<Enrolment> enrolment) mutable {
-        AssertBusy();
         attempt.enrolment = *std::move(enrolment);
         attempt.remote = true;
         AskDirectory(std::move(attempt), std::move(password));
