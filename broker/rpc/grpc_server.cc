@@ -11,6 +11,7 @@
 #include "broker/rpc/listener.h"
 #include "broker/rpc/peer_service.h"
 #include "broker/rpc/pending_calls.h"
+#include "broker/rpc/polling_threads.h"
 #include "broker/rpc/session_service.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
@@ -149,6 +150,7 @@ struct GrpcServer::Parts {
   // After the services, so that they go first.
   std::unique_ptr<Listener> client_listener;
   std::unique_ptr<Listener> agent_listener;
+  std::unique_ptr<PollingThreads> polling;
   std::atomic<bool> stopped{false};
 };
 
@@ -165,6 +167,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const RpcSettings&
                                                       &p.client_connections));
   ASSIGN_OR_RETURN(p.agent_listener, Listener::Start(ForAgents(settings), p.outside.credentials,
                                                      {&p.agents, &p.peers}, &p.agent_connections));
+  p.polling = std::make_unique<PollingThreads>(p.client_listener->server());
   MutexLock lock(p.mutex);
   p.listening = true;
   return server;
@@ -189,6 +192,7 @@ void GrpcServer::Stop() {
     p.listening = false;
   }
   p.pending.EndAll(absl::UnavailableError("the broker is stopping; try again"));
+  p.polling.reset();
   if (p.client_listener != nullptr) p.client_listener->Stop(kStopGrace);
   if (p.agent_listener != nullptr) p.agent_listener->Stop(kStopGrace);
 }

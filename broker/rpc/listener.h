@@ -50,6 +50,8 @@ class Listener {
   int port() const { return acceptor_->port(); }
   AcceptorCounts counts() const { return acceptor_->counts(); }
 
+  grpc::Server* server() { return server_.get(); }
+
   // What the health service answers: whether work is taken.
   void SetServing(bool serving);
 
