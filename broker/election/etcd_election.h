@@ -3,7 +3,7 @@
 //
 // Nothing is decided from a read: followers look at the leader's key only to know when to try, and
 // the trying itself is one guarded transaction. A leader that is surely gone is not waited for: its
-// lease is revoked (docs/adr/0083-leaders-that-are-gone.md). etcd's lease only spaces the leaders;
+// lease is revoked (docs/adr/0085-leaders-that-are-gone.md). etcd's lease only spaces the leaders;
 // what keeps an old leader from writing is its epoch, which each commit's transaction compares.
 #pragma once
 
