@@ -40,6 +40,13 @@ const v1::DesktopReport* HeldBy(const HostSoft* host, const v1::Desktop& desktop
   return report != nullptr && report->generation() == desktop.generation() ? report : nullptr;
 }
 
+// Whether it serves, or could, and this is it: what is off somewhere is a left-over.
+bool IsAlive(const v1::Desktop& desktop, const v1::DesktopReport& report) {
+  return (desktop.state() == v1::DESKTOP_STATE_READY ||
+          desktop.state() == v1::DESKTOP_STATE_ASSIGNED) &&
+         report.power() != v1::POWER_OFF;
+}
+
 MoveSoft& SoftOf(Turn& turn, const v1::Desktop& desktop) {
   const auto [at, fresh] = turn.state().balance.moves.try_emplace(desktop.id());
   if (fresh) at->second.since = at->second.evidence = turn.now();
@@ -281,10 +288,17 @@ bool JudgeElsewhere(Turn& turn, const std::string& host, const v1::DesktopReport
     if (awaited && settled && report.power() == v1::POWER_RUNNING) {
       Arrive(turn, *desktop, host);
     }
-    return true;
+    // A fence does not know of this host: what is kept must not run there.
+    return awaited || !IsKept(*desktop);
   }
   if (held == nullptr) {
-    if (awaited || !IsMoving(*desktop)) Arrive(turn, *desktop, host);
+    if (awaited) {
+      Arrive(turn, *desktop, host);
+      return true;
+    }
+    if (IsMoving(*desktop)) return true;
+    if (!IsAlive(*desktop, report)) return false;
+    Arrive(turn, *desktop, host);
     return true;
   }
   if (awaited) return true;
@@ -293,6 +307,7 @@ bool JudgeElsewhere(Turn& turn, const std::string& host, const v1::DesktopReport
     // An order that came late: what is under way is followed.
     v1::Desktop moving = *desktop;
     moving.set_moving_to(host);
+    if (!StampBoth(turn, moving)) moving.set_fence_after_ms(0);
     turn.Put(std::move(moving));
     return true;
   }
@@ -305,14 +320,12 @@ bool JudgeElsewhere(Turn& turn, const std::string& host, const v1::DesktopReport
 }
 
 bool FoundElsewhere(Turn& turn, const v1::Desktop& desktop) {
-  if (desktop.state() != v1::DESKTOP_STATE_READY && desktop.state() != v1::DESKTOP_STATE_ASSIGNED) {
-    return false;
-  }
   const v1::Resource* pool = turn.fleet().pools.Find(desktop.pool());
   if (pool == nullptr || pool->pool().storage().empty()) return false;
   for (const auto& entry : turn.fleet().hosts) {
     if (entry.key == desktop.host()) continue;
-    if (HeldBy(Heard(turn, entry.key), desktop) == nullptr) continue;
+    const v1::DesktopReport* there = HeldBy(Heard(turn, entry.key), desktop);
+    if (there == nullptr || !IsAlive(desktop, *there)) continue;
     Arrive(turn, desktop, entry.key);
     return true;
   }

@@ -109,16 +109,20 @@ class Promises {
   }
 
   // What somebody keeps stays his or hers, is made fresh by an administrator only, and starts on
-  // another host only when its last generation is fenced. `allow_reset`: an administrator asked.
+  // another host only when its last generation is fenced; alive it goes only where it was committed
+  // to move to. `allow_reset`: an administrator asked.
   void JudgeKept(const v1::Desktop& desktop) {
     const auto before = kept_.find(desktop.id());
     if (before != kept_.end()) {
       const v1::Desktop& was = before->second;
       EXPECT_EQ(desktop.owner(), was.owner()) << desktop.id();
       EXPECT_NE(desktop.state(), v1::DESKTOP_STATE_STOPPING) << desktop.id();
-      EXPECT_TRUE(was.host() == desktop.host() || desktop.fenced_generation() >= was.generation())
+      const bool moved = !was.moving_to().empty() && was.moving_to() == desktop.host() &&
+                         was.generation() == desktop.generation();
+      EXPECT_TRUE(was.host() == desktop.host() || moved ||
+                  desktop.fenced_generation() >= was.generation())
           << desktop.id() << " went from " << was.host() << " to " << desktop.host();
-      if (was.host() != desktop.host()) {
+      if (was.host() != desktop.host() && !moved) {
         EXPECT_GT(desktop.generation(), was.generation());
       }
       if (!allow_reset) {
