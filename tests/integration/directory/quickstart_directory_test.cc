@@ -21,7 +21,7 @@ using testing::Not;
 
 class QuickstartDirectoryTest : public testing::Test {
  protected:
-  QuickstartDirectoryTest() : QuickstartDirectoryTest({}) {}
+  QuickstartDirectoryTest() : QuickstartDirectoryTest(std::vector<std::string>()) {}
   explicit QuickstartDirectoryTest(const std::vector<std::string>& more_arguments) {
     const ServerCertificate certificate = authority_.Issue({}, {"127.0.0.1"});
     std::vector<std::string> command = {

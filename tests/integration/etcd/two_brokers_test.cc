@@ -39,8 +39,8 @@ class TwoBrokersTest : public ::testing::Test {
   std::string LeaderAddress() {
     auto found = std::make_shared<std::promise<std::string>>();
     FindLeader(client_.get(), EtcdKeys(settings_.prefix), absl::Seconds(5),
-               [found](const absl::StatusOr<etcd::LeaderRecord>& leader) {
-                 found->set_value(leader.ok() ? leader->client_address() : "");
+               [found](const absl::StatusOr<EtcdLeader>& leader) {
+                 found->set_value(leader.ok() ? leader->record.client_address() : "");
                });
     return found->get_future().get();
   }
