@@ -89,6 +89,7 @@ class FakeBroker::Admin : public v1::AdminService::Service {
   WERKPLEK_FAKE_UNARY(RehearseSiteLoss, RehearseSiteLossRequest, RehearseSiteLossResponse)
   WERKPLEK_FAKE_UNARY(ConfirmSiteLoss, ConfirmSiteLossRequest, SiteStatus)
   WERKPLEK_FAKE_UNARY(ReadmitSite, ReadmitSiteRequest, SiteStatus)
+  WERKPLEK_FAKE_UNARY(Rebalance, RebalanceRequest, RebalanceResponse)
   WERKPLEK_FAKE_UNARY(AssignDesktop, AssignDesktopRequest, DesktopStatus)
   WERKPLEK_FAKE_UNARY(OverrideFence, OverrideFenceRequest, DesktopStatus)
   WERKPLEK_FAKE_UNARY(Explain, ExplainRequest, Explanation)
