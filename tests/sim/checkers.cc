@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/model/desktop_machine.h"
+#include "broker/model/kept.h"
 #include "broker/model/names.h"
 #include "broker/model/session_machine.h"
 #include "tests/sim/store_replay.h"
@@ -215,11 +216,14 @@ Violations CheckNothingAcknowledgedIsLost(const History& history) {
 
 namespace {
 
+// The edges of the first `events` events.
 template <typename State, size_t kStates, size_t kEvents>
-std::set<std::pair<int, int>> EdgesOf(const TransitionTable<State, kStates, kEvents>& table) {
+std::set<std::pair<int, int>> EdgesOf(const TransitionTable<State, kStates, kEvents>& table,
+                                      size_t events = kEvents) {
   std::set<std::pair<int, int>> edges;
   for (size_t from = 0; from < kStates; ++from) {
-    for (const auto& to : table[from]) {
+    for (size_t event = 0; event < events; ++event) {
+      const auto& to = table[from][event];
       if (to.has_value()) edges.insert({static_cast<int>(from), static_cast<int>(*to)});
     }
   }
@@ -237,7 +241,10 @@ bool Reachable(const std::set<std::pair<int, int>>& edges, int from, int to) {
 }  // namespace
 
 Violations CheckTransitions(const History& history) {
-  static const auto desktop_edges = EdgesOf(desktop_machine::kTable);
+  static const auto kept_edges = EdgesOf(desktop_machine::kTable);
+  // The events from there on are for what somebody keeps.
+  static const auto clean_edges =
+      EdgesOf(desktop_machine::kTable, static_cast<size_t>(DesktopEvent::kRuns));
   static const auto session_edges = EdgesOf(session_machine::kTable);
   Violations found;
   StoreReplay store(history);
@@ -245,7 +252,7 @@ Violations CheckTransitions(const History& history) {
     if (const v1::Desktop* after = store.NewDesktop(); after != nullptr) {
       const v1::Desktop* before = store.OldDesktop();
       const int from = before == nullptr ? v1::DESKTOP_STATE_ABSENT : before->state();
-      if (!Reachable(desktop_edges, from, after->state())) {
+      if (!Reachable(IsKept(*after) ? kept_edges : clean_edges, from, after->state())) {
         found.push_back({"S6", absl::StrCat(At(store.at()), "desktop ", after->id(), " went from ",
                                             StateName(static_cast<v1::DesktopState>(from)), " to ",
                                             StateName(after->state()))});
