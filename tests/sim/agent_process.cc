@@ -30,6 +30,7 @@ void AgentProcess::Start() {
   for (const FakeSharedStorage* storage : machine_.storages) {
     settings.storages.push_back(storage->name());
   }
+  if (!machine_.storages.empty()) settings.lock_manager = "lockd";
   core_ = std::make_unique<AgentCore>(
       settings, machine_.name(), absl::StrCat("run-", machine_.agent_runs),
       absl::StrCat("boot-", machine_.boots), machine_.epoch_on_disk, machine_.heard);
@@ -226,7 +227,9 @@ void AgentProcess::Report(const v1::AgentReport& report) {
   if (link_ == 0) return;
   if (world_.scenario().sabotage == Sabotage::kLoseReports && link_ % 2 == 0) return;
   BrokerProcess* broker = world_.BrokerNamed(linked_to_);
-  up_->Send([this, broker, link = link_, report] {
+  v1::AgentReport told = report;
+  if (world_.scenario().sabotage == Sabotage::kStartBeforeFence) told.set_fence_after_ms(1);
+  up_->Send([this, broker, link = link_, report = std::move(told)] {
     broker->NoteArrival(machine_.name(), link);
     broker->executor().Post(
         [this, broker, link, report] { broker->Report(machine_.name(), link, report); });
@@ -263,6 +266,9 @@ void AgentProcess::Receive(const v1::AgentCommand& received) {
         {world_.now(), machine_.name(), command.desktop(), command.ticket().ticket_sha256(),
          command.ticket().certificate_sha256(),
          absl::Milliseconds(command.ticket().lifetime_ms()) * 1000 / machine_.clock_permille});
+  }
+  if (world_.scenario().sabotage == Sabotage::kStartBeforeFence && command.fence_after_ms() != 0) {
+    command.set_fence_after_ms(10'000);
   }
   if (world_.scenario().sabotage == Sabotage::kIgnoreEpoch) {
     command.set_epoch(highest_epoch_told_);

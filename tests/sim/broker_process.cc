@@ -19,7 +19,12 @@ BrokerProcess::BrokerProcess(World& world, int index, std::string name)
       name_(std::move(name)),
       executor_(&world.executor()),
       store_(world, name_, &executor_),
-      directory_(&executor_) {}
+      directory_(&executor_),
+      fencer_(&executor_) {
+  fencer_.switch_off = [this](const std::string& host) {
+    world_.LosePower(host, world_.chance().Between(absl::Seconds(5), absl::Seconds(40)));
+  };
+}
 
 void BrokerProcess::SetNewsDelay(absl::Duration delay) {
   news_delay_ = delay;
@@ -61,6 +66,10 @@ void BrokerProcess::Start() {
   parts.election = election_.get();
   parts.directory = &directory_;
   parts.agents = this;
+  if (world_.scenario().fence_command) {
+    fencer_.delay = world_.chance().Between(absl::Milliseconds(50), absl::Seconds(8));
+    parts.fencer = &fencer_;
+  }
   parts.tokens = &world_.tokens();
   if (sim_election_ != nullptr) parts.leader = AskingLeader();
   node_ = std::make_unique<BrokerNode>(settings, parts);

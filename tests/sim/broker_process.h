@@ -18,6 +18,7 @@
 #include "tests/sim/sim_election.h"
 #include "tests/sim/sim_store.h"
 #include "tests/support/fake_directory.h"
+#include "tests/support/fake_fencer.h"
 
 namespace werkplek::sim {
 
@@ -133,6 +134,7 @@ class BrokerProcess : public AgentLinks {
   ProcessExecutor executor_;
   SimStore store_;
   FakeDirectory directory_;
+  FakeFencer fencer_;
   std::unique_ptr<Election> election_;
   // Of the same, when there are several brokers; else nullptr.
   SimElection* sim_election_ = nullptr;

@@ -341,8 +341,35 @@ Violations CheckProofOfPerson(const History& history, const Truth& truth) {
   return found;
 }
 
+namespace {
+
+// Whose desktops are, and whose sessions were, as far as the store ever held them.
+struct Belongings {
+  explicit Belongings(const History& history) {
+    StoreReplay store(history);
+    while (store.NextChange()) {
+      const v1::Desktop* desktop = store.NewDesktop();
+      if (desktop != nullptr && !desktop->owner().empty()) owner[desktop->id()] = desktop->owner();
+      const v1::Session* session = store.NewSession();
+      if (session != nullptr) user[session->id()] = session->user();
+    }
+  }
+  // Whether the person may see on the desktop what that session left there.
+  bool MaySee(const std::string& person, const std::string& desktop, const std::string& session) {
+    const auto kept = owner.find(desktop);
+    const auto left = user.find(session);
+    return kept != owner.end() && left != user.end() && kept->second == person &&
+           left->second == person;
+  }
+  std::map<std::string, std::string> owner;
+  std::map<std::string, std::string> user;
+};
+
+}  // namespace
+
 Violations CheckCleanness(const History& history) {
   Violations found;
+  Belongings belongings(history);
   std::map<std::string, std::string> session_of_ticket;
   for (const ReadySeen& ready : history.readies) {
     session_of_ticket[ready.ticket_sha256] = ready.session;
@@ -351,6 +378,7 @@ Violations CheckCleanness(const History& history) {
     const auto session = session_of_ticket.find(display.ticket_sha256);
     for (const std::string& before : display.used_before) {
       if (session != session_of_ticket.end() && before == session->second) continue;
+      if (belongings.MaySee(display.user, display.desktop, before)) continue;
       found.push_back(
           {"S9", absl::StrCat(At(display.at), display.user, " was shown ", display.desktop, " on ",
                               display.overlay, ", which session ", before, " had used")});

@@ -62,6 +62,21 @@ Violations CheckOneCopyOfAFencedDesktop(const History& history) {
     found.push_back({"S3", absl::StrCat(At(run.at), run.desktop, " runs on ", *hosts.begin(),
                                         " and on ", *hosts.rbegin())});
   }
+  // What the broker decided must hold even where the hosts were lucky.
+  StoreReplay store(history);
+  while (store.NextChange()) {
+    const v1::Desktop* before = store.OldDesktop();
+    const v1::Desktop* after = store.NewDesktop();
+    if (before == nullptr || after == nullptr || fenced.count(after->id()) == 0 ||
+        before->host().empty() || before->host() == after->host() ||
+        before->moving_to() == after->host() ||
+        after->fenced_generation() >= before->generation()) {
+      continue;
+    }
+    found.push_back({"S3", absl::StrCat(At(store.at()), after->id(), " went from ", before->host(),
+                                        " to ", after->host(), " with generation ",
+                                        before->generation(), " not fenced")});
+  }
   return found;
 }
 

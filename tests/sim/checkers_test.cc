@@ -207,6 +207,21 @@ TEST(CheckersTest, S3AFencedDesktopThatRunsTwice) {
   EXPECT_THAT(CheckOneCopyOfAFencedDesktop(history), IsEmpty()) << "one after the other";
 }
 
+TEST(CheckersTest, S3AFencedDesktopThatGoesElsewhereUnfenced) {
+  History history = FencedHistory();
+  v1::Desktop desktop = MakeDesktop("d1", v1::DESKTOP_STATE_OFF, 3);
+  Add(history, {Put(kDesktopTable, "d1", desktop)});
+  desktop.set_host("hv-1");
+  desktop.set_generation(4);
+  desktop.set_fenced_generation(2);
+  History bad = history;
+  Add(bad, {Put(kDesktopTable, "d1", desktop)});
+  EXPECT_THAT(CheckOneCopyOfAFencedDesktop(bad), SizeIs(1));
+  desktop.set_fenced_generation(3);
+  Add(history, {Put(kDesktopTable, "d1", desktop)});
+  EXPECT_THAT(CheckOneCopyOfAFencedDesktop(history), IsEmpty());
+}
+
 TEST(CheckersTest, S3AFloatingDesktopMayBeReplaced) {
   History history = FencedHistory();
   v1::Resource pool;
@@ -404,6 +419,21 @@ TEST(CheckersTest, S9AnOverlayThatAnotherSessionUsed) {
   EXPECT_THAT(CheckCleanness(history), IsEmpty()) << "one's own session may come back";
   history.displays[0].used_before = {"s0"};
   EXPECT_THAT(CheckCleanness(history), SizeIs(1));
+}
+
+TEST(CheckersTest, S9AnOwnerMaySeeWhatHeLeftOnHisOwnDesktop) {
+  History history = GoodHistory();
+  Add(history,
+      {Put(kSessionTable, "s0", MakeSession("s0", "jan", "d1", 1, v1::SESSION_STATE_ENDED))});
+  history.displays[0].used_before = {"s0"};
+  EXPECT_THAT(CheckCleanness(history), SizeIs(1)) << "nobody keeps it";
+  v1::Desktop kept = MakeDesktop("d1", v1::DESKTOP_STATE_OFF);
+  kept.set_owner("jan");
+  Add(history, {Put(kDesktopTable, "d1", kept)});
+  EXPECT_THAT(CheckCleanness(history), IsEmpty());
+  Add(history,
+      {Put(kSessionTable, "s0", MakeSession("s0", "piet", "d1", 1, v1::SESSION_STATE_ENDED))});
+  EXPECT_THAT(CheckCleanness(history), SizeIs(1)) << "somebody else left it";
 }
 
 TEST(CheckersTest, S10ACodeThatIsAcceptedTwice) {

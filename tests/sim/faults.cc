@@ -42,17 +42,8 @@ std::string SomePool(World& world) {
 }
 
 void HostLoss(World& world) {
-  AgentProcess& agent = SomeAgent(world);
-  Machine& machine = agent.machine();
-  world.Say("host ", machine.name(), " loses power");
-  agent.CutLink();
-  agent.Kill();
-  machine.PowerOff();
-  ++machine.boots;
-  world.After(world.chance().Between(absl::Seconds(2), absl::Seconds(50)), [&agent] {
-    agent.HealLink();
-    agent.Start();
-  });
+  const std::string host = SomeAgent(world).machine().name();
+  world.LosePower(host, world.chance().Between(absl::Seconds(2), absl::Seconds(50)));
 }
 
 void AgentRestart(World& world) {

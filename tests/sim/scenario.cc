@@ -32,7 +32,9 @@ const char* SabotageName(Sabotage sabotage) {
                                                      "follower-counts-code",
                                                      "judge-before-grace",
                                                      "forget-epoch",
-                                                     "forget-audit"};
+                                                     "forget-audit",
+                                                     "start-before-fence",
+                                                     "fence-from-last-lease"};
   return kNames[static_cast<int>(sabotage)];
 }
 
@@ -56,11 +58,19 @@ std::vector<Workload> NeedsOf(Sabotage sabotage) {
       return {Workload::kElections};
     case Sabotage::kDropEpochGuard:
       return {Workload::kElections, Workload::kBrokerPause};
+    case Sabotage::kStartBeforeFence:
+      return {Workload::kBadLinks};
+    case Sabotage::kFenceFromLastLease:
+      return {Workload::kBadLinks, Workload::kBrokerRestart};
     case Sabotage::kForgetEpoch:
       return {Workload::kElections, Workload::kAgentRestart};
     default:
       return {};
   }
+}
+
+bool NeedsDedicated(Sabotage sabotage) {
+  return sabotage == Sabotage::kStartBeforeFence || sabotage == Sabotage::kFenceFromLastLease;
 }
 
 }  // namespace
@@ -94,6 +104,14 @@ Scenario MakeScenario(uint64_t seed, Sabotage sabotage) {
   }
   if (sabotage == Sabotage::kFollowerCountsCode || sabotage == Sabotage::kDropEpochGuard) {
     scenario.brokers = std::max(scenario.brokers, 2);
+  }
+  // Drawn apart, so that what seeds meant before stays as it was.
+  Chance apart(seed ^ 0xded1ca7ed);
+  scenario.dedicated = NeedsDedicated(sabotage) || (seed > 240 && apart.Percent(50));
+  if (scenario.dedicated) {
+    scenario.pools = 2;
+    scenario.hosts = std::max(scenario.hosts, 2);
+    scenario.fence_command = sabotage == Sabotage::kNone && apart.Percent(30);
   }
   return scenario;
 }

@@ -75,10 +75,17 @@ enum class Sabotage {
   kForgetEpoch,
   // The store loses one in some records of the audit trail.
   kForgetAudit,
+  // The broker starts a kept desktop elsewhere as soon as its host is down.
+  kStartBeforeFence,
+  // A new leader reckons that nobody spoke to the agents since long before it led.
+  kFenceFromLastLease,
 };
-inline constexpr int kSabotages = static_cast<int>(Sabotage::kForgetAudit) + 1;
+inline constexpr int kSabotages = static_cast<int>(Sabotage::kFenceFromLastLease) + 1;
 
 const char* SabotageName(Sabotage sabotage);
+
+// The storage that the hosts of a scenario with a dedicated pool share.
+inline constexpr char kSharedStorage[] = "san";
 
 struct Scenario {
   uint64_t seed = 1;
@@ -88,6 +95,10 @@ struct Scenario {
   int hosts = 2;
   int users = 8;
   int pools = 1;
+  // pool-1 is dedicated, on storage that all hosts share.
+  bool dedicated = false;
+  // A program can switch hosts off.
+  bool fence_command = false;
   uint64_t host_memory_mib = 4096;
   uint64_t desktop_memory_mib = 512;
   uint32_t max_desktops = 8;

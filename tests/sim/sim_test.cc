@@ -101,7 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{Sabotage::kLoseReports, "liveness"}, Variant{Sabotage::kDropEpochGuard, "S5"},
         Variant{Sabotage::kStaleRead, "S5"}, Variant{Sabotage::kFollowerCountsCode, "S10"},
         Variant{Sabotage::kJudgeBeforeGrace, "grace"}, Variant{Sabotage::kForgetEpoch, "S7"},
-        Variant{Sabotage::kForgetAudit, "audit"}),
+        Variant{Sabotage::kForgetAudit, "audit"}, Variant{Sabotage::kStartBeforeFence, "S3"},
+        Variant{Sabotage::kFenceFromLastLease, "S3"}),
     [](const auto& info) {
       std::string name = SabotageName(info.param.sabotage);
       name.erase(std::remove(name.begin(), name.end(), '-'), name.end());

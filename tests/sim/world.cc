@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "broker/model/desktop_machine.h"
+#include "broker/model/kept.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/otpauth.h"
 
@@ -41,6 +42,7 @@ World::World(const Scenario& scenario, bool print)
     Machine& machine = *machines_.back();
     network_.Place(machine.name(), SiteOfHost(i));
     machine.clock_permille = chance_.Between(900, 1100);
+    if (scenario.dedicated) machine.storages = {&storage_};
     machine.runs_changed = [this, &machine](const std::string& desktop, bool runs) {
       history_.runs.push_back({now(), machine.name(), desktop, runs});
     };
@@ -93,11 +95,35 @@ BrokerSettings World::broker_settings() const {
   settings.ended_session_kept = absl::Minutes(2);
   settings.token_failures_pause = 50;
   settings.token_failures_stop = 200;
+  settings.fence_command = scenario_.fence_command;
+  if (scenario_.sabotage == Sabotage::kStartBeforeFence) {
+    settings.down_after = absl::Seconds(4);
+    settings.fence_after = absl::Milliseconds(1);
+    settings.fence_margin = absl::ZeroDuration();
+    settings.lease_ttl = absl::ZeroDuration();
+  }
+  if (scenario_.sabotage == Sabotage::kFenceFromLastLease) {
+    settings.down_after = absl::Seconds(4);
+    settings.lease_ttl = -absl::Minutes(1);
+  }
   return settings;
 }
 
 void World::After(absl::Duration delay, std::function<void()> task) {
   executor_.PostAfter(delay, std::move(task));
+}
+
+void World::LosePower(const std::string& host, absl::Duration for_long) {
+  AgentProcess& lost = agent(host);
+  Say("host ", host, " loses power");
+  lost.CutLink();
+  lost.Kill();
+  lost.machine().PowerOff();
+  ++lost.machine().boots;
+  After(for_long, [&lost] {
+    lost.HealLink();
+    lost.Start();
+  });
 }
 
 std::vector<AgentProcess*> World::agents() {
@@ -243,7 +269,10 @@ void World::JudgeHosts(const Fleet& fleet) {
     }
     for (const std::string& desktop : machine->Desktops()) {
       const v1::Desktop* known = fleet.desktops.Find(desktop);
-      if (known == nullptr || known->host() != machine->name()) {
+      // What is off and was kept elsewhere since then does no harm.
+      const bool left = known != nullptr && IsKept(*known) &&
+                        machine->PlaceOf(desktop).power == DomainPower::kOff;
+      if (!left && (known == nullptr || known->host() != machine->name())) {
         Complain(absl::StrCat(machine->name(), " has ", desktop, ", which belongs elsewhere"));
       }
     }
@@ -259,8 +288,8 @@ void World::JudgeDesktops(const Fleet& fleet) {
     ++made[desktop.pool()];
     used_mib[desktop.host()] += desktop.memory_mib();
     if (desktop.state() == v1::DESKTOP_STATE_READY) {
-      ++ready[desktop.pool()];
-    } else {
+      ready[desktop.pool()] += desktop.owner().empty() ? 1 : 0;
+    } else if (desktop.state() != v1::DESKTOP_STATE_OFF || !IsKept(desktop)) {
       Complain(absl::StrCat("desktop ", entry.key, " on ", desktop.host(), " still is ",
                             StateName(desktop.state()), " (", desktop.last_error(), ")"));
     }

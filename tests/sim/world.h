@@ -24,6 +24,7 @@
 #include "tests/sim/store_server.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/user.h"
+#include "tests/support/fake_shared_storage.h"
 #include "tests/support/manual_executor.h"
 
 namespace werkplek::sim {
@@ -85,6 +86,9 @@ class World {
   // Something is not as it should be.
   void Complain(const std::string& what);
 
+  // The power of a host goes, and comes back after that long.
+  void LosePower(const std::string& host, absl::Duration for_long);
+
   // A report reached a leader's machine.
   void NoteReport(const std::string& host, uint64_t epoch);
   // What a host carries after a change there.
@@ -108,6 +112,7 @@ class World {
   absl::Duration busy_until_;
   int loss_ = 0;
   Network network_;
+  FakeSharedStorage storage_{kSharedStorage};
   std::unique_ptr<TokenAuthority> tokens_;
   std::unique_ptr<StoreServer> store_;
   std::unique_ptr<LeaseService> lease_;
