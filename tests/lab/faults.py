@@ -4,6 +4,7 @@ The names F1, F2, ... are those of the fault matrix in docs/operating/two-sites.
 """
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -277,7 +278,7 @@ class CertificatesRenewed(Fault):
 
     def begin(self):
         name = self.lab.broker_of(self.a_site())
-        self.streams = self.attached()
+        self.before = self.streams()
         text = open(self.lab.path(f"{name}.yaml"), encoding="utf-8").read()
         made = self.lab.write("renewed.yaml", text.replace(f"{name}.pem\n  key: {name}.key", "renewed.pem\n  key: renewed.key", 1))
         self.lab.run(self.lab.machine(name).enter(self.lab.program("werkplek-broker"), "--config", made, "init"))
@@ -289,16 +290,19 @@ class CertificatesRenewed(Fault):
             for file in ("key.pem", "certificate.pem"):
                 os.replace(os.path.join(folder, file), self.lab.path(machine, file))
 
-    def attached(self):
-        """How often an agent has opened a stream."""
-        count = 0
+    def streams(self):
+        """What the brokers said of the agents' streams, in order: (time, host, whether it was opened)."""
+        said = []
         for site in self.lab.sites:
             with open(self.lab.path(f"{self.lab.broker_of(site)}.log"), encoding="utf-8", errors="replace") as log:
-                count += log.read().count("event=agent-attached")
-        return count
+                said += re.findall(r"^time=(\S+) .*event=agent-(attached|detached) host=(\S+)", log.read(), re.M)
+        return sorted((time, host, event == "attached") for time, event, host in said)
 
     def heal(self):
-        more = self.attached() - self.streams
+        # Who had no stream when it began opens one now, because of what went wrong before.
+        open_then = {host: opened for _, host, opened in self.before}
+        since = self.before[-1][0]
+        more = sum(opened and open_then.get(host, False) for time, host, opened in self.streams() if time > since)
         if more:
             self.complaints.append(f"{more} streams of agents were opened anew")
 

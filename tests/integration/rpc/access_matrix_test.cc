@@ -32,13 +32,12 @@ const std::set<v1::Identity> kAtClientPort = {v1::IDENTITY_CLIENT, v1::IDENTITY_
 const std::set<v1::Identity> kAtAgentPort = {v1::IDENTITY_HOST, v1::IDENTITY_BROKER};
 
 std::vector<const MethodDescriptor*> Methods(const std::vector<const char*>& services) {
-  const std::set<std::string> to_come = {"Rebalance"};
   std::vector<const MethodDescriptor*> methods;
   for (const char* name : services) {
     const auto* service =
         google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
     for (int i = 0; service != nullptr && i < service->method_count(); ++i) {
-      if (to_come.count(service->method(i)->name()) == 0) methods.push_back(service->method(i));
+      methods.push_back(service->method(i));
     }
   }
   // What ends the sign-in comes last.
