@@ -37,6 +37,17 @@ void FillSession(Turn& turn, const v1::Session& session, v1::AgentCommand& comma
   command.set_display_name(CutName(sign_in == nullptr ? session.user() : sign_in->display_name()));
 }
 
+// About a desktop that stands elsewhere, or nowhere, by the broker's records.
+void SendToHost(Turn& turn, const std::string& host, const std::string& desktop,
+                uint64_t generation, v1::CommandVerb verb) {
+  v1::AgentCommand command;
+  command.set_epoch(turn.state().epoch);
+  command.set_desktop(desktop);
+  command.set_generation(generation);
+  command.set_verb(verb);
+  turn.Emit(SendCommand{host, std::move(command)});
+}
+
 }  // namespace
 
 void Send(Turn& turn, const v1::Desktop& desktop, v1::CommandVerb verb) {
@@ -86,22 +97,12 @@ void SendMigrate(Turn& turn, const v1::Desktop& desktop, const std::string& uri)
 
 void SendRemove(Turn& turn, const std::string& host, const std::string& desktop,
                 uint64_t generation) {
-  v1::AgentCommand command;
-  command.set_epoch(turn.state().epoch);
-  command.set_desktop(desktop);
-  command.set_generation(generation);
-  command.set_verb(v1::COMMAND_REMOVE);
-  turn.Emit(SendCommand{host, std::move(command)});
+  SendToHost(turn, host, desktop, generation, v1::COMMAND_REMOVE);
 }
 
 void SendStop(Turn& turn, const std::string& host, const std::string& desktop,
               uint64_t generation) {
-  v1::AgentCommand command;
-  command.set_epoch(turn.state().epoch);
-  command.set_desktop(desktop);
-  command.set_generation(generation);
-  command.set_verb(v1::COMMAND_STOP);
-  turn.Emit(SendCommand{host, std::move(command)});
+  SendToHost(turn, host, desktop, generation, v1::COMMAND_STOP);
 }
 
 void SendEnd(Turn& turn, const v1::Desktop& desktop, const std::string& session) {

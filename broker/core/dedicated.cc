@@ -359,13 +359,7 @@ void ReturnKept(Turn& turn, v1::Desktop desktop, const v1::DesktopReport* report
 void KeptRuns(Turn& turn, v1::Desktop desktop) {
   const absl::Time since = absl::FromUnixMillis(desktop.state_since_unix_ms());
   if (!turn.Move(DesktopEvent::kRuns, desktop)) return;
-  desktop.set_failures(0);
-  desktop.clear_last_error();
-  turn.Emit(StageTook{"start", turn.now() - since});
-  turn.Note(Severity::kInfo, "desktop-ready",
-            {{"desktop", desktop.id()},
-             {"host", desktop.host()},
-             {"generation", absl::StrCat(desktop.generation())}});
+  NoteStarted(turn, since, desktop);
   turn.Put(std::move(desktop));
 }
 

@@ -245,10 +245,7 @@ void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
   ShowPool(turn, pool_name);
 }
 
-void ProveDesktop(Turn& turn, v1::Desktop desktop, const v1::ProofOfCleanness& proof) {
-  const absl::Time since = absl::FromUnixMillis(desktop.state_since_unix_ms());
-  if (!turn.Move(DesktopEvent::kProved, desktop)) return;
-  *desktop.mutable_proof() = proof;
+void NoteStarted(Turn& turn, absl::Time since, v1::Desktop& desktop) {
   desktop.set_failures(0);
   desktop.clear_last_error();
   turn.Emit(StageTook{"start", turn.now() - since});
@@ -256,6 +253,13 @@ void ProveDesktop(Turn& turn, v1::Desktop desktop, const v1::ProofOfCleanness& p
             {{"desktop", desktop.id()},
              {"host", desktop.host()},
              {"generation", absl::StrCat(desktop.generation())}});
+}
+
+void ProveDesktop(Turn& turn, v1::Desktop desktop, const v1::ProofOfCleanness& proof) {
+  const absl::Time since = absl::FromUnixMillis(desktop.state_since_unix_ms());
+  if (!turn.Move(DesktopEvent::kProved, desktop)) return;
+  *desktop.mutable_proof() = proof;
+  NoteStarted(turn, since, desktop);
   const std::string pool = desktop.pool();
   turn.Put(std::move(desktop));
   CloseBreaker(turn, pool, "a start worked");

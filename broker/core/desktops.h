@@ -57,6 +57,9 @@ void ReleaseDesktop(Turn& turn, v1::Desktop desktop);
 // and says nothing of the pool.
 void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why);
 
+// A start that began at `since` worked: failures are forgotten, and how long it took is told.
+void NoteStarted(Turn& turn, absl::Time since, v1::Desktop& desktop);
+
 // The report proves it: a spare from now on.
 void ProveDesktop(Turn& turn, v1::Desktop desktop, const v1::ProofOfCleanness& proof);
 
