@@ -185,11 +185,7 @@ TEST_F(FailoverTest, IdleConnectionsThatTheServerClosesAreReplaced) {
   Slapd slapd(options);
   DirectoryHarness harness(Settings({slapd.url()}));
   ASSERT_EQ(harness.Authenticate("jan", "right").outcome, DirectoryOutcome::kOk);
-  const absl::Time deadline = absl::Now() + absl::Seconds(30);
-  while (slapd.CountInLog("closed (idletimeout)") == 0 && absl::Now() < deadline) {
-    poll(nullptr, 0, 20);
-  }
-  ASSERT_GE(slapd.CountInLog("closed (idletimeout)"), 1);
+  ASSERT_TRUE(slapd.LogShows("closed (idletimeout)"));
   EXPECT_EQ(harness.Authenticate("jan", "right").outcome, DirectoryOutcome::kOk);
 }
 
@@ -204,7 +200,7 @@ TEST_F(FailoverTest, AFrozenServersCallsMoveToTheNext) {
     const DirectoryAnswer answer = harness.Authenticate("jan", "right");
     EXPECT_EQ(answer.outcome, DirectoryOutcome::kOk) << answer.detail;
   }
-  EXPECT_GE(second.CountInLog(" BIND dn=\"uid=jan"), 20);
+  EXPECT_TRUE(second.LogShows(" BIND dn=\"uid=jan", 20));
   // Back again, it is the first choice again.
   first.Thaw();
   const int before = first.CountInLog(" RESULT tag=97 err=0");
@@ -280,8 +276,8 @@ TEST_F(FailoverTest, ReferralsAreNotFollowed) {
   EXPECT_EQ(answer.outcome, DirectoryOutcome::kUnavailable);
   EXPECT_THAT(answer.detail, HasSubstr("LDAP result 10"));
 
-  // The other server never heard of us: its one connection was the fixture's, to see it start.
-  EXPECT_EQ(elsewhere.CountInLog(" ACCEPT from IP="), 1);
+  // The other server never heard of us.
+  EXPECT_EQ(elsewhere.CountInLog(" ACCEPT from IP="), 0);
   EXPECT_EQ(elsewhere.CountInLog(" BIND "), 0);
   EXPECT_EQ(elsewhere.CountInLog(" SRCH "), 0);
 }

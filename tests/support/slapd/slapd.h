@@ -80,6 +80,9 @@ class Slapd {
   std::string Log() const { return ReadWholeFile(folder_.File("log")); }
   // How many times `text` is in the log.
   int CountInLog(const std::string& text) const;
+  // Waits until it is there so often: slapd may write its line after it did what the line tells.
+  // False: 20 s passed.
+  bool LogShows(const std::string& text, int times = 1) const;
 
   // Stops the server and keeps its port and data; Start brings it back.
   void Stop();
