@@ -106,11 +106,18 @@ absl::StatusOr<std::optional<DomainTag>> ReadTag(virDomainPtr domain) {
 
 absl::Status WriteTag(virDomainPtr domain, const DomainTag& tag) {
   const std::string xml = BuildTagXml(tag);
-  unsigned flags = VIR_DOMAIN_AFFECT_CONFIG;
-  if (virDomainIsActive(domain) == 1) flags |= VIR_DOMAIN_AFFECT_LIVE;
-  return Checked(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml.c_str(), kTagPrefix,
-                                      kTagNamespace, flags),
-                 "cannot write metadata");
+  const auto write = [&](unsigned flags) {
+    return Checked(virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, xml.c_str(),
+                                        kTagPrefix, kTagNamespace, flags),
+                   "cannot write metadata");
+  };
+  if (virDomainIsActive(domain) == 1) {
+    const absl::Status both = write(VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_AFFECT_LIVE);
+    // It may have gone off since it was asked (a kill that is not over yet): then only the lasting
+    // description is left to write.
+    if (both.ok() || virDomainIsActive(domain) == 1) return both;
+  }
+  return write(VIR_DOMAIN_AFFECT_CONFIG);
 }
 
 absl::StatusOr<DomainXmlFacts> ReadFacts(virDomainPtr domain) {
