@@ -28,6 +28,7 @@ namespace {
 
 constexpr int kBacklog = 1024;
 constexpr int kExhaustedPauseMs = 50;
+constexpr int kCrowdedPauseMs = 2;
 // Unacknowledged data older than this ends the connection, so that peers that lost their cable go.
 constexpr int kUserTimeoutMs = 30'000;
 
@@ -153,6 +154,11 @@ void Acceptor::Run() {
 }
 
 bool Acceptor::AcceptOne() {
+  if (limits_->Crowded(MonotonicNow())) {
+    pollfd stop = {stop_fd_, POLLIN, 0};
+    poll(&stop, 1, kCrowdedPauseMs);
+    return true;
+  }
   sockaddr_storage address = {};
   socklen_t size = sizeof address;
   const int fd = accept4(socket_.fd(), reinterpret_cast<sockaddr*>(&address), &size,

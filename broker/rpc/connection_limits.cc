@@ -1,5 +1,7 @@
 #include "broker/rpc/connection_limits.h"
 
+#include <iterator>
+
 namespace werkplek {
 
 absl::string_view SourceOf(absl::string_view peer) { return peer.substr(0, peer.rfind(':')); }
@@ -13,7 +15,7 @@ Admission ConnectionLimits::Open(const std::string& peer, absl::Duration now) {
   if (of_source >= settings_.max_unproved_per_source) return Admission::kTooManyOfSource;
   ++of_source;
   opened_[peer] = now;
-  order_.emplace_back(now, peer);
+  by_time_.emplace(now, peer);
   return Admission::kAdmitted;
 }
 
@@ -28,19 +30,25 @@ size_t ConnectionLimits::unproved(absl::Duration now) {
   return opened_.size();
 }
 
+bool ConnectionLimits::Crowded(absl::Duration now) {
+  MutexLock lock(mutex_);
+  if (by_time_.size() < settings_.max_handshakes) return false;
+  const auto oldest = std::prev(by_time_.end(), static_cast<ptrdiff_t>(settings_.max_handshakes));
+  return now < oldest->first + settings_.handshake_takes;
+}
+
 void ConnectionLimits::Expire(absl::Duration now) {
-  while (!order_.empty() && order_.front().first + settings_.counts_for <= now) {
-    const auto found = opened_.find(order_.front().second);
-    // Proved since, or the port was used anew: then a younger entry stands for it.
-    if (found != opened_.end() && found->second == order_.front().first) {
-      Forget(order_.front().second);
-    }
-    order_.pop_front();
+  while (!by_time_.empty() && by_time_.begin()->first + settings_.counts_for <= now) {
+    const std::string peer = by_time_.begin()->second;
+    Forget(peer);
   }
 }
 
 void ConnectionLimits::Forget(const std::string& peer) {
-  if (opened_.erase(peer) == 0) return;
+  const auto found = opened_.find(peer);
+  if (found == opened_.end()) return;
+  by_time_.erase({found->second, peer});
+  opened_.erase(found);
   const auto source = of_source_.find(std::string(SourceOf(peer)));
   if (source != of_source_.end() && --source->second == 0) of_source_.erase(source);
 }

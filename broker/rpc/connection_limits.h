@@ -6,10 +6,10 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <string>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -22,6 +22,11 @@ struct ConnectionLimitSettings {
   size_t max_unproved_per_source = 32;
   // A little more than the handshake limit.
   absl::Duration counts_for = absl::Seconds(6);
+  // So many handshakes at once, as long as each is younger than this: when a thousand hosts come
+  // together, some finish and the others wait in the kernel, instead of all being too late. Silent
+  // connections stop counting here first, so that they hold nobody up for long.
+  size_t max_handshakes = 64;
+  absl::Duration handshake_takes = absl::Seconds(1);
 };
 
 enum class Admission { kAdmitted, kTooMany, kTooManyOfSource };
@@ -36,6 +41,9 @@ class ConnectionLimits {
   // Its first call came, or it was closed. Unknown peers are ignored: every call may tell.
   void Proved(const std::string& peer);
 
+  // True: leave the next connection in the kernel's queue for the moment.
+  bool Crowded(absl::Duration now);
+
   size_t unproved(absl::Duration now);
 
  private:
@@ -46,7 +54,7 @@ class ConnectionLimits {
   Mutex mutex_;
   // When each unproved connection was opened, and the same in the order of time.
   absl::flat_hash_map<std::string, absl::Duration> opened_ ABSL_GUARDED_BY(mutex_);
-  std::deque<std::pair<absl::Duration, std::string>> order_ ABSL_GUARDED_BY(mutex_);
+  absl::btree_set<std::pair<absl::Duration, std::string>> by_time_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, size_t> of_source_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -58,6 +58,20 @@ TEST(ConnectionLimits, AReusedPortIsOneConnection) {
   EXPECT_EQ(limits.unproved(At(9)), 0u);
 }
 
+TEST(ConnectionLimits, HandshakesWaitForOneAnother) {
+  ConnectionLimits limits({.max_handshakes = 2, .handshake_takes = absl::Seconds(1)});
+  EXPECT_FALSE(limits.Crowded(At(0)));
+  limits.Open("10.0.0.1:1", At(0));
+  EXPECT_FALSE(limits.Crowded(At(0)));
+  limits.Open("10.0.0.1:2", At(0.5));
+  EXPECT_TRUE(limits.Crowded(At(0.9)));
+  EXPECT_FALSE(limits.Crowded(At(1))) << "the first was silent for too long";
+  limits.Open("10.0.0.1:3", At(1));
+  EXPECT_TRUE(limits.Crowded(At(1)));
+  limits.Proved("10.0.0.1:3");
+  EXPECT_FALSE(limits.Crowded(At(1)));
+}
+
 TEST(SourceOf, DropsThePort) {
   EXPECT_EQ(SourceOf("10.0.0.1:51234"), "10.0.0.1");
   EXPECT_EQ(SourceOf("[fe80::1]:51234"), "[fe80::1]");
