@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -166,11 +167,14 @@ BenchHosts::BenchHosts(int count, int hosts) {
     image.set_sha256(Digest());
     image.set_verified(true);
   }
-  for (int i = 0; i < count; ++i) {
+  // In the order of their names, as agents report them.
+  std::map<std::string, int> numbers;
+  for (int i = 0; i < count; ++i) numbers[DesktopId(i)] = i;
+  for (const auto& [id, i] : numbers) {
     Host& host = hosts_[HostName(i % hosts)];
-    host.places[DesktopId(i)] = host.report.desktops_size();
+    host.places[id] = host.report.desktops_size();
     v1::DesktopReport& desktop = *host.report.add_desktops();
-    desktop.set_desktop(DesktopId(i));
+    desktop.set_desktop(id);
     desktop.set_generation(1);
     desktop.set_power(v1::POWER_RUNNING);
     desktop.set_guest(v1::GUEST_STATE_UP);
