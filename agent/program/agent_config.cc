@@ -1,7 +1,5 @@
 #include "agent/program/agent_config.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <filesystem>
 
@@ -10,34 +8,11 @@
 #include "absl/time/clock.h"
 #include "agent/hypervisor/migration_uri.h"
 #include "common/base/status_macros.h"
+#include "common/config/address_checks.h"
 #include "common/config/config_file.h"
-#include "common/tls/peer_name.h"
 
 namespace werkplek {
 namespace {
-
-absl::Status CheckNumericAddress(const std::string& text) {
-  ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(text));
-  unsigned char bytes[16];
-  if (inet_pton(AF_INET, address.host.c_str(), bytes) == 1 ||
-      inet_pton(AF_INET6, address.host.c_str(), bytes) == 1) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError("must begin with an IP address, not a name");
-}
-
-absl::Status CheckLoopback(const std::string& text) {
-  RETURN_IF_ERROR(CheckNumericAddress(text));
-  if (absl::StartsWith(text, "127.") || absl::StartsWith(text, "[::1]:")) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "metrics are served without TLS, so on loopback only; use 127.0.0.1:PORT");
-}
-
-absl::Status CheckHostName(const std::string& text) {
-  if (IsPeerName(text)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "must be 1 to 63 of [a-z0-9.-], first and last a letter or digit");
-}
 
 absl::Status CheckHypervisor(const std::string& text) {
   if (text == "qemu:///system" || absl::StartsWith(text, "qemu:///embed?root=/") ||
@@ -107,8 +82,7 @@ void ReadTls(ConfigSection section, AgentConfigCheck check, AgentConfig& config)
 void ReadStorages(ConfigSection& root, AgentConfig& config) {
   for (ConfigSection section : root.Sections("storages", {.max_items = 32})) {
     StorageConfig storage;
-    const bool named =
-        section.Text("name", &storage.name, {.required = true, .check = CheckHostName});
+    const bool named = section.Text("name", &storage.name, {.required = true, .check = CheckName});
     const bool placed =
         section.Text("path", &storage.path, {.required = true, .check = CheckStoragePath});
     if (!named || !placed) continue;
@@ -166,7 +140,7 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path, AgentConfig
   ConfigSection root = file->Root();
   AgentConfig config;
   config.core.agent_version = WERKPLEK_VERSION;
-  root.Text("host", &config.host, {.required = true, .check = CheckHostName});
+  root.Text("host", &config.host, {.required = true, .check = CheckName});
   root.AddressList("brokers", &config.brokers, {.required = true, .min_items = 1, .max_items = 16});
   root.Path("data_dir", &config.data_dir, /*required=*/true);
   config.heard_file = config.data_dir + "/heard";

@@ -13,13 +13,13 @@
 #include "agent/image/image_store.h"
 #include "agent/image/shared_storage.h"
 #include "agent/program/agent_runner.h"
-#include "agent/program/certificate_renewer.h"
 #include "common/base/crypto.h"
 #include "common/base/log.h"
 #include "common/base/loop_executor.h"
 #include "common/base/status_macros.h"
 #include "common/program/self_probe.h"
 #include "common/program/watchdog.h"
+#include "common/renewal/certificate_renewer.h"
 #include "common/tls/grpc_credentials.h"
 #include "common/tls/ssl_context.h"
 
@@ -149,6 +149,7 @@ absl::Status AgentProgram::Parts::Serve() {
   parts.relay_tls = relay_context.get();
   parts.relay.addresses = config.relay_listen;
   parts.relay.origins = config.relay_origins;
+  parts.relay.believe_gateways = true;
   parts.link.brokers = config.brokers;
   parts.credentials = credentials;
   parts.metrics = &metrics;

@@ -8,6 +8,7 @@
 #include "common/base/crypto.h"
 #include "werkplek/v1/admin.pb.h"
 #include "werkplek/v1/agent.pb.h"
+#include "werkplek/v1/gateway.pb.h"
 #include "werkplek/v1/peer.pb.h"
 #include "werkplek/v1/session.pb.h"
 
@@ -38,6 +39,7 @@ const Methods& AllMethods() {
     AddMethods(v1::SignInRequest::descriptor()->file(), *methods);
     AddMethods(v1::CreateResourceRequest::descriptor()->file(), *methods);
     AddMethods(v1::AgentReport::descriptor()->file(), *methods);
+    AddMethods(v1::AnnounceGatewayRequest::descriptor()->file(), *methods);
     AddMethods(v1::GreetRequest::descriptor()->file(), *methods);
     return methods;
   }();

@@ -1,8 +1,5 @@
 #include "broker/program/broker_config.h"
 
-#include <arpa/inet.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <initializer_list>
 #include <utility>
@@ -13,6 +10,7 @@
 #include "broker/model/names.h"
 #include "broker/program/balance_config.h"
 #include "common/base/status_macros.h"
+#include "common/config/address_checks.h"
 #include "common/config/config_file.h"
 #include "common/tls/peer_name.h"
 
@@ -20,30 +18,6 @@ namespace werkplek {
 namespace {
 
 constexpr size_t kSealingKeyBytes = 32;
-
-absl::Status CheckNumericAddress(const std::string& text) {
-  ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(text));
-  unsigned char bytes[16];
-  if (inet_pton(AF_INET, address.host.c_str(), bytes) == 1 ||
-      inet_pton(AF_INET6, address.host.c_str(), bytes) == 1) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError("must begin with an IP address, not a name");
-}
-
-absl::Status CheckLoopback(const std::string& text) {
-  RETURN_IF_ERROR(CheckNumericAddress(text));
-  const absl::string_view host = text;
-  if (absl::StartsWith(host, "127.") || absl::StartsWith(host, "[::1]:")) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "metrics are served without TLS, so on loopback only; use 127.0.0.1:PORT");
-}
-
-absl::Status CheckPeerName(const std::string& text) {
-  if (IsPeerName(text)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "must be 1 to 63 of [a-z0-9.-], first and last a letter or digit");
-}
 
 absl::Status CheckJoinUrl(const std::string& text) {
   if (absl::StartsWith(text, "https://") && absl::EndsWith(text, "/v1/join")) {
@@ -406,7 +380,7 @@ absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigChe
   BrokerConfig config;
   ConfigSection root = file->Root();
   root.Text("organisation", &config.organisation, {.required = true, .max_bytes = 64});
-  root.Text("name", &config.name, {.required = true, .check = CheckPeerName});
+  root.Text("name", &config.name, {.required = true, .check = CheckName});
   if (root.Path("data_dir", &config.data_dir, /*required=*/true)) {
     config.store.sqlite_file = config.data_dir + "/fleet.sqlite";
   }

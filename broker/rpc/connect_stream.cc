@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "broker/core/gateway_views.h"
+#include "broker/rpc/monotonic.h"
+
 namespace werkplek {
 namespace {
 
@@ -12,10 +15,11 @@ const char* CoalescingKey(const v1::ConnectUpdate& update) {
 
 }  // namespace
 
-ConnectStream* ConnectStream::Begin(BrokerNode* node, grpc::CallbackServerContext* context,
-                                    const Caller& caller, const v1::ConnectRequest& request,
-                                    size_t max_waiting) {
-  const std::shared_ptr<ConnectStream> stream(new ConnectStream(node, context, max_waiting));
+ConnectStream* ConnectStream::Begin(BrokerNode* node, GatewayBook* gateways,
+                                    grpc::CallbackServerContext* context, const Caller& caller,
+                                    const v1::ConnectRequest& request, size_t max_waiting) {
+  const std::shared_ptr<ConnectStream> stream(
+      new ConnectStream(node, gateways, context, max_waiting));
   stream->self_ = stream;
   const CallId call =
       node->Connect(caller, request, [stream](absl::StatusOr<v1::ConnectUpdate> update, bool last) {
@@ -33,6 +37,10 @@ ConnectStream* ConnectStream::Begin(BrokerNode* node, grpc::CallbackServerContex
 
 void ConnectStream::Update(absl::StatusOr<v1::ConnectUpdate> update, bool last) {
   if (!update.ok()) return End(update.status());
+  if (const Picture picture = update->has_ready() ? node_->picture() : nullptr) {
+    gateways_->Tell(SiteOf(*picture, update->ready().host()), MonotonicNow(),
+                    *update->mutable_ready());
+  }
   const char* key = CoalescingKey(*update);
   if (!Push(key, *std::move(update))) {
     Abort(absl::ResourceExhaustedError("the updates were not read in time; connect again"));

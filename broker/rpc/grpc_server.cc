@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "broker/rpc/admin_service.h"
 #include "broker/rpc/agent_service.h"
+#include "broker/rpc/gateway_service.h"
 #include "broker/rpc/listener.h"
 #include "broker/rpc/peer_service.h"
 #include "broker/rpc/pending_calls.h"
@@ -84,9 +85,10 @@ struct GrpcServer::Parts {
         agent_gate(GateFor(outside, "agents", {v1::IDENTITY_HOST, v1::IDENTITY_BROKER},
                            &agent_connections)),
         pending(settings.unary_limit, [this] { Sweep(); }),
-        sessions(OfClients(), settings),
+        sessions(OfClients(), settings, &gateway_book),
         admin(OfClients(), settings, outside.add_join_code),
         client_renewals(OfClients(), settings, outside.links, outside.renew_certificate),
+        gateways(OfClients(), &gateway_book),
         agents(OfAgents(), settings, outside.links, outside.renew_certificate),
         peers(OfAgents()) {}
 
@@ -140,10 +142,12 @@ struct GrpcServer::Parts {
   bool told_clients ABSL_GUARDED_BY(mutex) = false;
   bool told_agents ABSL_GUARDED_BY(mutex) = false;
   PendingCalls pending;
+  GatewayBook gateway_book;
   SessionRpc sessions;
   AdminRpc admin;
   // Clients renew their certificates at their own port.
   AgentRpc client_renewals;
+  GatewayRpc gateways;
   AgentRpc agents;
   // At the port for agents, which takes larger messages.
   PeerRpc peers;
@@ -162,9 +166,10 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const RpcSettings&
   auto parts = std::make_unique<Parts>(settings, std::move(given));
   std::unique_ptr<GrpcServer> server(new GrpcServer(std::move(parts)));
   Parts& p = *server->parts_;
-  ASSIGN_OR_RETURN(p.client_listener, Listener::Start(ForClients(settings), p.outside.credentials,
-                                                      {&p.sessions, &p.admin, &p.client_renewals},
-                                                      &p.client_connections));
+  ASSIGN_OR_RETURN(p.client_listener,
+                   Listener::Start(ForClients(settings), p.outside.credentials,
+                                   {&p.sessions, &p.admin, &p.client_renewals, &p.gateways},
+                                   &p.client_connections));
   ASSIGN_OR_RETURN(p.agent_listener, Listener::Start(ForAgents(settings), p.outside.credentials,
                                                      {&p.agents, &p.peers}, &p.agent_connections));
   p.polling = std::make_unique<PollingThreads>(p.client_listener->server());

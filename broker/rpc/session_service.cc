@@ -6,8 +6,10 @@
 
 namespace werkplek {
 
-SessionRpc::SessionRpc(const ServiceParts& parts, const RpcSettings& settings)
+SessionRpc::SessionRpc(const ServiceParts& parts, const RpcSettings& settings,
+                       GatewayBook* gateways)
     : parts_(parts),
+      gateways_(gateways),
       max_waiting_updates_(settings.max_waiting_connect_updates),
       machine_sign_ins_(settings.machine_sign_ins),
       gateway_sign_ins_(settings.gateway_sign_ins) {}
@@ -54,7 +56,7 @@ grpc::ServerWriteReactor<v1::ConnectUpdate>* SessionRpc::Connect(
     return ForwardedStream<v1::ConnectRequest, v1::ConnectUpdate>::Begin(parts_.leader, context,
                                                                          *admitted, *request);
   }
-  return ConnectStream::Begin(parts_.node, context, admitted->caller, *request,
+  return ConnectStream::Begin(parts_.node, gateways_, context, admitted->caller, *request,
                               max_waiting_updates_);
 }
 

@@ -1,6 +1,7 @@
 // The service for people: copies the request, posts it to the node, returns.
 #pragma once
 
+#include "broker/rpc/gateway_book.h"
 #include "broker/rpc/rate_limit.h"
 #include "broker/rpc/settings.h"
 #include "broker/rpc/unary.h"
@@ -10,7 +11,7 @@ namespace werkplek {
 
 class SessionRpc final : public v1::SessionService::CallbackService {
  public:
-  SessionRpc(const ServiceParts& parts, const RpcSettings& settings);
+  SessionRpc(const ServiceParts& parts, const RpcSettings& settings, GatewayBook* gateways);
 
   grpc::ServerUnaryReactor* SignIn(grpc::CallbackServerContext* context,
                                    const v1::SignInRequest* request,
@@ -35,6 +36,7 @@ class SessionRpc final : public v1::SessionService::CallbackService {
   absl::Status CheckSignInRate(const Caller& caller);
 
   const ServiceParts parts_;
+  GatewayBook* const gateways_;
   const size_t max_waiting_updates_;
   RateLimit machine_sign_ins_;
   RateLimit gateway_sign_ins_;

@@ -31,6 +31,9 @@ absl::StatusOr<ClientConfig> Read(ConfigFile& file, const std::string& path) {
   root.Path("ca", &config.tls.ca, true);
   root.Choice<std::string>("language", &config.language, {{"nl", "nl"}, {"en", "en"}});
   root.Text("viewer", &config.viewer);
+  root.Choice<GatewayUse>(
+      "gateways", &config.gateways,
+      {{"always", GatewayUse::kAlways}, {"when-needed", GatewayUse::kWhenNeeded}});
   RETURN_IF_ERROR(LocalProblem(file.Finish()));
   return config;
 }

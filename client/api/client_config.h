@@ -13,6 +13,14 @@
 
 namespace werkplek {
 
+// When displays go through the gateways.
+enum class GatewayUse {
+  // When none of the host's own relays is reached.
+  kWhenNeeded,
+  // This machine is outside: the hosts are not even tried.
+  kAlways,
+};
+
 // As in docs/operating/werkplek.md.
 struct ClientConfig {
   // The file that it was read from.
@@ -24,6 +32,7 @@ struct ClientConfig {
   std::string language;
   // The program that shows a SPICE or VNC URL.
   std::string viewer = "remote-viewer";
+  GatewayUse gateways = GatewayUse::kWhenNeeded;
 };
 
 // The first that is there of `given` (when not empty, it alone), ~/.config/werkplek/NAME (or under

@@ -107,7 +107,7 @@ class CommandLine {
         {"entitlement", "Who may use which pool"},
         {"client", "Thin clients and laptops"},
         {"admin", "Machines from which admins work"},
-        {"gateway", "Gateways for browsers"},
+        {"gateway", "Gateways for people outside"},
         {"desktop", "Virtual machines of pools"},
         {"session", "People at desktops"},
         {"token", "One-time tokens of people"},

@@ -26,6 +26,8 @@ namespace werkplek {
 // How a desktop's screen is to be shown.
 struct DisplayChoice {
   bool vnc = false;
+  // Through the gateways, whatever the configuration says.
+  bool outside = false;
   // Print where a viewer can connect instead of opening one.
   bool no_viewer = false;
   // Not empty: save a picture there, and finish.
@@ -40,7 +42,7 @@ struct LoginContext {
   std::function<absl::StatusOr<ClientConfig>()> config;
   std::function<absl::StatusOr<BrokerClient*>()> broker;
   std::function<absl::StatusOr<TokenFile>()> token_file;
-  // Shows the screen until the viewer or the desktop is done.
+  // Shows the screen until the viewer or the desktop is done. ABORTED: its gateway was lost.
   std::function<absl::Status(const v1::Ready& ready, const DisplayChoice& choice)> show_display;
   Terminal& terminal;
   // Results, and everything else that is for people.

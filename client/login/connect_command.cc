@@ -13,6 +13,8 @@ namespace {
 
 // Longer than any queue; the broker's own deadline comes first.
 constexpr absl::Duration kConnectTimeout = absl::Hours(1);
+// Gateways that are lost one after the other are no accident.
+constexpr int kMaxLosses = 20;
 
 }  // namespace
 
@@ -22,6 +24,7 @@ void ConnectCommand::Define(CLI::App& app, Language language) {
   app.add_flag("--vnc", choice_.vnc, Say(language, Message::kHelpVnc));
   app.add_option("--screenshot", choice_.screenshot, Say(language, Message::kHelpScreenshot))
       ->type_name("FILE");
+  app.add_flag("--outside", choice_.outside, Say(language, Message::kHelpOutside));
   app.add_flag("--no-viewer", choice_.no_viewer, Say(language, Message::kHelpNoViewer));
 }
 
@@ -69,16 +72,25 @@ void ConnectCommand::TellWhatIsLeft(LoginContext& context) {
   }
 }
 
+absl::Status ConnectCommand::ShowUntilClosed(LoginContext& context) {
+  for (int losses = 0; losses < kMaxLosses; ++losses) {
+    ASSIGN_OR_RETURN(v1::Ready ready, WaitForDesktop(context));
+    const absl::Status shown = context.show_display(ready, choice_);
+    Wipe(*ready.mutable_ticket());
+    if (!absl::IsAborted(shown)) return shown;
+    // The session is as it was: the next ticket goes through another gateway.
+    context.err << context.Text(Message::kGatewayLost) << "\n";
+  }
+  return absl::UnavailableError(context.Text(Message::kGatewaysLost));
+}
+
 absl::Status ConnectCommand::Run(LoginContext& context) {
   if ((spice_ ? 1 : 0) + (choice_.vnc ? 1 : 0) + (choice_.screenshot.empty() ? 0 : 1) > 1) {
     return UsageProblem(absl::InvalidArgumentError(context.Text(Message::kOneDisplay)));
   }
   // `--spice` is for those who bring a SPICE viewer of their own.
   choice_.no_viewer = choice_.no_viewer || spice_;
-  ASSIGN_OR_RETURN(v1::Ready ready, WaitForDesktop(context));
-  const absl::Status shown = context.show_display(ready, choice_);
-  Wipe(*ready.mutable_ticket());
-  RETURN_IF_ERROR(shown);
+  RETURN_IF_ERROR(ShowUntilClosed(context));
   if (choice_.screenshot.empty()) TellWhatIsLeft(context);
   return absl::OkStatus();
 }

@@ -15,6 +15,8 @@ class ConnectCommand : public LoginCommand {
  private:
   absl::StatusOr<v1::Ready> WaitForDesktop(LoginContext& context);
 
+  // Again, through another gateway, when the one that the screen went through is lost.
+  absl::Status ShowUntilClosed(LoginContext& context);
   void TellWhatIsLeft(LoginContext& context);
 
   std::string pool_;

@@ -73,7 +73,13 @@ class Display {
  private:
   absl::StatusOr<std::unique_ptr<RelayClient>> OpenRelay(RelayChannelKind kind) const {
     RelayTarget target;
-    target.addresses.assign(ready_.relays().begin(), ready_.relays().end());
+    target.gateways.assign(ready_.gateways().begin(), ready_.gateways().end());
+    if (ports_.gateways == GatewayUse::kAlways && target.gateways.empty()) {
+      return absl::UnavailableError(Say(ports_.language, Message::kNoGateway));
+    }
+    if (ports_.gateways != GatewayUse::kAlways) {
+      target.addresses.assign(ready_.relays().begin(), ready_.relays().end());
+    }
     target.host = ready_.host();
     target.desktop = ready_.desktop();
     target.ticket = Secret(ready_.ticket());
@@ -160,7 +166,7 @@ absl::Status Display::ShowVnc() {
   const absl::Cleanup close_remote = [&remote] { close(*remote); };
   JoinSockets(*local, *remote, signals_.descriptor());
   if (signals_.Came()) return absl::CancelledError("interrupted");
-  return absl::OkStatus();
+  return relay->gateway_lost() ? absl::AbortedError("the gateway was lost") : absl::OkStatus();
 }
 
 absl::Status Display::ShowSpice() {

@@ -21,9 +21,11 @@ struct DisplayPorts {
   std::function<absl::StatusOr<std::unique_ptr<RelayClient>>(RelayTarget target)> open_relay;
   std::ostream& out;
   Language language = Language::kEnglish;
+  GatewayUse gateways = GatewayUse::kWhenNeeded;
 };
 
-// Returns when the screen is closed, for whatever reason. CANCELLED: interrupted.
+// Returns when the screen is closed, for whatever reason. CANCELLED: interrupted. ABORTED: the
+// gateway that it went through was lost; the session stands, and another ticket shows it again.
 absl::Status ShowDisplay(const DisplayPorts& ports, const v1::Ready& ready,
                          const DisplayChoice& choice);
 

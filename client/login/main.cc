@@ -33,6 +33,7 @@ absl::Status Show(const ClientConfig& config, Language language, const v1::Ready
           [&own](RelayTarget target) { return RelayClient::Create(*own, std::move(target)); },
       .out = std::cout,
       .language = language,
+      .gateways = choice.outside ? GatewayUse::kAlways : config.gateways,
   };
   return ShowDisplay(ports, ready, choice);
 }

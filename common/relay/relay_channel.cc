@@ -42,16 +42,47 @@ absl::Status StatusOfAnswer(unsigned status, absl::string_view reason) {
   }
 }
 
+bool IsLoss(const error_code& error) {
+  return error && error != asio::error::eof && error != asio::error::operation_aborted;
+}
+
+// Tells when the line is lost, before whoever waits for the end hears of it.
+class WatchedEnd : public StreamEnd {
+ public:
+  WatchedEnd(std::unique_ptr<StreamEnd> end, std::function<void()> lost)
+      : end_(std::move(end)), lost_(std::move(lost)) {}
+
+  void Read(asio::mutable_buffer into, Done done) override {
+    end_->Read(into, Watch(std::move(done)));
+  }
+  void Write(asio::const_buffer from, Done done) override {
+    end_->Write(from, Watch(std::move(done)));
+  }
+  void ShutdownWrite() override { end_->ShutdownWrite(); }
+  void Close() override { end_->Close(); }
+
+ private:
+  Done Watch(Done done) {
+    return [lost = lost_, done = std::move(done)](error_code error, size_t size) mutable {
+      if (IsLoss(error)) lost();
+      done(error, size);
+    };
+  }
+
+  const std::unique_ptr<StreamEnd> end_;
+  const std::function<void()> lost_;
+};
+
 }  // namespace
 
-std::shared_ptr<RelayChannel> RelayChannel::Make(asio::io_context& io, SslContextPointer tls,
+std::shared_ptr<RelayChannel> RelayChannel::Make(asio::io_context& io, RelayTls tls,
                                                  const RelayTarget* target,
                                                  std::unique_ptr<LocalEnd> local) {
   return std::shared_ptr<RelayChannel>(
       new RelayChannel(io, std::move(tls), target, std::move(local)));
 }
 
-RelayChannel::RelayChannel(asio::io_context& io, SslContextPointer tls, const RelayTarget* target,
+RelayChannel::RelayChannel(asio::io_context& io, RelayTls tls, const RelayTarget* target,
                            std::unique_ptr<LocalEnd> local)
     : io_(io),
       tls_(std::move(tls)),
@@ -63,7 +94,8 @@ RelayChannel::RelayChannel(asio::io_context& io, SslContextPointer tls, const Re
       socket_(io) {}
 
 void RelayChannel::Start(absl::Duration timeout, std::function<void(absl::Status)> opened,
-                         std::function<void(bool)> closed) {
+                         std::function<void(bool)> closed, std::function<void()> gateway_lost) {
+  gateway_lost_ = std::move(gateway_lost);
   opened_ = std::move(opened);
   closed_ = std::move(closed);
   deadline_.expires_after(absl::ToChronoNanoseconds(timeout));
@@ -77,11 +109,11 @@ void RelayChannel::Start(absl::Duration timeout, std::function<void(absl::Status
 
 void RelayChannel::TryNext() {
   ++attempt_number_;
-  if (next_address_ == target_->addresses.size()) {
+  if (next_address_ == target_->addresses.size() + target_->gateways.size()) {
     Fail(absl::UnavailableError(absl::StrCat("no relay answers: ", misses_)));
     return;
   }
-  const absl::StatusOr<HostPort> where = ParseHostPort(target_->addresses[next_address_++]);
+  const absl::StatusOr<HostPort> where = ParseHostPort(address(next_address_++));
   if (!where.ok()) {
     Miss(std::string(where.status().message()));
     return;
@@ -119,7 +151,8 @@ void RelayChannel::Connect(const tcp::resolver::results_type& endpoints) {
 
 void RelayChannel::Handshake() {
   TuneSocket(socket_);
-  stream_ = std::make_unique<TlsStream>(std::move(socket_), tls_, TlsStream::Role::kClient);
+  stream_ = std::make_unique<TlsStream>(std::move(socket_), at_gateway() ? tls_.gateway : tls_.host,
+                                        TlsStream::Role::kClient);
   stream_->Handshake([self = shared_from_this(), number = attempt_number_](error_code error) {
     if (self->over_ || number != self->attempt_number_) return;
     if (error) {
@@ -137,13 +170,18 @@ void RelayChannel::Ask() {
       "CONNECT ", target_->desktop, " HTTP/1.1\r\nHost: ", target_->host,
       "\r\nAuthorization: Ticket ", target_->ticket.Reveal(),
       "\r\nWerkplek-Channel: ", target_->kind == RelayChannelKind::kSpice ? "spice" : "vnc",
-      "\r\nWerkplek-Viewer: ", target_->viewer, "\r\n\r\n");
+      "\r\nWerkplek-Viewer: ", target_->viewer, "\r\n");
+  if (!target_->client_certificate_sha256.empty()) {
+    absl::StrAppend(&head_, "Werkplek-Certificate: ", HexEncode(target_->client_certificate_sha256),
+                    "\r\n");
+  }
+  head_ += "\r\n";
   stream_->Write(asio::const_buffer(head_.data(), head_.size()),
                  [self = shared_from_this()](error_code error, size_t) {
                    Wipe(self->head_);
                    if (self->over_) return;
                    if (error) {
-                     self->Fail(absl::UnavailableError(error.message()));
+                     self->FailUnanswered(error.message());
                      return;
                    }
                    self->parser_.emplace();
@@ -157,8 +195,7 @@ void RelayChannel::ReadAnswer() {
   stream_->Read(asio::buffer(buffer_), [self = shared_from_this()](error_code error, size_t size) {
     if (self->over_) return;
     if (error) {
-      self->Fail(absl::UnavailableError(
-          absl::StrCat("the relay ended the connection: ", error.message())));
+      self->FailUnanswered(absl::StrCat("the relay ended the connection: ", error.message()));
     } else {
       self->OnAnswer(size);
     }
@@ -191,14 +228,17 @@ void RelayChannel::OnAnswer(size_t size) {
 void RelayChannel::Join() {
   open_ = true;
   deadline_.cancel();
-  splice_ = Splice::Start(io_, std::move(stream_), std::move(local_), std::exchange(unparsed_, {}),
+  std::unique_ptr<StreamEnd> far = std::move(stream_);
+  if (at_gateway() && gateway_lost_) {
+    far = std::make_unique<WatchedEnd>(std::move(far), gateway_lost_);
+  }
+  splice_ = Splice::Start(io_, std::move(far), std::move(local_), std::exchange(unparsed_, {}),
                           kLinger, [self = shared_from_this()] { self->Over(); });
   std::exchange(opened_, nullptr)(absl::OkStatus());
 }
 
 void RelayChannel::Miss(const std::string& why) {
-  absl::StrAppend(&misses_, misses_.empty() ? "" : "; ", target_->addresses[next_address_ - 1],
-                  ": ", why);
+  absl::StrAppend(&misses_, misses_.empty() ? "" : "; ", address(next_address_ - 1), ": ", why);
   attempt_.cancel();
   error_code ignored;
   socket_.close(ignored);
@@ -208,6 +248,15 @@ void RelayChannel::Miss(const std::string& why) {
              [self = shared_from_this(), old = std::shared_ptr<TlsStream>(std::move(stream_))] {
                if (!self->over_) self->TryNext();
              });
+}
+
+const std::string& RelayChannel::address(size_t index) const {
+  const size_t relays = target_->addresses.size();
+  return index < relays ? target_->addresses[index] : target_->gateways[index - relays];
+}
+
+void RelayChannel::FailUnanswered(const std::string& why) {
+  Fail(at_gateway() ? absl::AbortedError(why) : absl::UnavailableError(why));
 }
 
 void RelayChannel::Fail(absl::Status why) {

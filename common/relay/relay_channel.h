@@ -20,22 +20,28 @@
 
 namespace werkplek {
 
+// For the relays of the target's host, and for gateways.
+struct RelayTls {
+  SslContextPointer host;
+  SslContextPointer gateway;
+};
+
 // Belongs to the io_context's thread.
 class RelayChannel : public std::enable_shared_from_this<RelayChannel> {
  public:
   // `target` outlives the channel.
-  static std::shared_ptr<RelayChannel> Make(boost::asio::io_context& io, SslContextPointer tls,
+  static std::shared_ptr<RelayChannel> Make(boost::asio::io_context& io, RelayTls tls,
                                             const RelayTarget* target,
                                             std::unique_ptr<LocalEnd> local);
 
   // `opened` is called once, with OK or why not, over all addresses; `closed` once, at the end,
-  // saying whether it was open.
+  // saying whether it was open. `gateway_lost` (may be empty): the line to a gateway was lost.
   void Start(absl::Duration timeout, std::function<void(absl::Status)> opened,
-             std::function<void(bool)> closed);
+             std::function<void(bool)> closed, std::function<void()> gateway_lost = nullptr);
   void Cut();
 
  private:
-  RelayChannel(boost::asio::io_context& io, SslContextPointer tls, const RelayTarget* target,
+  RelayChannel(boost::asio::io_context& io, RelayTls tls, const RelayTarget* target,
                std::unique_ptr<LocalEnd> local);
   void TryNext();
   void Connect(const boost::asio::ip::tcp::resolver::results_type& endpoints);
@@ -47,10 +53,15 @@ class RelayChannel : public std::enable_shared_from_this<RelayChannel> {
   // This address does not do; the next one may.
   void Miss(const std::string& why);
   void Fail(absl::Status why);
+  // The line went while the relay was to answer; the ticket may be spent.
+  void FailUnanswered(const std::string& why);
+  // The address in question is a gateway's.
+  bool at_gateway() const { return next_address_ > target_->addresses.size(); }
+  const std::string& address(size_t index) const;
   void Over();
 
   boost::asio::io_context& io_;
-  const SslContextPointer tls_;
+  const RelayTls tls_;
   const RelayTarget* const target_;
   std::unique_ptr<LocalEnd> local_;
   boost::asio::steady_timer deadline_;
@@ -60,6 +71,7 @@ class RelayChannel : public std::enable_shared_from_this<RelayChannel> {
   std::unique_ptr<TlsStream> stream_;
   std::function<void(absl::Status)> opened_;
   std::function<void(bool)> closed_;
+  std::function<void()> gateway_lost_;
   size_t next_address_ = 0;
   // Grows with each attempt: what an earlier one still has to say counts no longer.
   uint64_t attempt_number_ = 0;

@@ -45,7 +45,7 @@ absl::Status ErrnoStatus(absl::string_view what) {
 // Everything but construction runs on the client's thread.
 class RelayClient::Loop {
  public:
-  Loop(SslContextPointer tls, RelayTarget target)
+  Loop(RelayTls tls, RelayTarget target)
       : tls_(std::move(tls)),
         target_(std::move(target)),
         work_(asio::make_work_guard(io_)),
@@ -87,6 +87,7 @@ class RelayClient::Loop {
   }
 
   int channels() const { return open_; }
+  bool gateway_lost() const { return gateway_lost_; }
 
  private:
   absl::Status DoListen(const std::string& path, std::function<void(const absl::Status&)> ended) {
@@ -121,7 +122,8 @@ class RelayClient::Loop {
               if (!status.ok()) Tell(status);
             },
             [this] {
-              if (open_ == 0) Tell(absl::OkStatus());
+              if (open_ > 0) return;
+              Tell(gateway_lost_ ? absl::AbortedError("the gateway was lost") : absl::OkStatus());
             });
       }
       Accept();
@@ -144,7 +146,8 @@ class RelayClient::Loop {
           if (was_open) --open_;
           running_.erase(key->shared_from_this());
           if (was_open && closed && !stopping_) closed();
-        });
+        },
+        [this] { gateway_lost_ = true; });
   }
 
   void Tell(const absl::Status& status) {
@@ -159,7 +162,7 @@ class RelayClient::Loop {
     for (const auto& channel : running) channel->Cut();
   }
 
-  const SslContextPointer tls_;
+  const RelayTls tls_;
   const RelayTarget target_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
@@ -168,15 +171,18 @@ class RelayClient::Loop {
   std::function<void(const absl::Status&)> ended_;
   std::set<std::shared_ptr<RelayChannel>> running_;
   std::atomic<int> open_{0};
+  std::atomic<bool> gateway_lost_{false};
   bool stopping_ = false;
   std::thread thread_;
 };
 
 absl::StatusOr<std::unique_ptr<RelayClient>> RelayClient::Create(const TlsMaterial& own,
                                                                  RelayTarget target) {
-  if (target.addresses.empty()) return absl::InvalidArgumentError("no relay address");
-  for (const std::string& address : target.addresses) {
-    RETURN_IF_ERROR(ParseHostPort(address).status());
+  if (target.addresses.empty() && target.gateways.empty()) {
+    return absl::InvalidArgumentError("no relay address");
+  }
+  for (const auto* list : {&target.addresses, &target.gateways}) {
+    for (const std::string& address : *list) RETURN_IF_ERROR(ParseHostPort(address).status());
   }
   if (!IsPeerName(target.host)) return absl::InvalidArgumentError("no relay host");
   if (!IsPeerName(target.desktop)) return absl::InvalidArgumentError("no desktop");
@@ -185,8 +191,9 @@ absl::StatusOr<std::unique_ptr<RelayClient>> RelayClient::Create(const TlsMateri
   if (!IsUrlSafe(target.viewer, 64)) {
     return absl::InvalidArgumentError("viewer: 1 to 64 of [A-Za-z0-9_-]");
   }
-  ASSIGN_OR_RETURN(SslContextPointer tls,
-                   MakeClientContext(own, ExpectPeer({v1::IDENTITY_HOST, target.host})));
+  RelayTls tls;
+  ASSIGN_OR_RETURN(tls.host, MakeClientContext(own, ExpectPeer({v1::IDENTITY_HOST, target.host})));
+  ASSIGN_OR_RETURN(tls.gateway, MakeClientContext(own, ExpectIdentity({v1::IDENTITY_GATEWAY})));
   return std::unique_ptr<RelayClient>(
       new RelayClient(std::make_unique<Loop>(std::move(tls), std::move(target))));
 }
@@ -200,6 +207,8 @@ absl::Status RelayClient::Listen(const std::string& path,
                                  std::function<void(const absl::Status&)> ended) {
   return loop_->Listen(path, std::move(ended));
 }
+
+bool RelayClient::gateway_lost() const { return loop_->gateway_lost(); }
 
 int RelayClient::channels() const { return loop_->channels(); }
 

@@ -116,7 +116,15 @@ void RelayConnection::OnHead() {
   if (const absl::StatusOr<PeerCertificate> peer = stream_->Peer(); peer.ok()) {
     request.certificate_sha256 = peer->sha256;
     request.peer = peer_ = PeerLabel(peer->name);
+    if (!head.certificate_sha256.empty()) {
+      if (!owner_->options->believe_gateways || peer->name.identity != v1::IDENTITY_GATEWAY) {
+        Refuse(403, "only a gateway may speak for a client, and not here");
+        return;
+      }
+      request.certificate_sha256 = head.certificate_sha256;
+    }
   }
+  if (owner_->options->keep_tickets) request.ticket = std::move(head.ticket);
   ArmDeadline(owner_->options->answer_deadline, "no answer in time");
   owner_->ask(shared_from_this(), request);
 }

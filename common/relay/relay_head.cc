@@ -5,6 +5,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -17,6 +20,7 @@ namespace http = boost::beast::http;
 
 constexpr size_t kMaxTicketBytes = 128;
 constexpr size_t kMaxViewerBytes = 64;
+constexpr size_t kDigestBytes = 32;
 constexpr absl::string_view kTicketSubprotocol = "werkplek.ticket.";
 
 absl::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
@@ -46,6 +50,12 @@ std::optional<RelayRefusal> ReadChannel(const http::request_header<>& head, Rela
   return std::nullopt;
 }
 
+// The 32 bytes; empty: it is no SHA-256.
+std::string ReadDigest(absl::string_view text) {
+  const bool good = text.size() == 2 * kDigestBytes && absl::c_all_of(text, absl::ascii_isxdigit);
+  return good ? absl::HexStringToBytes(text) : "";
+}
+
 std::variant<RelayHead, RelayRefusal> ReadConnect(const http::request_header<>& head) {
   RelayHead result;
   result.desktop = std::string(View(head.target()));
@@ -61,6 +71,12 @@ std::variant<RelayHead, RelayRefusal> ReadConnect(const http::request_header<>& 
     return RelayRefusal{400, "Werkplek-Viewer must be 1 to 64 of [A-Za-z0-9_-]"};
   }
   result.viewer = std::string(*viewer);
+  if (head.count("Werkplek-Certificate") > 0) {
+    result.certificate_sha256 = ReadDigest(Only(head, "Werkplek-Certificate").value_or(""));
+    if (result.certificate_sha256.empty()) {
+      return RelayRefusal{400, "Werkplek-Certificate must be one SHA-256 in hexadecimal"};
+    }
+  }
   return result;
 }
 

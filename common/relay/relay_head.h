@@ -1,8 +1,9 @@
 // The head of a request for a display: what is accepted, and the answer to what is not. Pure.
 //
 // Native viewers: `CONNECT DESKTOP HTTP/1.1` with `Authorization: Ticket TICKET`,
-// `Werkplek-Channel: spice|vnc` and `Werkplek-Viewer: NONCE`. Browsers: `GET /DESKTOP` with
-// `Upgrade: websocket`, an `Origin` of the list, and the subprotocols `werkplek.display` and
+// `Werkplek-Channel: spice|vnc` and `Werkplek-Viewer: NONCE`; a gateway adds `Werkplek-Certificate:
+// HEX`, the SHA-256 of its client's certificate. Browsers: `GET /DESKTOP` with `Upgrade:
+// websocket`, an `Origin` of the list, and the subprotocols `werkplek.display` and
 // `werkplek.ticket.TICKET`, since a browser sets no other headers.
 #pragma once
 
@@ -22,6 +23,8 @@ struct RelayHead {
   std::string desktop;
   Secret ticket;
   RelayChannelKind kind = RelayChannelKind::kSpice;
+  // 32 bytes: the certificate of the client that a gateway speaks for. Empty: none is named.
+  std::string certificate_sha256;
   // Empty for browsers: they have one channel.
   std::string viewer;
   bool websocket = false;

@@ -20,9 +20,12 @@ struct RelayRequest {
   // Names this connection; unique within a run of the process.
   uint64_t channel = 0;
   std::string desktop;
-  // 32 bytes. The ticket itself is forgotten as soon as it is hashed.
+  // 32 bytes. The ticket itself is forgotten as soon as it is hashed, unless the owner passes it
+  // on.
   std::string ticket_sha256;
-  // 32 bytes; empty: the peer showed no certificate (a browser at a gateway).
+  Secret ticket;
+  // 32 bytes: the peer's, or that of the client for which a gateway speaks. Empty: the peer showed
+  // no certificate (a browser at a gateway).
   std::string certificate_sha256;
   // "client/tc-017"; empty without a certificate.
   std::string peer;
@@ -56,6 +59,10 @@ struct RelayOptions {
   std::vector<std::string> addresses;
   // Origins that may open websockets, exactly as browsers write them. Empty: none.
   std::vector<std::string> origins;
+  // The owner passes tickets on: requests carry them.
+  bool keep_tickets = false;
+  // Gateways may speak for their clients, by the SHA-256 of the client's certificate.
+  bool believe_gateways = false;
   // From the TCP connection to the complete head, TLS handshake included.
   absl::Duration head_deadline = absl::Seconds(10);
   // For the owner's answer.

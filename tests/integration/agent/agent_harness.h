@@ -173,7 +173,7 @@ class AgentTest : public testing::Test {
     broker_port_ = FreeLoopbackPort();
     broker_ = std::make_unique<TestBroker>(broker_files_, broker_port_);
     auto tls = FollowingContext::Create(host_files_, [](const TlsMaterial& own) {
-      return MakeServerContext(own, ExpectIdentity({v1::IDENTITY_CLIENT}));
+      return MakeServerContext(own, ExpectIdentity({v1::IDENTITY_CLIENT, v1::IDENTITY_GATEWAY}));
     });
     EXPECT_TRUE(tls.ok()) << tls.status();
     tls_ = *std::move(tls);
@@ -199,6 +199,7 @@ class AgentTest : public testing::Test {
     parts.images = images_.functions();
     parts.relay_tls = tls_.get();
     parts.relay.addresses = {"127.0.0.1:0"};
+    parts.relay.believe_gateways = true;
     parts.link.brokers = {absl::StrCat("127.0.0.1:", broker_port_)};
     parts.link.first_pause = absl::Milliseconds(50);
     parts.link.last_pause = absl::Milliseconds(200);

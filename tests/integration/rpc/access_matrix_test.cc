@@ -150,9 +150,9 @@ class AccessMatrix : public testing::Test {
 };
 
 TEST_F(AccessMatrix, EveryCellAtTheClientPort) {
-  const int cells =
-      Walk({"werkplek.v1.AdminService", "werkplek.v1.AgentService", "werkplek.v1.SessionService"},
-           false);
+  const int cells = Walk({"werkplek.v1.AdminService", "werkplek.v1.AgentService",
+                          "werkplek.v1.GatewayService", "werkplek.v1.SessionService"},
+                         false);
   EXPECT_GE(cells, 30 * 25) << "methods are missing from the walk";
 }
 
@@ -163,7 +163,8 @@ TEST_F(AccessMatrix, EveryCellAtTheAgentPort) {
 // The session and admin services are not at the agents' port at all.
 TEST_F(AccessMatrix, OtherServicesAreNotAtTheAgentPort) {
   for (const MethodDescriptor* method :
-       Methods({"werkplek.v1.SessionService", "werkplek.v1.AdminService"})) {
+       Methods({"werkplek.v1.SessionService", "werkplek.v1.AdminService",
+                "werkplek.v1.GatewayService"})) {
     GenericCall call;
     call.path = Path(method);
     EXPECT_EQ(Call(at_agent_port_.at(v1::IDENTITY_HOST), call).status.error_code(),
@@ -174,8 +175,9 @@ TEST_F(AccessMatrix, OtherServicesAreNotAtTheAgentPort) {
 
 TEST(AccessOptions, EveryMethodHasOneAndARequestOfItsOwn) {
   std::set<const google::protobuf::Descriptor*> requests;
-  const auto methods = Methods({"werkplek.v1.AdminService", "werkplek.v1.AgentService",
-                                "werkplek.v1.PeerService", "werkplek.v1.SessionService"});
+  const auto methods =
+      Methods({"werkplek.v1.AdminService", "werkplek.v1.AgentService", "werkplek.v1.GatewayService",
+               "werkplek.v1.PeerService", "werkplek.v1.SessionService"});
   ASSERT_GE(methods.size(), 30u);
   for (const MethodDescriptor* method : methods) {
     EXPECT_FALSE(method->options().GetExtension(v1::access).identities().empty())

@@ -80,8 +80,9 @@ class ForwardMatrix : public testing::Test {
 TEST_F(ForwardMatrix, EveryCellIsAnsweredAlikeAtTheLeaderAndAtAFollower) {
   int cells = 0;
   int answered = 0;
-  for (const char* name : {"werkplek.v1.AdminService", "werkplek.v1.AgentService",
-                           "werkplek.v1.SessionService", "werkplek.v1.PeerService"}) {
+  for (const char* name :
+       {"werkplek.v1.AdminService", "werkplek.v1.AgentService", "werkplek.v1.GatewayService",
+        "werkplek.v1.SessionService", "werkplek.v1.PeerService"}) {
     const auto* service =
         google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(name);
     ASSERT_NE(service, nullptr) << name;

@@ -20,7 +20,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 ARGUMENTS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ARGUMENTS.add_argument("--programs", required=True, help="the folder of the built programs")
 # The exit code of each program for a command line that it does not take.
-PROGRAMS = {"werkplek": 1, "werkplekctl": 1, "werkplek-broker": 64, "werkplek-agent": 64}
+PROGRAMS = {"werkplek": 1, "werkplekctl": 1, "werkplek-broker": 64, "werkplek-agent": 64, "werkplek-gateway": 64}
 # What stands for a real word in a line that shows the form of all commands.
 STAND_INS = {"COMMAND": ["list"], "NOUN": ["site"], "VERB": ["get"], "NAME...": ["x"], "FLAGS": []}
 # A `|` between words without spaces: one of these.

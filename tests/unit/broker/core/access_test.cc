@@ -9,6 +9,7 @@
 
 #include "google/protobuf/descriptor.h"
 #include "tests/unit/broker/core/driver.h"
+#include "werkplek/v1/gateway.pb.h"
 #include "werkplek/v1/peer.pb.h"
 
 namespace werkplek {
@@ -18,7 +19,8 @@ std::vector<const google::protobuf::MethodDescriptor*> AllMethods() {
   std::vector<const google::protobuf::MethodDescriptor*> methods;
   for (const auto* file :
        {v1::SignInRequest::descriptor()->file(), v1::CreateResourceRequest::descriptor()->file(),
-        v1::AgentReport::descriptor()->file(), v1::GreetRequest::descriptor()->file()}) {
+        v1::AgentReport::descriptor()->file(), v1::GreetRequest::descriptor()->file(),
+        v1::AnnounceGatewayRequest::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         methods.push_back(file->service(s)->method(m));

@@ -74,6 +74,7 @@ class LoginProgramTest : public testing::Test {
             [this](const ClientConfig&, Language, const v1::Ready& ready,
                    const DisplayChoice& choice) {
               shown_.push_back({ready, choice});
+              if (shown_.size() <= gateways_lost_) return absl::AbortedError("gateway lost");
               return shown_status_;
             },
         .now = [] { return kNow; },
@@ -112,6 +113,7 @@ class LoginProgramTest : public testing::Test {
   std::string directory_;
   std::map<std::string, std::string> environment_;
   absl::StatusOr<ClientConfig> config_ = ClientConfig{};
+  size_t gateways_lost_ = 0;
   absl::Status shown_status_;
   struct Shown {
     v1::Ready ready;
@@ -208,6 +210,24 @@ TEST_F(LoginProgramTest, SaysWhenNotSignedIn) {
   const Result result = Run({"list"});
   EXPECT_EQ(result.code, ExitCode::kSignInFailed);
   EXPECT_EQ(result.err, "werkplek: You are not signed in (any more). Run: werkplek sign-in\n");
+}
+
+TEST_F(LoginProgramTest, AsksForNewTicketsWhenGatewaysAreLostButNotForEver) {
+  OfferPools();
+  v1::ConnectUpdate update;
+  update.mutable_ready()->set_desktop("kantoor-1");
+  FakeBroker::Answer stream;
+  stream.messages.push_back(std::make_shared<v1::ConnectUpdate>(update));
+  broker_.Always("Connect", stream);
+  gateways_lost_ = 2;
+  const Result result = Run({"connect", "kantoor", "--outside"});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  ASSERT_EQ(shown_.size(), 3);
+  EXPECT_TRUE(shown_[2].choice.outside);
+  EXPECT_THAT(result.err, HasSubstr("The gateway was lost. Your work stays open"));
+  gateways_lost_ = 1000;
+  EXPECT_EQ(Run({"connect", "kantoor"}).code, ExitCode::kUnavailable);
+  EXPECT_EQ(shown_.size(), 23);
 }
 
 TEST_F(LoginProgramTest, ConnectsThroughAllStages) {

@@ -251,5 +251,74 @@ TEST_F(RelayClientTest, TheRelaysEndIsTold) {
   EXPECT_TRUE(WaitForEnd().ok());
 }
 
+// A relay whose certificate is a gateway's.
+class ThroughGatewayTest : public RelayClientTest {
+ protected:
+  void SetUp() override {
+    const TlsFiles files = pki_.Issue(v1::IDENTITY_GATEWAY, "gw-a");
+    auto tls = FollowingContext::Create(files, [](const TlsMaterial& own) {
+      return MakeServerContext(own, ExpectIdentity({v1::IDENTITY_CLIENT}));
+    });
+    ASSERT_TRUE(tls.ok()) << tls.status();
+    tls_ = *std::move(tls);
+    Start();
+  }
+  RelayTarget Through() {
+    RelayTarget target = Target();
+    target.gateways = {absl::StrCat("127.0.0.1:", port())};
+    target.addresses.clear();
+    return target;
+  }
+};
+
+TEST_F(ThroughGatewayTest, AGatewayMayNotStandForAHostNorTheOtherWayRound) {
+  EXPECT_TRUE(absl::IsUnavailable(Client(Target())->Open(kTestDeadline).status()));
+  // What is no relay of the host is tried as a gateway afterwards.
+  RelayTarget target = Through();
+  target.addresses = target.gateways;
+  const std::unique_ptr<RelayClient> client = Client(target);
+  const absl::StatusOr<int> opened = client->Open(kTestDeadline);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  close(*opened);
+}
+
+TEST_F(ThroughGatewayTest, AnOrderlyEndIsNoLoss) {
+  const std::unique_ptr<RelayClient> client = Client(Through());
+  const absl::StatusOr<int> opened = client->Open(kTestDeadline);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const Descriptor local(*opened);
+  TakeDisplay().Close();
+  EXPECT_TRUE(AtEnd(local.get()));
+  EXPECT_FALSE(client->gateway_lost());
+}
+
+TEST_F(ThroughGatewayTest, AGatewayThatGoesWithoutAWordIsLost) {
+  const std::string path = pki_.folder() + "/display";
+  const std::unique_ptr<RelayClient> client = Client(Through());
+  ASSERT_TRUE(client->Listen(path, Ended()).ok());
+  const Descriptor local = ConnectLocal(path);
+  const Descriptor display = TakeDisplay();
+  WriteTo(display.get(), "pixels");
+  EXPECT_EQ(ReadFrom(local.get(), 6), "pixels");
+  server_.reset();
+  EXPECT_TRUE(AtEnd(local.get()));
+  EXPECT_TRUE(client->gateway_lost());
+  EXPECT_TRUE(absl::IsAborted(WaitForEnd()));
+}
+
+TEST_F(ThroughGatewayTest, AGatewayThatGoesBeforeItAnswersIsLost) {
+  {
+    MutexLock lock(mutex_);
+    hold_answers_ = true;
+  }
+  const std::unique_ptr<RelayClient> client = Client(Through());
+  std::thread stops([this] {
+    WaitForRequests(1);
+    server_.reset();
+  });
+  EXPECT_TRUE(absl::IsAborted(client->Open(kTestDeadline).status()));
+  stops.join();
+}
+
 }  // namespace
 }  // namespace werkplek

@@ -378,5 +378,36 @@ TEST_F(RelayServerTest, ItSaysWhatIsWrongWithItsAddress) {
             absl::StatusCode::kUnavailable);
 }
 
+TEST_F(RelayTest, OnlyAGatewaySpeaksForAClientAndOnlyWhereItIsBelieved) {
+  options_.believe_gateways = true;
+  options_.keep_tickets = true;
+  Start();
+  const std::string named = absl::StrCat("Werkplek-Certificate: ", std::string(64, 'a'), "\r\n");
+  RawClient client = Raw();
+  ASSERT_TRUE(client.Send(Head(named)));
+  EXPECT_THAT(client.ReceiveAll(), testing::StartsWith("HTTP/1.1 403 "));
+  const TlsMaterial gateway = Material(pki_.Issue(v1::IDENTITY_GATEWAY, "gw-a"));
+  for (const std::string& bad : {std::string("Werkplek-Certificate: aa\r\n"), named + named}) {
+    RawClient malformed(ClientContext(gateway), port());
+    ASSERT_TRUE(malformed.Send(Head(bad)));
+    EXPECT_THAT(malformed.ReceiveAll(), testing::StartsWith("HTTP/1.1 400 "));
+  }
+  RawClient believed(ClientContext(gateway), port());
+  ASSERT_TRUE(believed.Send(Head(named)));
+  EXPECT_THAT(believed.ReceiveHead(), testing::StartsWith("HTTP/1.1 200 "));
+  MutexLock lock(mutex_);
+  ASSERT_EQ(requests_.size(), 1u);
+  EXPECT_EQ(requests_[0].certificate_sha256, std::string(32, '\xaa'));
+  EXPECT_EQ(requests_[0].ticket.Reveal(), "abc");
+}
+
+TEST_F(RelayTest, WhereGatewaysAreNotBelievedNobodySpeaksForAClient) {
+  Start();
+  RawClient gateway(ClientContext(Material(pki_.Issue(v1::IDENTITY_GATEWAY, "gw-a"))), port());
+  ASSERT_TRUE(
+      gateway.Send(Head(absl::StrCat("Werkplek-Certificate: ", std::string(64, 'a'), "\r\n"))));
+  EXPECT_THAT(gateway.ReceiveAll(), testing::StartsWith("HTTP/1.1 403 "));
+}
+
 }  // namespace
 }  // namespace werkplek

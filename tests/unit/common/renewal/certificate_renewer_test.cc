@@ -1,5 +1,5 @@
 // Renewal over mTLS, against a broker's real certificate office.
-#include "agent/program/certificate_renewer.h"
+#include "common/renewal/certificate_renewer.h"
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>

@@ -1,4 +1,4 @@
-#include "agent/program/certificate_renewer.h"
+#include "common/renewal/certificate_renewer.h"
 
 #include <grpcpp/grpcpp.h>
 #include <pthread.h>

@@ -1,0 +1,86 @@
+#include "gateway/program/gateway_config.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/base/status_macros.h"
+#include "common/config/address_checks.h"
+#include "common/config/config_file.h"
+#include "common/tls/peer_name.h"
+
+namespace werkplek {
+namespace {
+
+void ReadListen(ConfigSection section, GatewayConfig& config) {
+  const ListRule listens = {.required = true,
+                            .min_items = 1,
+                            .max_items = 8,
+                            .item = {.max_bytes = 64, .check = CheckNumericAddress}};
+  section.TextList("clients", &config.relay.addresses, listens);
+  section.AddressList("advertise", &config.advertise, {.max_items = 8});
+  section.Text("metrics", &config.metrics_address, {.max_bytes = 64, .check = CheckLoopback});
+  if (!config.advertise.empty()) return;
+  for (const std::string& address : config.relay.addresses) {
+    if (absl::StartsWith(address, "0.0.0.0:") || absl::StartsWith(address, "[::]:")) {
+      section.Complain("advertise", absl::StrCat(address,
+                                                 " is no address that a client can use; say with "
+                                                 "`advertise` which one clients are told"));
+    }
+  }
+  config.advertise = config.relay.addresses;
+}
+
+void ReadTls(ConfigSection section, GatewayConfig& config) {
+  section.Path("certificate", &config.tls.certificate, /*required=*/true);
+  section.Path("key", &config.tls.key, /*required=*/true);
+  section.Path("ca", &config.tls.ca, /*required=*/true);
+  if (config.tls.certificate.empty() || config.tls.key.empty() || config.tls.ca.empty()) return;
+  const absl::StatusOr<TlsMaterial> material = LoadTlsFiles(config.tls, absl::Now());
+  if (!material.ok()) {
+    section.Complain("certificate", material.status().message());
+  } else if (material->own.name != PeerName{v1::IDENTITY_GATEWAY, config.name}) {
+    section.Complain("certificate",
+                     absl::StrCat(config.tls.certificate, " is of ", PeerLabel(material->own.name),
+                                  ", not of gateway/", config.name, "; set `name`, or join again"));
+  }
+}
+
+void ReadLimits(ConfigSection section, RelayOptions& relay) {
+  int channels = static_cast<int>(relay.max_channels);
+  int waiting = static_cast<int>(relay.max_waiting);
+  int waiting_per_address = static_cast<int>(relay.max_waiting_per_address);
+  section.Number("channels", &channels, {.min = 1, .max = 12'000});
+  section.Number("waiting", &waiting, {.min = 1, .max = 4'096});
+  section.Number("waiting_per_address", &waiting_per_address, {.min = 1, .max = 4'096});
+  section.Duration("head_deadline", &relay.head_deadline,
+                   {.min = absl::Seconds(1), .max = absl::Minutes(1)});
+  if (waiting_per_address > waiting) {
+    section.Complain("waiting_per_address", absl::StrCat("must be at most `waiting`, ", waiting));
+  }
+  relay.max_channels = static_cast<size_t>(channels);
+  relay.max_waiting = static_cast<size_t>(waiting);
+  relay.max_waiting_per_address = static_cast<size_t>(waiting_per_address);
+}
+
+}  // namespace
+
+absl::StatusOr<GatewayConfig> LoadGatewayConfig(const std::string& path) {
+  const std::unique_ptr<ConfigFile> file = ConfigFile::Load(path);
+  ConfigSection root = file->Root();
+  GatewayConfig config;
+  root.Text("name", &config.name, {.required = true, .check = CheckName});
+  root.Text("site", &config.site, {.required = true, .check = CheckName});
+  root.AddressList("brokers", &config.brokers, {.required = true, .min_items = 1, .max_items = 16});
+  root.Choice("log", &config.log_severity,
+              {{"debug", Severity::kDebug},
+               {"info", Severity::kInfo},
+               {"warning", Severity::kWarning},
+               {"error", Severity::kError}});
+  ReadListen(root.Section("listen", /*required=*/true), config);
+  ReadTls(root.Section("tls", /*required=*/true), config);
+  ReadLimits(root.Section("limits"), config.relay);
+  RETURN_IF_ERROR(file->Finish());
+  return config;
+}
+
+}  // namespace werkplek

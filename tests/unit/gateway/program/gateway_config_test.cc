@@ -1,0 +1,110 @@
+// The gateway's configuration: one good file, and many bad ones with what each is told.
+#include "gateway/program/gateway_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tests/support/pki/test_pki.h"
+#include "tests/support/process/child_process.h"
+
+namespace werkplek {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class GatewayConfigTest : public testing::Test {
+ protected:
+  GatewayConfigTest() {
+    const TlsFiles files = pki_.Issue(v1::IDENTITY_GATEWAY, "gw-a");
+    good_ = absl::StrCat(R"(name: gw-a
+site: a
+brokers: ["127.0.0.1:7443", "broker-b.example:7443"]
+listen:
+  clients: ["192.0.2.10:7460"]
+tls:
+  certificate: )",
+                         files.certificate, "\n  key: ", files.key, "\n  ca: ", files.ca, "\n");
+  }
+
+  absl::StatusOr<GatewayConfig> Load(const std::string& text) {
+    return LoadGatewayConfig(folder_.Write("gateway.yaml", text));
+  }
+
+  TestPki pki_;
+  TemporaryFolder folder_;
+  std::string good_;
+};
+
+TEST_F(GatewayConfigTest, AGoodOneIsRead) {
+  const auto config = Load(good_);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->name, "gw-a");
+  EXPECT_EQ(config->site, "a");
+  EXPECT_THAT(config->advertise, ElementsAre("192.0.2.10:7460"));
+  EXPECT_EQ(config->relay.max_channels, 4'096u);
+}
+
+TEST_F(GatewayConfigTest, LimitsAreRead) {
+  const auto config = Load(absl::StrCat(
+      good_, "limits: {channels: 10, waiting: 9, waiting_per_address: 8, head_deadline: 7s}\n"));
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->relay.max_channels, 10u);
+  EXPECT_EQ(config->relay.max_waiting, 9u);
+  EXPECT_EQ(config->relay.max_waiting_per_address, 8u);
+  EXPECT_EQ(config->relay.head_deadline, absl::Seconds(7));
+}
+
+TEST_F(GatewayConfigTest, EveryBadOneIsToldWhatToDo) {
+  struct Bad {
+    const char* before;
+    const char* after;
+    const char* complaint;
+  };
+  const Bad all[] = {
+      {"name: gw-a\n", "", "name"},
+      {"name: gw-a", "name: Gw_A", "must be 1 to 63"},
+      {"name: gw-a", "name: gw-b", "not of gateway/gw-b; set `name`, or join again"},
+      {"site: a\n", "", "site"},
+      {"site: a", "site: \"A B\"", "must be 1 to 63"},
+      {"[\"127.0.0.1:7443\", \"broker-b.example:7443\"]", "[]", ":3: brokers"},
+      {"\"127.0.0.1:7443\"", "\"127.0.0.1\"", ":3: brokers"},
+      {"192.0.2.10:7460", "gw.example:7460", "must begin with an IP address"},
+      {"192.0.2.10:7460", "0.0.0.0:7460", "which one clients are told"},
+      {"  clients: [\"192.0.2.10:7460\"]\n", "  metrics: 127.0.0.1:9466\n", "clients"},
+      {"listen:\n", "listen:\n  metrics: 192.0.2.10:9466\n", "on loopback only"},
+      {"listen:\n", "listen:\n  advertise: [\"nowhere\"]\n", "advertise"},
+      {"site: a\n", "site: a\nlog: loud\n", "log"},
+      {"site: a\n", "site: a\nldap: x\n", "ldap"},
+      {"site: a\n", "site: a\nlimits: {channels: 0}\n", "channels"},
+      {"site: a\n", "site: a\nlimits: {waiting: 5000}\n", "waiting"},
+      {"site: a\n", "site: a\nlimits: {waiting: 5}\n", "must be at most `waiting`, 5"},
+      {"site: a\n", "site: a\nlimits: {head_deadline: 2}\n", "head_deadline"},
+      {"  key: ", "  key: /nonexistent", "/nonexistent"},
+  };
+  for (const Bad& bad : all) {
+    const std::string text = absl::StrReplaceAll(good_, {{bad.before, bad.after}});
+    ASSERT_NE(text, good_) << bad.before;
+    const auto config = Load(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << bad.after;
+    EXPECT_THAT(config.status().message(), HasSubstr(bad.complaint));
+    EXPECT_THAT(config.status().message(), HasSubstr("gateway.yaml:"));
+  }
+}
+
+TEST_F(GatewayConfigTest, TheProgramJudgesItAndEndsWithItsOwnCode) {
+  const std::string program = absl::StrCat(std::getenv("WERKPLEK_BIN_DIR"), "/werkplek-gateway");
+  const std::string good = folder_.Write("good.yaml", good_);
+  const auto said = RunProgram({program, "--config", good, "check-config"});
+  ASSERT_TRUE(said.ok()) << said.status();
+  EXPECT_THAT(*said, HasSubstr("good.yaml: good"));
+  ChildProcess bad({program, "--config", folder_.Write("bad.yaml", "name: 1\n"), "check-config"});
+  EXPECT_EQ(bad.Wait(absl::Seconds(20)), 78);
+  ChildProcess none(std::vector<std::string>{program});
+  EXPECT_EQ(none.Wait(absl::Seconds(20)), 64);
+}
+
+}  // namespace
+}  // namespace werkplek
