@@ -97,7 +97,6 @@ void SiteLoss(World& world) {
     agent->CutLink();
     agent->Kill();
     machine.PowerOff();
-    ++machine.boots;
   }
   for (BrokerProcess* broker : world.brokers()) {
     if (world.IsIn(broker->name(), site)) broker->Kill();
