@@ -23,10 +23,16 @@ void AgentProcess::After(absl::Duration delay, std::function<void()> task) {
 void AgentProcess::Resume() {
   if (!std::exchange(paused_, false)) return;
   world_.Say("agent ", machine_.name(), " goes on");
+  there_since_ = world_.now();
   for (auto& task : std::exchange(waiting_, {})) {
     // What came first may have changed what comes next.
     if (core_ != nullptr) task();
   }
+}
+
+bool AgentProcess::MayFail() const {
+  if (!world_.scenario().dedicated) return true;
+  return up() && !paused_ && world_.now() - there_since_ >= absl::Seconds(20);
 }
 
 void AgentProcess::HearRemove(const std::string& desktop, uint64_t generation) {
@@ -54,6 +60,7 @@ void AgentProcess::Start() {
   if (!machine_.storages.empty()) settings.lock_manager = "lockd";
   if (world_.scenario().moves) settings.migration_uri = machine_.migration_uri();
   machine_.powered = true;
+  there_since_ = world_.now();
   core_ = std::make_unique<AgentCore>(
       settings, machine_.name(), absl::StrCat("run-", machine_.agent_runs),
       absl::StrCat("boot-", machine_.boots), machine_.epoch_on_disk, machine_.heard);

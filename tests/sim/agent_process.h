@@ -39,6 +39,9 @@ class AgentProcess {
   // As by SIGSTOP and SIGCONT.
   void Pause() { paused_ = up(); }
   void Resume();
+  // Whether it may be stopped or killed (again). Where something must be fenced, systemd has an
+  // agent back before the leader counts on it, so it is not absent twice in a row.
+  bool MayFail() const;
   // The broker ended the link, or died; the agent hears soon.
   void Closed(uint64_t link);
   // The agent gives the link up, because nobody answers on it.
@@ -90,6 +93,8 @@ class AgentProcess {
   std::unique_ptr<AgentCore> core_;
   uint64_t run_ = 0;
   bool paused_ = false;
+  // Since when it is there.
+  absl::Duration there_since_;
   std::deque<std::function<void()>> waiting_;
   uint64_t wake_ = 0;
 

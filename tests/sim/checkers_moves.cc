@@ -94,8 +94,8 @@ class MoveChecker {
         before.generation() != after.generation() || before.state() == v1::DESKTOP_STATE_OFF) {
       return;
     }
-    // With its source gone it can only be there, whether or not that host is.
-    if (after.state() == v1::DESKTOP_STATE_LOST) return;
+    // With its source gone it can only be there, whether or not that host is; then it is lost.
+    if (!Serves(after)) return;
     if (arrived_.count({after.id(), after.generation(), after.host()}) == 0) {
       Fail(store_.at(), after.id(), " generation ", after.generation(), " is on ", after.host(),
            " in the store, but never came there");

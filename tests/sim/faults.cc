@@ -49,6 +49,7 @@ void HostLoss(World& world) {
 
 void AgentRestart(World& world) {
   AgentProcess& agent = SomeAgent(world);
+  if (!agent.MayFail()) return;
   agent.Kill();
   // What must be fenced is to be fenced in time.
   const absl::Duration longest = absl::Seconds(world.scenario().dedicated ? 11 : 15);
@@ -143,6 +144,7 @@ void Evacuation(World& world) {
       });
     case 1:
       return world.After(soon, [&world, &agent] {
+        if (!agent.MayFail()) return;
         agent.Kill();
         world.After(world.chance().Between(absl::Milliseconds(50), absl::Seconds(8)),
                     [&agent] { agent.Start(); });
@@ -180,7 +182,7 @@ void Isolation(World& world) {
   AgentProcess& agent = *chance.Pick(with);
   const std::string host = agent.machine().name();
   world.Say("isolation of ", host);
-  switch (chance.Below(4)) {
+  switch (agent.MayFail() ? chance.Below(4) : 2 + chance.Below(2)) {
     case 0:
       agent.Pause();
       return world.After(chance.Between(absl::Seconds(3), absl::Seconds(11)),

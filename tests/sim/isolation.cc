@@ -71,24 +71,41 @@ std::vector<Silence> SilencesOf(const History& history) {
   return silences;
 }
 
+// A start on another host, until its generation was given up for the next one.
+struct Restart {
+  std::string desktop;
+  std::string host;
+  absl::Duration at;
+  absl::Duration until = absl::InfiniteDuration();
+};
+
 void CountRestarts(const History& history, Isolations& count) {
+  std::vector<Restart> restarts;
+  std::map<std::string, size_t> last;
   StoreReplay store(history);
   while (store.NextChange()) {
     const v1::Desktop* before = store.OldDesktop();
     const v1::Desktop* after = store.NewDesktop();
-    const bool elsewhere = before != nullptr && after != nullptr && !before->host().empty() &&
-                           before->host() != after->host() &&
-                           before->generation() < after->generation() &&
+    if (before == nullptr || after == nullptr || before->generation() == after->generation()) {
+      continue;
+    }
+    const auto earlier = last.find(after->id());
+    if (earlier != last.end()) restarts[earlier->second].until = store.at();
+    const bool elsewhere = !before->host().empty() && before->host() != after->host() &&
                            after->fenced_generation() >= before->generation();
     if (!elsewhere) continue;
+    last[after->id()] = restarts.size();
+    restarts.push_back({after->id(), after->host(), store.at()});
+  }
+  for (const Restart& restart : restarts) {
     const auto ran =
         std::find_if(history.runs.begin(), history.runs.end(), [&](const RunSeen& run) {
-          return run.at >= store.at() && run.runs && run.desktop == after->id() &&
-                 run.host == after->host();
+          return run.at >= restart.at && run.at < restart.until && run.runs &&
+                 run.desktop == restart.desktop && run.host == restart.host;
         });
     if (ran == history.runs.end()) continue;
     ++count.restarts;
-    count.longest_restart = std::max(count.longest_restart, ran->at - store.at());
+    count.longest_restart = std::max(count.longest_restart, ran->at - restart.at);
   }
 }
 

@@ -61,7 +61,8 @@ TEST_F(SimTest, NoRuleIsBrokenInFiveHundredSeeds) {
   EXPECT_GE(isolations.fenced, 100u);
   EXPECT_EQ(isolations.overlap, absl::ZeroDuration());
   EXPECT_GT(isolations.restarts, 20u);
-  EXPECT_LT(isolations.longest_restart, absl::Seconds(15));
+  // The pools' start deadline: their hosts and links fail meanwhile, too.
+  EXPECT_LT(isolations.longest_restart, absl::Seconds(30));
 }
 
 TEST_F(SimTest, TheSameSeedGivesTheSameTrace) {
