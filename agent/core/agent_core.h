@@ -278,6 +278,8 @@ class AgentCore {
   static bool IsReportable(const Desktop& desktop);
   static v1::CommandVerb VerbUnderWay(const Desktop& desktop);
   static bool IsBeingMade(const Desktop& desktop);
+  // Libvirt moves it, or may do so, without an operation of this run.
+  static bool IsOnItsWay(const Desktop& desktop);
   static v1::GuestState GuestStateOf(const Desktop& desktop);
   bool HasProof(const Desktop& desktop) const;
   void SendReportWhenDue();

@@ -30,8 +30,14 @@ v1::CommandVerb AgentCore::VerbUnderWay(const Desktop& desktop) {
     return desktop.running_for.verb();
   }
   if (desktop.shutdown.has_value()) return v1::COMMAND_STOP;
+  if (IsOnItsWay(desktop)) return v1::COMMAND_MIGRATE;
   if (!desktop.waiting.empty()) return desktop.waiting.front().command.verb();
   return desktop.unsure;
+}
+
+bool AgentCore::IsOnItsWay(const Desktop& desktop) {
+  return !desktop.running.has_value() && (desktop.unsure == v1::COMMAND_MIGRATE ||
+                                          (desktop.domain.has_value() && desktop.domain->moving));
 }
 
 bool AgentCore::IsBeingMade(const Desktop& desktop) {
@@ -67,7 +73,9 @@ v1::DesktopReport AgentCore::DesktopReportOf(const std::string& id, const Deskto
   report.set_failed_verb(desktop.failed_verb);
   report.set_error(desktop.error);
   if (report.operation() == v1::COMMAND_MIGRATE) {
-    const bool waits = desktop.running_for.move_to().empty() && !desktop.waiting.empty();
+    // Of a move that an earlier run began nobody here knows where it goes.
+    const bool waits =
+        desktop.running_for.move_to().empty() && !desktop.waiting.empty() && !IsOnItsWay(desktop);
     report.set_moving_to(waits ? desktop.waiting.front().command.move_to()
                                : desktop.running_for.move_to());
   }

@@ -27,6 +27,8 @@ void AgentCore::RunAll() {
   for (auto at = desktops_.begin(); at != desktops_.end(); ++at) {
     const Desktop& desktop = at->second;
     if (desktop.running.has_value() || desktop.killing || desktop.waiting.empty()) continue;
+    // A move of an earlier run, or whose answer was lost: its end comes first.
+    if (IsOnItsWay(desktop)) continue;
     in_line.emplace_back(desktop.waiting.front().order, at);
   }
   std::sort(in_line.begin(), in_line.end(),
@@ -227,6 +229,11 @@ void AgentCore::Failed(const std::string& id, Desktop& desktop, const Operation&
       operation.kind != OperationKind::kReadGuest) {
     desktop.unsure = command.verb();
   }
+  if (operation.kind == OperationKind::kMigrate &&
+      (absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status))) {
+    // It may go on: the next list tells.
+    desktop.unsure = v1::COMMAND_MIGRATE;
+  }
   if (operation.kind == OperationKind::kReadGuest) {
     // Most often: it boots, or is busy.
     NoteGuest(desktop, {});
@@ -263,6 +270,10 @@ void AgentCore::Failed(const std::string& id, Desktop& desktop, const Operation&
 }
 
 void AgentCore::Observe(const std::string& id, Desktop& desktop, const DomainInfo* info) {
+  if (desktop.unsure == v1::COMMAND_MIGRATE) {
+    desktop.unsure = v1::COMMAND_UNSPECIFIED;
+    Changed();
+  }
   if (info == nullptr) {
     if (!desktop.domain.has_value()) return;
     desktop.domain.reset();
@@ -281,7 +292,8 @@ void AgentCore::Observe(const std::string& id, Desktop& desktop, const DomainInf
   const bool differs = !same || desktop.domain->power != info->power ||
                        desktop.domain->tag.session != info->tag.session ||
                        desktop.domain->tag.used != used || desktop.domain->tag.fenced != fenced ||
-                       desktop.domain->memory_mib != info->memory_mib;
+                       desktop.domain->memory_mib != info->memory_mib ||
+                       desktop.domain->moving != info->moving;
   desktop.domain = *info;
   desktop.domain->tag.used = used;
   desktop.domain->tag.fenced = fenced;

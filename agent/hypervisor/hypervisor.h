@@ -66,6 +66,9 @@ struct DomainInfo {
   bool guest_agent = false;
   // The guest agent's channel is open at the moment.
   bool guest_agent_connected = false;
+  // A move away from here is under way, whoever asked for it: until it is over nobody can tell
+  // where the machine will be.
+  bool moving = false;
 };
 
 struct HostStats {
@@ -125,7 +128,7 @@ class Hypervisor {
   // Moves a running or suspended domain live to the hypervisor at `uri`, with its tag. OK: it is
   // there for good and gone from here. DEADLINE_EXCEEDED (minutes; see the implementation) and
   // UNAVAILABLE: List() tells where it is. Any other error: it is here as it was;
-  // FAILED_PRECONDITION: it is off or saved.
+  // FAILED_PRECONDITION: it is off or saved; ABORTED: a move of it is under way already.
   virtual absl::Status Migrate(const std::string& desktop, const std::string& uri) = 0;
   virtual absl::Status Retag(const DomainTag& tag) = 0;
   // A connected stream socket to the domain's display; the caller owns it.

@@ -134,6 +134,27 @@ absl::StatusOr<DomainPower> ReadPower(virDomainPtr domain) {
   return virDomainHasManagedSaveImage(domain, 0) == 1 ? DomainPower::kSaved : DomainPower::kOff;
 }
 
+namespace {
+
+// A job that began before this agent's run, or whose answer was lost, goes on without it.
+bool IsBeingMoved(virDomainPtr domain) {
+  virTypedParameterPtr parameters = nullptr;
+  int type = VIR_DOMAIN_JOB_NONE, count = 0;
+  if (virDomainGetJobStats(domain, &type, &parameters, &count, 0) < 0) {
+    // Not every driver knows jobs.
+    virResetLastError();
+    return false;
+  }
+  const absl::Cleanup free_them = [&] { virTypedParamsFree(parameters, count); };
+  int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+  const bool told =
+      virTypedParamsGetInt(parameters, count, VIR_DOMAIN_JOB_OPERATION, &operation) > 0;
+  const bool runs = type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED;
+  return runs && told && operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
+}
+
+}  // namespace
+
 absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain) {
   ASSIGN_OR_RETURN(const std::optional<DomainTag> tag, ReadTag(domain));
   if (!tag) return std::optional<DomainInfo>();
@@ -152,6 +173,8 @@ absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain) {
   info.disk = std::move(facts->disk);
   info.guest_agent = facts->guest_agent;
   info.guest_agent_connected = facts->guest_agent_connected;
+  const bool movable = facts->shared_disk && info.power != DomainPower::kOff;
+  info.moving = movable && IsBeingMoved(domain);
   return std::optional<DomainInfo>(std::move(info));
 }
 
@@ -255,6 +278,7 @@ absl::Status MigrateDomain(virDomainPtr domain, const std::string& uri, bool tls
   }
   ASSIGN_OR_RETURN(const DomainXmlFacts facts, ReadFacts(domain));
   if (!facts.shared_disk) return WrongPower("its disk was not opened for a shared storage");
+  if (IsBeingMoved(domain)) return absl::AbortedError("a move of it is under way already");
   // Safe by what libvirt cannot see: the storage is known by its id on both hosts, and nothing of
   // the disk is in this host's cache. It believes a few kinds of file systems only.
   unsigned flags = VIR_MIGRATE_UNSAFE | VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER |

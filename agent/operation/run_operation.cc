@@ -134,26 +134,20 @@ absl::Status RemoveDesktop(const Operation& operation, Hypervisor& hypervisor,
   return images.remove_overlays(key, "");
 }
 
-// Whether the desktop's machine is certainly here: it runs, or stands still in memory.
-bool RunsHere(Hypervisor& hypervisor, const std::string& desktop) {
-  const absl::StatusOr<std::vector<DomainInfo>> domains = hypervisor.List();
-  if (!domains.ok()) return false;
-  return std::any_of(domains->begin(), domains->end(), [&](const DomainInfo& info) {
-    return info.tag.desktop == desktop &&
+// Whether the desktop's machine is certainly here, and stays: it runs, or stands still in memory.
+absl::StatusOr<bool> StaysHere(Hypervisor& hypervisor, const std::string& desktop) {
+  ASSIGN_OR_RETURN(const std::vector<DomainInfo> domains, hypervisor.List());
+  return std::any_of(domains.begin(), domains.end(), [&](const DomainInfo& info) {
+    return info.tag.desktop == desktop && !info.moving &&
            (info.power == DomainPower::kRunning || info.power == DomainPower::kSuspended);
   });
 }
 
 absl::Status MoveDesktop(const Operation& operation, Hypervisor& hypervisor,
                          const ImageFunctions& images, const MonotonicClock& now) {
-  RETURN_IF_ERROR(InTime(operation, now));
-  const DiskKey key = KeyOf(operation.tag);
-  // Before it goes: from here on nothing that comes late to this host may touch the disk.
-  RETURN_IF_ERROR(images.hand_over(key, operation.move_to));
+  RETURN_IF_ERROR(BeforeMove(operation, hypervisor, images, now));
   const absl::Status moved = hypervisor.Migrate(operation.desktop, operation.migration_uri);
-  if (moved.ok() || !RunsHere(hypervisor, operation.desktop)) return moved;
-  RETURN_IF_ERROR(images.take_back(key));
-  return moved;
+  return AfterMove(operation, moved, hypervisor, images);
 }
 
 absl::Status MarkFenced(const Operation& operation, Hypervisor& hypervisor) {
@@ -218,6 +212,23 @@ absl::StatusOr<GuestReading> ReadGuest(const Operation& operation, Hypervisor& h
 }
 
 }  // namespace
+
+absl::Status BeforeMove(const Operation& operation, Hypervisor& hypervisor,
+                        const ImageFunctions& images, const MonotonicClock& now) {
+  RETURN_IF_ERROR(InTime(operation, now));
+  ASSIGN_OR_RETURN(const bool stays, StaysHere(hypervisor, operation.desktop));
+  // The deed of one that is on its way is where it will arrive.
+  if (!stays) return absl::FailedPreconditionError("it does not run here, or is being moved");
+  // Before it goes: from here on nothing that comes late to this host may touch the disk.
+  return images.hand_over(KeyOf(operation.tag), operation.move_to);
+}
+
+absl::Status AfterMove(const Operation& operation, const absl::Status& moved,
+                       Hypervisor& hypervisor, const ImageFunctions& images) {
+  if (moved.ok() || !StaysHere(hypervisor, operation.desktop).value_or(false)) return moved;
+  RETURN_IF_ERROR(images.take_back(KeyOf(operation.tag)));
+  return moved;
+}
 
 GuestReading ParseGuestReading(const std::string& output) {
   GuestReading reading;

@@ -56,6 +56,14 @@ inline constexpr char kSessionHook[] = "/usr/lib/werkplek/session-hook";
 OperationResult RunOperation(const Operation& operation, Hypervisor& hypervisor,
                              const ImageFunctions& images, const MonotonicClock& now);
 
+// What a kMigrate operation does before and after Hypervisor::Migrate, for whoever does not block
+// in between. A move whose first half failed is not begun; `moved` is Migrate's answer, and the
+// second half's is the operation's.
+absl::Status BeforeMove(const Operation& operation, Hypervisor& hypervisor,
+                        const ImageFunctions& images, const MonotonicClock& now);
+absl::Status AfterMove(const Operation& operation, const absl::Status& moved,
+                       Hypervisor& hypervisor, const ImageFunctions& images);
+
 // The hook's answer to `state`. Lines that are not understood are passed over.
 GuestReading ParseGuestReading(const std::string& output);
 

@@ -102,8 +102,10 @@ void Arrive(Turn& turn, v1::Desktop desktop, const std::string& host) {
   if (!session.empty()) Advance(turn, session);
 }
 
-// The source has it no more.
-void JudgeGone(Turn& turn, const v1::Desktop& desktop, MoveSoft& move) {
+// The source has it no more, or has it off: libvirt forgets it there only after it was handed over,
+// and a source that loses its power in between finds it defined. `why` is what is to be said when
+// the other host has it not.
+void JudgeGone(Turn& turn, const v1::Desktop& desktop, MoveSoft& move, const std::string& why) {
   if (move.gone_since == absl::InfiniteFuture()) move.gone_since = turn.now();
   const std::string& target = desktop.moving_to();
   if (HeldBy(Heard(turn, target), desktop) != nullptr) return Arrive(turn, desktop, target);
@@ -119,7 +121,7 @@ void JudgeGone(Turn& turn, const v1::Desktop& desktop, MoveSoft& move) {
   }
   const bool told = Heard(turn, target) != nullptr && there->last_heard > move.gone_since;
   if (told && turn.now() - move.gone_since >= kArrivalGrace) {
-    FailMove(turn, desktop, "neither host has it any more");
+    FailMove(turn, desktop, why);
   }
 }
 
@@ -132,7 +134,6 @@ void JudgeIdle(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport& 
   if (desktop.state() == v1::DESKTOP_STATE_OFF) {
     return FailMove(turn, desktop, "nobody uses it any more");
   }
-  if (report.power() == v1::POWER_OFF) return FailMove(turn, desktop, "it was powered off");
   if (SentLately(turn, desktop, v1::COMMAND_MIGRATE)) return;
   const bool failed = report.failed_verb() == v1::COMMAND_MIGRATE && !report.error().empty();
   if (failed && (move.seen || report.error() != move.old_error)) {
@@ -256,10 +257,13 @@ bool ResumeElsewhere(Turn& turn, const v1::Desktop& desktop) {
 void JudgeSource(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport* report) {
   MoveSoft& move = SoftOf(turn, desktop);
   if (report == nullptr || report->generation() < desktop.generation()) {
-    return JudgeGone(turn, desktop, move);
+    return JudgeGone(turn, desktop, move, "neither host has it any more");
   }
   if (report->generation() > desktop.generation()) {
     return FailMove(turn, desktop, "its host has a newer generation");
+  }
+  if (report->power() == v1::POWER_OFF && report->operation() == v1::COMMAND_UNSPECIFIED) {
+    return JudgeGone(turn, desktop, move, "it was powered off");
   }
   move.gone_since = absl::InfiniteFuture();
   if (report->operation() == v1::COMMAND_MIGRATE) {

@@ -1,5 +1,6 @@
 #include "tests/sim/admin.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -92,12 +93,26 @@ void Admin::Try() {
                               [this] { Try(); });
         }
         world_.Say("admin: ", request->GetDescriptor()->name(), " ", answer.status().ToString());
+        if (answer.ok()) answered_.push_back(request);
         const Then then = wishes_.front().then;
         wishes_.pop_front();
         working_ = false;
         if (then) then(answer);
         Next();
       });
+}
+
+void Admin::RepeatOldCalls(size_t calls) {
+  signed_in_ = false;
+  // The last of these needs a sign-in, so the others go with it.
+  auto nothing = std::make_shared<v1::RevokeSignInsRequest>();
+  nothing->set_user("nobody");
+  Do(nothing, [this, calls](const BrokerProcess::Answer&) {
+    for (size_t i = 0; i < std::min(calls, answered_.size()); ++i) {
+      world_.RepeatCall(client_.machine(), caller_, answered_[i],
+                        world_.chance().Between(absl::ZeroDuration(), absl::Seconds(15)));
+    }
+  });
 }
 
 void Admin::NoteAcknowledged(const MessagePointer& request, const BrokerProcess::Answer& answer) {
@@ -156,6 +171,7 @@ v1::Resource Admin::MakePool(int index) const {
   pool.mutable_disconnect()->set_end_after_s(scenario.end_after_s);
   pool.set_queue_deadline_s(60);
   pool.set_start_deadline_s(30);
+  if (scenario.moves) pool.set_storage(kSharedStorage);
   if (scenario.dedicated && index == 1) {
     pool.set_kind(v1::POOL_KIND_DEDICATED);
     pool.set_storage(kSharedStorage);
@@ -236,6 +252,13 @@ void Admin::GiveEntitlement(const std::string& name) {
   if (at == declared_.end()) return;
   auto request = std::make_shared<v1::CreateResourceRequest>();
   *request->mutable_resource() = at->second;
+  Do(request, nullptr);
+}
+
+void Admin::Rebalance(const std::string& site) {
+  auto request = std::make_shared<v1::RebalanceRequest>();
+  request->set_site(site);
+  request->set_dry_run(world_.chance().Percent(10));
   Do(request, nullptr);
 }
 

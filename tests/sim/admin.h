@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "broker/node/broker_node.h"
 #include "tests/sim/client.h"
@@ -36,11 +37,16 @@ class Admin {
   void ResizePool(const std::string& pool, uint32_t least, uint32_t most, uint32_t spares);
   void TakeEntitlement(const std::string& name);
   void GiveEntitlement(const std::string& name);
+  void Rebalance(const std::string& site);
   void EndSomeSession();
   void ResetSomeDesktop(bool only_errors);
   void RevokeSignInsOf(const std::string& user);
   // A new token for the user: `enrolled` gets the otpauth URI when it is active.
   void EnrolAnew(const std::string& user, std::function<void(const std::string& uri)> enrolled);
+
+  // Signs in anew and asks again for so many things that were answered before, oldest first, under
+  // the same request ids.
+  void RepeatOldCalls(size_t calls);
 
   // Everything as it was declared, all errors reset.
   void PutRight();
@@ -74,6 +80,8 @@ class Admin {
   int64_t last_step_ = 0;
   uint64_t next_request_ = 1;
   std::deque<Wish> wishes_;
+  // Answered with OK.
+  std::vector<MessagePointer> answered_;
   std::set<std::string> enrolling_;
   // By "KIND/NAME", as declared at first.
   std::map<std::string, v1::Resource> declared_;

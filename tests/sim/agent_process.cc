@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/crypto.h"
+#include "tests/sim/live_move.h"
 #include "tests/sim/world.h"
 
 namespace werkplek::sim {
@@ -14,8 +15,34 @@ AgentProcess::AgentProcess(World& world, Machine& machine) : world_(world), mach
 
 void AgentProcess::After(absl::Duration delay, std::function<void()> task) {
   world_.After(delay, [this, run = run_, task = std::move(task)] {
-    if (run == run_ && core_ != nullptr) task();
+    if (run != run_ || core_ == nullptr) return;
+    paused_ ? waiting_.push_back(task) : task();
   });
+}
+
+void AgentProcess::Resume() {
+  if (!std::exchange(paused_, false)) return;
+  world_.Say("agent ", machine_.name(), " goes on");
+  there_since_ = world_.now();
+  for (auto& task : std::exchange(waiting_, {})) {
+    // What came first may have changed what comes next.
+    if (core_ != nullptr) task();
+  }
+}
+
+bool AgentProcess::MayFail() const {
+  if (!world_.scenario().dedicated) return true;
+  return up() && !paused_ && world_.now() - there_since_ >= absl::Seconds(20);
+}
+
+void AgentProcess::HearRemove(const std::string& desktop, uint64_t generation) {
+  if (!up()) return;
+  v1::AgentCommand command;
+  command.set_epoch(highest_epoch_told_);
+  command.set_desktop(desktop);
+  command.set_generation(generation);
+  command.set_verb(v1::COMMAND_REMOVE);
+  Receive(command);
 }
 
 void AgentProcess::Start() {
@@ -31,14 +58,16 @@ void AgentProcess::Start() {
     settings.storages.push_back(storage->name());
   }
   if (!machine_.storages.empty()) settings.lock_manager = "lockd";
+  if (world_.scenario().moves) settings.migration_uri = machine_.migration_uri();
+  machine_.powered = true;
+  there_since_ = world_.now();
   core_ = std::make_unique<AgentCore>(
       settings, machine_.name(), absl::StrCat("run-", machine_.agent_runs),
       absl::StrCat("boot-", machine_.boots), machine_.epoch_on_disk, machine_.heard);
   try_next_.clear();
   machine_.Listen([this, run = run_](const HypervisorEvent& event) {
-    world_.After(absl::Milliseconds(1), [this, run, event] {
-      if (run == run_ && core_ != nullptr) Apply(agent::DomainChanged{event});
-    });
+    if (run != run_) return;
+    After(absl::Milliseconds(1), [this, event] { Apply(agent::DomainChanged{event}); });
   });
   Apply(agent::ImagesKnown{machine_.images().report("")});
   Apply(agent::Tick{});
@@ -56,6 +85,8 @@ void AgentProcess::Kill() {
   if (!up()) return;
   world_.Say("agent ", machine_.name(), " is killed");
   ++run_;
+  paused_ = false;
+  waiting_.clear();
   core_.reset();
   asking_.clear();
   for (const auto& [channel, viewer] : std::exchange(open_, {})) viewer.gone();
@@ -140,12 +171,32 @@ void AgentProcess::RunOperationSoon(const Operation& operation) {
   if (operation.kind == OperationKind::kCreate) {
     takes = chance.Between(absl::Milliseconds(300), absl::Seconds(3));
   }
-  After(takes, [this, operation] { OperationActs(operation); });
+  const bool moves = operation.kind == OperationKind::kMigrate;
+  After(takes, [this, operation, moves] { moves ? Move(operation) : OperationActs(operation); });
+}
+
+void AgentProcess::Move(const Operation& operation) {
+  const auto done = [this, id = operation.id](const absl::Status& status) {
+    world_.Say("host ", machine_.name(), " has moved ", absl::StatusCodeToString(status.code()));
+    OperationResult result;
+    result.id = id;
+    result.status = status;
+    After(absl::Milliseconds(1), [this, result] { Apply(agent::OperationDone{result}); });
+  };
+  const absl::Status may =
+      BeforeMove(operation, machine_.hypervisor(), machine_.images(), [this] { return Clock(); });
+  if (!may.ok()) return done(may);
+  MoveLive(world_, machine_, operation, [this, operation, done, run = run_](absl::Status moved) {
+    // It goes on without the agent that asked for it.
+    if (run != run_ || !up()) return;
+    done(AfterMove(operation, moved, machine_.hypervisor(), machine_.images()));
+  });
 }
 
 void AgentProcess::OperationActs(const Operation& operation) {
   FakeHypervisor& hypervisor = machine_.hypervisor();
   const bool makes = operation.kind == OperationKind::kCreate;
+  const Machine::Place before = machine_.PlaceOf(operation.desktop);
   const OperationResult result =
       RunOperation(operation, hypervisor, machine_.images(), [this] { return Clock(); });
   world_.Say("host ", machine_.name(), " operation ", static_cast<int>(operation.kind), " ",
@@ -156,8 +207,15 @@ void AgentProcess::OperationActs(const Operation& operation) {
     hypervisor.SetGuestAgent(operation.desktop, false);
     world_.After(world_.chance().Between(absl::Milliseconds(500), absl::Seconds(4)),
                  [this, desktop = operation.desktop] {
-                   machine_.hypervisor().SetGuestAgent(desktop, true);
+                   Machine* machine = world_.MachineOf(desktop);
+                   if (machine != nullptr) machine->hypervisor().SetGuestAgent(desktop, true);
                  });
+  }
+  const bool removed = operation.kind == OperationKind::kRemove && before.generation != 0 &&
+                       machine_.PlaceOf(operation.desktop).generation == 0;
+  if (removed) {
+    world_.history().removals.push_back(
+        {world_.now(), machine_.name(), operation.desktop, before.generation, false, ""});
   }
   world_.NoteLoad(machine_);
   After(absl::Milliseconds(1), [this, result] { Apply(agent::OperationDone{result}); });
@@ -239,7 +297,9 @@ void AgentProcess::Report(const v1::AgentReport& report) {
 void AgentProcess::Deliver(uint64_t link, const v1::AgentCommand& command) {
   if (link != link_ || core_ == nullptr) return;
   down_->Send([this, link, run = run_, command] {
-    if (link == link_ && run == run_ && up()) Receive(command);
+    if (link != link_ || run != run_ || !up()) return;
+    if (!paused_) return Receive(command);
+    waiting_.push_back([this, command] { Receive(command); });
   });
   // Now and then a command also arrives after the next leader's, as from a leader that does not
   // know yet that it is none.
@@ -247,7 +307,7 @@ void AgentProcess::Deliver(uint64_t link, const v1::AgentCommand& command) {
     const bool desktops = !command.desktop().empty();
     if (desktops && old_command_.epoch() == 0) old_command_ = command;
     world_.After(world_.chance().Between(absl::Seconds(1), absl::Seconds(30)), [this, command] {
-      if (up() && command.epoch() < highest_epoch_told_) Receive(command);
+      if (up() && !paused_ && command.epoch() < highest_epoch_told_) Receive(command);
     });
   }
 }
@@ -365,9 +425,9 @@ void AgentProcess::Granted(uint64_t channel, const Viewer& viewer) {
   open_[channel] = viewer;
   world_.history().displays.push_back({world_.now(), machine_.name(), viewer.desktop,
                                        place.generation, place.overlay,
-                                       machine_.UsedBy(place.overlay), viewer.ticket_sha256,
+                                       world_.UsedBy(place.overlay), viewer.ticket_sha256,
                                        viewer.certificate_sha256, viewer.viewer, viewer.user});
-  machine_.Use(place.overlay, viewer.session);
+  world_.Use(place.overlay, viewer.session);
   After(absl::Milliseconds(5), [this, channel] {
     if (open_.count(channel) != 0) Apply(agent::DisplayOpened{channel});
   });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +34,14 @@ class AgentProcess {
   void StallLink(absl::Duration how_long);
   // A command that the broker sends on the link.
   void Deliver(uint64_t link, const v1::AgentCommand& command);
+  // Sabotage: the leader takes what is there for unknown.
+  void HearRemove(const std::string& desktop, uint64_t generation);
+  // As by SIGSTOP and SIGCONT.
+  void Pause() { paused_ = up(); }
+  void Resume();
+  // Whether it may be stopped or killed (again). Where something must be fenced, systemd has an
+  // agent back before the leader counts on it, so it is not absent twice in a row.
+  bool MayFail() const;
   // The broker ended the link, or died; the agent hears soon.
   void Closed(uint64_t link);
   // The agent gives the link up, because nobody answers on it.
@@ -64,6 +73,7 @@ class AgentProcess {
   void Run(const AgentEffect& effect);
   void RunOperationSoon(const Operation& operation);
   void OperationActs(const Operation& operation);
+  void Move(const Operation& operation);
   void AnswerTicket(const agent::AnswerTicket& effect);
   void Granted(uint64_t channel, const Viewer& viewer);
   void EndChannel(uint64_t channel, bool tell_viewer);
@@ -82,6 +92,10 @@ class AgentProcess {
   Machine& machine_;
   std::unique_ptr<AgentCore> core_;
   uint64_t run_ = 0;
+  bool paused_ = false;
+  // Since when it is there.
+  absl::Duration there_since_;
+  std::deque<std::function<void()>> waiting_;
   uint64_t wake_ = 0;
 
   bool link_cut_ = false;

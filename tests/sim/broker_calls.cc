@@ -205,7 +205,11 @@ void BrokerProcess::Call(const std::string& machine, const Caller& caller, Messa
       Begin(machine, kUnaryTimeout, [done](const absl::Status& why) { done(why); });
   Travel(exchange, machine, *this, [=, this] {
     ServeOrForward(exchange, [=, this](BrokerProcess& leader) {
-      leader.node_->Call(caller, request, leader.Landing(exchange, *this, served, done));
+      const auto seen = [this, caller, request, served](const Answer& answer) {
+        world_.NoteAnswer(caller, *request, answer);
+        served(answer);
+      };
+      leader.node_->Call(caller, request, leader.Landing(exchange, *this, seen, done));
     });
   });
 }

@@ -461,6 +461,8 @@ Violations CheckAll(const History& history, const Truth& truth) {
   add(CheckHostLimits(history));
   add(CheckNothingAcknowledgedIsLost(history));
   add(CheckTransitions(history));
+  add(CheckMoves(history));
+  add(CheckRepeats(history));
   add(CheckEpochs(history));
   add(CheckGrace(history));
   add(CheckProofOfPerson(history, truth));

@@ -11,7 +11,7 @@
 namespace werkplek::sim {
 
 struct Violation {
-  // "S1", ..., "audit", "grace", "liveness".
+  // "S1", ..., "audit", "grace", "liveness", "move", "I11".
   std::string rule;
   std::string what;
 };
@@ -36,6 +36,11 @@ Violations CheckHostLimits(const History& history);
 Violations CheckNothingAcknowledgedIsLost(const History& history);
 // Desktops and sessions move along the tables' edges only, and generations only grow.
 Violations CheckTransitions(const History& history);
+// Moves: committed before they begin, over when the hypervisors say so, and the same for whoever
+// sits before it; nothing that serves, or may arrive, is removed, and no disk under what runs.
+Violations CheckMoves(const History& history);
+// A call that comes again gets the same answer, and is done once (I11).
+Violations CheckRepeats(const History& history);
 // An agent never obeys an epoch below the highest it was told.
 Violations CheckEpochs(const History& history);
 // No host is judged down that has spoken to the leader lately, or could not speak to it yet.

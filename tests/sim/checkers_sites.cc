@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/settings.h"
 #include "tests/sim/checkers.h"
+#include "tests/sim/isolation.h"
 #include "tests/sim/store_replay.h"
 
 namespace werkplek::sim {
@@ -16,32 +17,6 @@ namespace {
 constexpr absl::Duration kLongestCommit = absl::Seconds(15);
 
 std::string At(absl::Duration at) { return absl::StrCat(absl::FormatDuration(at), ": "); }
-
-bool IsFenced(const v1::Pool& pool) {
-  return pool.kind() == v1::POOL_KIND_DEDICATED || pool.fencing() == v1::FENCING_REQUIRED;
-}
-
-// Every desktop that was ever in a pool that was ever fenced.
-std::set<std::string> FencedDesktops(const History& history) {
-  std::set<std::string> pools;
-  std::set<std::string> desktops;
-  for (const CommitSeen& commit : history.commits) {
-    for (const v1::Change& change : commit.changes) {
-      v1::Resource resource;
-      if (change.table() == std::string(kPoolTable) && resource.ParseFromString(change.value()) &&
-          IsFenced(resource.pool())) {
-        pools.insert(change.key());
-      }
-    }
-  }
-  if (pools.empty()) return desktops;
-  StoreReplay store(history);
-  while (store.NextChange()) {
-    const v1::Desktop* desktop = store.NewDesktop();
-    if (desktop != nullptr && pools.count(desktop->pool()) != 0) desktops.insert(desktop->id());
-  }
-  return desktops;
-}
 
 }  // namespace
 
@@ -110,7 +85,8 @@ Violations CheckGrace(const History& history) {
       host.last = report->at;
     }
     if (began.count(store.epoch()) == 0) continue;
-    const Heard& host = heard_of(store.epoch(), before->host());
+    // One that had left its host is lost with the host that it went to.
+    const Heard& host = heard_of(store.epoch(), after->host());
     // The verdict was given before it became durable.
     const bool was_silent = store.at() - host.long_silence_ended < kLongestCommit;
     if (was_silent || store.at() - host.last >= grace) continue;

@@ -25,6 +25,12 @@ void Client::SignIn(const Caller& caller, const v1::SignInRequest& request,
 
 void Client::Call(const Caller& caller, MessagePointer request, BrokerProcess::Served served,
                   BrokerProcess::Done done) {
+  Chance& chance = world_.chance();
+  if (world_.scenario().repeats && world_.busy() && chance.Percent(30)) {
+    // Soon, so that it may overtake the first; or long after.
+    const absl::Duration late = absl::Seconds(chance.Percent(70) ? 2 : 120);
+    world_.RepeatCall(machine_, caller, request, chance.Between(absl::ZeroDuration(), late));
+  }
   Target().Call(machine_, caller, std::move(request), std::move(served),
                 [this, done = std::move(done)](const BrokerProcess::Answer& answer) {
                   NoteOutcome(answer.status());

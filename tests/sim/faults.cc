@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/sim/world.h"
@@ -48,9 +49,11 @@ void HostLoss(World& world) {
 
 void AgentRestart(World& world) {
   AgentProcess& agent = SomeAgent(world);
+  if (!agent.MayFail()) return;
   agent.Kill();
-  world.After(world.chance().Between(absl::Milliseconds(50), absl::Seconds(15)),
-              [&agent] { agent.Start(); });
+  // What must be fenced is to be fenced in time.
+  const absl::Duration longest = absl::Seconds(world.scenario().dedicated ? 11 : 15);
+  world.After(world.chance().Between(absl::Milliseconds(50), longest), [&agent] { agent.Start(); });
 }
 
 void BrokerRestart(World& world) {
@@ -103,6 +106,10 @@ void BadLinks(World& world) {
               [&world] { world.SetLoss(0); });
 }
 
+void Reopen(World& world, const std::string& host) {
+  if (!world.IsDrained(host)) world.admin().SetHostOpen(host, v1::SCHEDULABILITY_OPEN);
+}
+
 void Drain(World& world) {
   Admin& admin = world.admin();
   const auto how =
@@ -111,11 +118,87 @@ void Drain(World& world) {
   if (world.chance().Percent(70)) {
     const std::string host = SomeAgent(world).machine().name();
     admin.SetHostOpen(host, how);
-    world.After(for_long, [&admin, host] { admin.SetHostOpen(host, v1::SCHEDULABILITY_OPEN); });
+    world.After(for_long, [&world, host] { Reopen(world, host); });
   } else {
     const std::string pool = SomePool(world);
     admin.SetPoolOpen(pool, how);
     world.After(for_long, [&admin, pool] { admin.SetPoolOpen(pool, v1::SCHEDULABILITY_OPEN); });
+  }
+}
+
+void Rebalance(World& world) { world.admin().Rebalance(world.chance().Pick(world.sites())); }
+
+// A host is emptied while people work, and whatever happens to it then happens midway.
+void Evacuation(World& world) {
+  Admin& admin = world.admin();
+  AgentProcess& agent = SomeAgent(world);
+  const std::string host = agent.machine().name();
+  admin.SetHostOpen(host, v1::SCHEDULABILITY_DRAINING);
+  world.After(world.chance().Between(absl::Seconds(25), absl::Seconds(60)),
+              [&world, host] { Reopen(world, host); });
+  const absl::Duration soon = world.chance().Between(absl::Milliseconds(500), absl::Seconds(8));
+  switch (world.chance().Below(5)) {
+    case 0:
+      return world.After(soon, [&world, host] {
+        world.LosePower(host, world.chance().Between(absl::Seconds(2), absl::Seconds(40)));
+      });
+    case 1:
+      return world.After(soon, [&world, &agent] {
+        if (!agent.MayFail()) return;
+        agent.Kill();
+        world.After(world.chance().Between(absl::Milliseconds(50), absl::Seconds(8)),
+                    [&agent] { agent.Start(); });
+      });
+    case 2:
+      return world.After(soon, [&world, &agent] {
+        agent.CutLink();
+        world.After(world.chance().Between(absl::Seconds(1), absl::Seconds(25)),
+                    [&agent] { agent.HealLink(); });
+      });
+    case 3:
+      return world.After(soon, [&world] {
+        BrokerProcess& broker = SomeBroker(world);
+        broker.Kill();
+        world.After(world.chance().Between(absl::Milliseconds(20), absl::Seconds(8)),
+                    [&broker] { broker.Start(); });
+      });
+    default:
+      return;
+  }
+}
+
+// A host on which somebody's own desktop runs is out of the leader's reach. An agent that stands
+// still or is dead fences nothing; systemd has it back before the leader counts on it.
+void Isolation(World& world) {
+  std::vector<AgentProcess*> with;
+  for (AgentProcess* agent : world.agents()) {
+    for (const std::string& desktop : agent->machine().hypervisor().AliveHere()) {
+      const bool dedicated = desktop.rfind("pool-1-", 0) == 0;
+      if (dedicated && (with.empty() || with.back() != agent)) with.push_back(agent);
+    }
+  }
+  if (with.empty()) return;
+  Chance& chance = world.chance();
+  AgentProcess& agent = *chance.Pick(with);
+  const std::string host = agent.machine().name();
+  world.Say("isolation of ", host);
+  switch (agent.MayFail() ? chance.Below(4) : 2 + chance.Below(2)) {
+    case 0:
+      agent.Pause();
+      return world.After(chance.Between(absl::Seconds(3), absl::Seconds(11)),
+                         [&agent] { agent.Resume(); });
+    case 1:
+      agent.Kill();
+      return world.After(chance.Between(absl::Seconds(3), absl::Seconds(11)),
+                         [&agent] { agent.Start(); });
+    case 2:
+      world.network().Clog(host);
+      return world.After(chance.Between(absl::Seconds(3), absl::Seconds(45)),
+                         [&world, host] { world.network().Unclog(host); });
+    default:
+      agent.CutLink();
+      return world.After(chance.Between(absl::Seconds(3), absl::Seconds(45)),
+                         [&agent] { agent.HealLink(); });
   }
 }
 
@@ -173,6 +256,9 @@ void PlanFaults(World& world) {
   plan(Workload::kBadLinks, 2, 25, BadLinks);
   plan(Workload::kDrain, 10, 50, Drain);
   plan(Workload::kPoolResize, 5, 30, PoolResize);
+  plan(Workload::kRebalance, 5, 30, Rebalance);
+  plan(Workload::kIsolation, 5, 30, Isolation);
+  plan(Workload::kEvacuation, 15, 60, Evacuation);
   plan(Workload::kHelpDesk, 3, 15, HelpDesk);
 }
 

@@ -44,6 +44,46 @@ struct RunSeen {
   bool runs = false;
 };
 
+// A step of a live move, as the hypervisors took it.
+struct MoveSeen {
+  enum class Step { kBegun, kHandedOver, kEnded, kCalledOff };
+  absl::Duration at;
+  Step step = Step::kBegun;
+  std::string desktop;
+  uint64_t generation = 0;
+  std::string from;
+  std::string to;
+};
+
+// An agent took a desktop's domain away, or removed a disk of a shared storage.
+struct RemovalSeen {
+  absl::Duration at;
+  std::string host;
+  std::string desktop;
+  // Of the domain; of the command for a disk.
+  uint64_t generation = 0;
+  // A disk.
+  bool disk = false;
+  // The host whose machine stood on that disk; empty: none did.
+  std::string runs_on;
+};
+
+// A broker answered a call with OK.
+struct AnswerSeen {
+  absl::Duration at;
+  // Who asked and the request id, as the store keys it, and what was asked for.
+  std::string request;
+  std::string method;
+  std::string answer;
+};
+
+// A broker refused a call that it had answered with OK before.
+struct RefusalSeen {
+  absl::Duration at;
+  std::string request;
+  std::string why;
+};
+
 // A person tried to sign in, and what came of it as far as the client could see.
 struct SignInTry {
   absl::Duration at;
@@ -156,6 +196,10 @@ struct History {
   std::vector<ElectionSeen> elections;
   std::vector<ReportSeen> reports;
   std::vector<RunSeen> runs;
+  std::vector<MoveSeen> moves;
+  std::vector<RemovalSeen> removals;
+  std::vector<AnswerSeen> answers;
+  std::vector<RefusalSeen> refusals;
   EndSeen end;
 };
 

@@ -60,6 +60,7 @@ void Machine::AddKeptDisks() {
     return absl::OkStatus();
   };
   images_.hand_over = [this](const DiskKey& disk, const std::string& host) -> absl::Status {
+    if (scenario_.sabotage == Sabotage::kForgetDeed) return absl::OkStatus();
     ASSIGN_OR_RETURN(FakeSharedStorage* const storage, StorageOf(disk));
     return storage->HandOver(disk, host);
   };
@@ -100,15 +101,8 @@ absl::StatusOr<Overlay> Machine::CreateOverlay(const DiskKey& disk, const std::s
 }
 
 void Machine::NoteRuns() {
-  const auto domains = hypervisor_.List();
-  if (!domains.ok()) return;
-  std::set<std::string> running;
-  for (const DomainInfo& domain : *domains) {
-    // Suspended in memory, it may still write to its disk.
-    if (domain.power == DomainPower::kRunning || domain.power == DomainPower::kSuspended) {
-      running.insert(domain.tag.desktop);
-    }
-  }
+  // Suspended in memory, it may still write to its disk.
+  const std::set<std::string> running = hypervisor_.AliveHere();
   const std::set<std::string> before = std::exchange(running_, running);
   if (!runs_changed) return;
   for (const std::string& desktop : before) {
@@ -120,9 +114,7 @@ void Machine::NoteRuns() {
 }
 
 Machine::Place Machine::PlaceOf(const std::string& desktop) {
-  const auto domains = hypervisor_.List();
-  if (!domains.ok()) return {};
-  for (const DomainInfo& domain : *domains) {
+  for (const DomainInfo& domain : hypervisor_.Domains()) {
     if (domain.tag.desktop == desktop) return {domain.disk, domain.tag.generation, domain.power};
   }
   return {};
@@ -130,27 +122,13 @@ Machine::Place Machine::PlaceOf(const std::string& desktop) {
 
 std::vector<std::string> Machine::Desktops() {
   std::vector<std::string> desktops;
-  const auto domains = hypervisor_.List();
-  if (!domains.ok()) return desktops;
-  for (const DomainInfo& domain : *domains) desktops.push_back(domain.tag.desktop);
+  for (const DomainInfo& domain : hypervisor_.Domains()) desktops.push_back(domain.tag.desktop);
   return desktops;
 }
 
-void Machine::Use(const std::string& overlay, const std::string& session) {
-  used_by_[overlay].insert(session);
-}
-
-std::vector<std::string> Machine::UsedBy(const std::string& overlay) const {
-  const auto at = used_by_.find(overlay);
-  if (at == used_by_.end()) return {};
-  return {at->second.begin(), at->second.end()};
-}
-
 uint64_t Machine::RunningMib() {
-  uint64_t total = 0;
-  const auto domains = hypervisor_.List();
-  if (!domains.ok()) return 0;
-  for (const DomainInfo& domain : *domains) {
+  uint64_t total = hypervisor_.IncomingMib();
+  for (const DomainInfo& domain : hypervisor_.Domains()) {
     const bool in_memory =
         domain.power == DomainPower::kRunning || domain.power == DomainPower::kSuspended;
     if (in_memory) total += domain.memory_mib;

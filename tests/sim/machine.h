@@ -35,10 +35,10 @@ class Machine {
   Place PlaceOf(const std::string& desktop);
   std::vector<std::string> Desktops();
 
-  // A session saw the display: its data is on the overlay from now on.
-  void Use(const std::string& overlay, const std::string& session);
-  std::vector<std::string> UsedBy(const std::string& overlay) const;
+  // What libvirt elsewhere calls this one's by.
+  std::string migration_uri() const { return "qemu+tls://" + name_ + "/system"; }
 
+  // In memory here, or kept for what is on its way here.
   uint64_t RunningMib();
   uint64_t physical_mib() const { return scenario_.host_memory_mib; }
   v1::HostLoad Load();
@@ -54,10 +54,13 @@ class Machine {
   void SetImageBroken(bool broken) { image_broken_ = broken; }
   // The machine stops, and starts again: memory is lost, disks stay.
   void PowerOff() {
+    powered = false;
+    ++boots;
     hypervisor_.RestartHost();
     heard = {};
     NoteRuns();
   }
+  bool powered = true;
 
   // The shared storages of this machine; they outlive it.
   std::vector<FakeSharedStorage*> storages;
@@ -91,7 +94,6 @@ class Machine {
   uint64_t next_inode_ = 1;
   // By path.
   std::map<std::string, std::string> overlays_;
-  std::map<std::string, std::set<std::string>> used_by_;
 };
 
 }  // namespace werkplek::sim

@@ -44,6 +44,8 @@ int Run(const Arguments& arguments) {
   }
   const absl::Time began = absl::Now();
   uint64_t ran = 0, events = 0, broken = 0, sessions = 0, displays = 0, sign_ins = 0;
+  uint64_t moved = 0, called_off = 0, repeats = 0;
+  Isolations isolations;
   absl::Duration simulated;
   for (uint64_t seed = arguments.first_seed; seed < arguments.first_seed + arguments.seeds;
        ++seed) {
@@ -57,6 +59,10 @@ int Run(const Arguments& arguments) {
     sessions += outcome.sessions;
     displays += outcome.displays;
     sign_ins += outcome.sign_ins;
+    moved += outcome.moved;
+    called_off += outcome.called_off;
+    repeats += outcome.repeats;
+    isolations.Add(outcome.isolations);
     if (outcome.violations.empty()) continue;
     ++broken;
     Print(scenario, outcome);
@@ -70,6 +76,10 @@ int Run(const Arguments& arguments) {
       static_cast<unsigned long long>(sign_ins), static_cast<unsigned long long>(sessions),
       static_cast<unsigned long long>(displays), absl::ToDoubleSeconds(simulated), spent,
       absl::ToDoubleSeconds(simulated) / spent);
+  std::printf("%s\nmoves: %llu, called off: %llu; repeated answers: %llu\n",
+              Told(isolations).c_str(), static_cast<unsigned long long>(moved),
+              static_cast<unsigned long long>(called_off),
+              static_cast<unsigned long long>(repeats));
   std::printf(
       broken == 0 ? "OK: no rule was broken\n" : "FAILED: rules were broken in %llu seeds\n",
       static_cast<unsigned long long>(broken));

@@ -49,7 +49,9 @@ void RollingUpgrade(World& world) {
     at += world.chance().Between(absl::Seconds(1), absl::Seconds(5));
   }
   for (AgentProcess* agent : world.agents()) {
-    world.After(at, [agent] { agent->Kill(); });
+    world.After(at, [agent] {
+      if (agent->MayFail()) agent->Kill();
+    });
     at += world.chance().Between(absl::Milliseconds(200), absl::Seconds(4));
     world.After(at, [agent] { agent->Start(); });
   }
@@ -97,7 +99,6 @@ void SiteLoss(World& world) {
     agent->CutLink();
     agent->Kill();
     machine.PowerOff();
-    ++machine.boots;
   }
   for (BrokerProcess* broker : world.brokers()) {
     if (world.IsIn(broker->name(), site)) broker->Kill();

@@ -9,7 +9,8 @@ const char* WorkloadName(Workload workload) {
       "login-storm", "workday",       "reconnects",     "pool-resize",    "drain",
       "host-loss",   "agent-restart", "broker-restart", "slow-directory", "bad-store",
       "bad-links",   "elections",     "help-desk",      "broker-pause",   "store-cut",
-      "site-cut",    "site-loss",     "swizzle",        "clock-jump",     "rolling-upgrade"};
+      "site-cut",    "site-loss",     "swizzle",        "clock-jump",     "rolling-upgrade",
+      "rebalance",   "even-policy",   "consolidation",  "evacuation",     "isolation"};
   return kNames[static_cast<int>(workload)];
 }
 
@@ -34,7 +35,12 @@ const char* SabotageName(Sabotage sabotage) {
                                                      "forget-epoch",
                                                      "forget-audit",
                                                      "start-before-fence",
-                                                     "fence-from-last-lease"};
+                                                     "fence-from-last-lease",
+                                                     "forget-moves",
+                                                     "moved-before-reported",
+                                                     "remove-arrived",
+                                                     "forget-deed",
+                                                     "forget-answers"};
   return kNames[static_cast<int>(sabotage)];
 }
 
@@ -43,6 +49,11 @@ bool Scenario::Has(Workload workload) const {
 }
 
 namespace {
+
+// Those that any seed may draw.
+constexpr int kDrawn = static_cast<int>(Workload::kRollingUpgrade) + 1;
+// Seeds up to this one mean what they meant before there were dedicated pools and moves.
+constexpr uint64_t kPlainSeeds = 240;
 
 // What a wrong variant needs to show itself.
 std::vector<Workload> NeedsOf(Sabotage sabotage) {
@@ -64,6 +75,13 @@ std::vector<Workload> NeedsOf(Sabotage sabotage) {
       return {Workload::kBadLinks, Workload::kBrokerRestart};
     case Sabotage::kForgetEpoch:
       return {Workload::kElections, Workload::kAgentRestart};
+    case Sabotage::kForgetMoves:
+      return {Workload::kBrokerRestart, Workload::kRebalance, Workload::kDrain};
+    case Sabotage::kMovedBeforeReported:
+    case Sabotage::kRemoveArrived:
+      return {Workload::kRebalance, Workload::kDrain};
+    case Sabotage::kForgetDeed:
+      return {Workload::kRebalance, Workload::kDrain, Workload::kHostLoss};
     default:
       return {};
   }
@@ -71,6 +89,29 @@ std::vector<Workload> NeedsOf(Sabotage sabotage) {
 
 bool NeedsDedicated(Sabotage sabotage) {
   return sabotage == Sabotage::kStartBeforeFence || sabotage == Sabotage::kFenceFromLastLease;
+}
+
+bool NeedsMoves(Sabotage sabotage) {
+  return sabotage >= Sabotage::kForgetMoves && sabotage <= Sabotage::kForgetDeed;
+}
+
+void AddMoves(Scenario& scenario, Chance& chance) {
+  scenario.moves = true;
+  // Nothing moves between sites.
+  scenario.hosts = std::max(scenario.hosts, scenario.sites == 1 ? 2 : 4);
+  const auto add = [&](Workload workload) {
+    if (!scenario.Has(workload)) scenario.workloads.push_back(workload);
+  };
+  const Workload reasons[] = {Workload::kDrain, Workload::kRebalance, Workload::kEvenPolicy,
+                              Workload::kConsolidation, Workload::kEvacuation};
+  for (const Workload reason : reasons) {
+    if (chance.Percent(45)) add(reason);
+  }
+  add(reasons[chance.Below(2)]);
+  if (chance.Percent(40)) add(Workload::kAgentRestart);
+  if (chance.Percent(40)) add(Workload::kBrokerRestart);
+  if (chance.Percent(30)) add(Workload::kHostLoss);
+  if (chance.Percent(30)) add(Workload::kBadLinks);
 }
 
 }  // namespace
@@ -96,7 +137,7 @@ Scenario MakeScenario(uint64_t seed, Sabotage sabotage) {
   scenario.workloads.push_back(static_cast<Workload>(chance.Below(3)));
   const int wrong = chance.Between(1, 5);
   for (int i = 0; i < wrong; ++i) {
-    const auto workload = static_cast<Workload>(3 + chance.Below(kWorkloads - 3));
+    const auto workload = static_cast<Workload>(3 + chance.Below(kDrawn - 3));
     if (!scenario.Has(workload)) scenario.workloads.push_back(workload);
   }
   for (const Workload need : NeedsOf(sabotage)) {
@@ -107,12 +148,24 @@ Scenario MakeScenario(uint64_t seed, Sabotage sabotage) {
   }
   // Drawn apart, so that what seeds meant before stays as it was.
   Chance apart(seed ^ 0xded1ca7ed);
-  scenario.dedicated = NeedsDedicated(sabotage) || (seed > 240 && apart.Percent(50));
+  scenario.dedicated = NeedsDedicated(sabotage) || (seed > kPlainSeeds && apart.Percent(50));
   if (scenario.dedicated) {
     scenario.pools = 2;
     scenario.hosts = std::max(scenario.hosts, 2);
+    if (sabotage == Sabotage::kNone && !scenario.Has(Workload::kIsolation)) {
+      scenario.workloads.push_back(Workload::kIsolation);
+    }
     scenario.fence_command = sabotage == Sabotage::kNone && apart.Percent(30);
   }
+  Chance moving(seed ^ 0x30e5);
+  if (NeedsMoves(sabotage) ||
+      (sabotage == Sabotage::kNone && seed > kPlainSeeds && moving.Percent(50))) {
+    AddMoves(scenario, moving);
+  }
+  Chance repeating(seed ^ 0x2ece1);
+  scenario.repeats = sabotage == Sabotage::kForgetAnswers ||
+                     (sabotage == Sabotage::kNone && seed > kPlainSeeds && repeating.Percent(60));
+  scenario.night = scenario.repeats && repeating.Percent(20);
   return scenario;
 }
 

@@ -31,8 +31,15 @@ enum class Workload {
   kSwizzle,
   kClockJump,
   kRollingUpgrade,
+  // Only where desktops can move.
+  kRebalance,
+  kEvenPolicy,
+  kConsolidation,
+  kEvacuation,
+  // Only where there is a dedicated pool.
+  kIsolation,
 };
-inline constexpr int kWorkloads = static_cast<int>(Workload::kRollingUpgrade) + 1;
+inline constexpr int kWorkloads = static_cast<int>(Workload::kIsolation) + 1;
 
 const char* WorkloadName(Workload workload);
 
@@ -79,12 +86,23 @@ enum class Sabotage {
   kStartBeforeFence,
   // A new leader reckons that nobody spoke to the agents since long before it led.
   kFenceFromLastLease,
+  // The store does not keep where desktops are moving to, so the next leader counts their memory
+  // on one host.
+  kForgetMoves,
+  // A move is taken for done as soon as it is begun.
+  kMovedBeforeReported,
+  // What arrives on a host is taken for unknown there, and removed.
+  kRemoveArrived,
+  // A move leaves the disk's deed as it was.
+  kForgetDeed,
+  // The store keeps no answers to calls.
+  kForgetAnswers,
 };
-inline constexpr int kSabotages = static_cast<int>(Sabotage::kFenceFromLastLease) + 1;
+inline constexpr int kSabotages = static_cast<int>(Sabotage::kForgetAnswers) + 1;
 
 const char* SabotageName(Sabotage sabotage);
 
-// The storage that the hosts of a scenario with a dedicated pool share.
+// The storage that the hosts of a scenario with a dedicated pool, or with moves, share.
 inline constexpr char kSharedStorage[] = "san";
 
 struct Scenario {
@@ -97,6 +115,12 @@ struct Scenario {
   int pools = 1;
   // pool-1 is dedicated, on storage that all hosts share.
   bool dedicated = false;
+  // Every pool is on storage that all hosts share, and they can move desktops to one another.
+  bool moves = false;
+  // Calls come twice, out of order, and late.
+  bool repeats = false;
+  // ... up to a day late.
+  bool night = false;
   // A program can switch hosts off.
   bool fence_command = false;
   uint64_t host_memory_mib = 4096;

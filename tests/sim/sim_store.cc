@@ -36,12 +36,26 @@ void SimStore::Spoil(ChangeSet& changes) {
       change.set_value(token.SerializeAsString());
     }
   }
+  for (v1::Change& change : changes) {
+    v1::Desktop desktop;
+    const bool moves = change.table() == std::string(kDesktopTable) &&
+                       desktop.ParseFromString(change.value()) && !desktop.moving_to().empty();
+    if (!moves) continue;
+    if (sabotage == Sabotage::kMovedBeforeReported) desktop.set_host(desktop.moving_to());
+    if (sabotage == Sabotage::kMovedBeforeReported || sabotage == Sabotage::kForgetMoves) {
+      desktop.clear_moving_to();
+      change.set_value(desktop.SerializeAsString());
+    }
+  }
   const auto lost = [this, sabotage](const v1::Change& change) {
     if (sabotage == Sabotage::kForgetSignOut) {
       return change.table() == std::string(kSignInTable) && !change.has_value();
     }
     if (sabotage == Sabotage::kForgetAudit) {
       return change.table() == std::string(kAuditTable) && world_.chance().Percent(10);
+    }
+    if (sabotage == Sabotage::kForgetAnswers) {
+      return change.table() == std::string(kAnsweredTable);
     }
     return sabotage == Sabotage::kLoseDesktopChanges &&
            change.table() == std::string(kDesktopTable) && world_.chance().Percent(5);

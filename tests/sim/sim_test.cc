@@ -1,6 +1,7 @@
 // The simulation as a test: many seeds without a violation, the same seed twice with the same
 // trace, and each deliberately wrong variant caught.
 #include <algorithm>
+#include <cstdio>
 #include <set>
 
 #include "common/base/log.h"
@@ -31,6 +32,10 @@ TEST_F(SimTest, NoRuleIsBrokenInFiveHundredSeeds) {
   std::set<Workload> workloads;
   size_t sessions = 0;
   size_t displays = 0;
+  size_t moved = 0;
+  size_t called_off = 0;
+  size_t repeats = 0;
+  Isolations isolations;
   for (uint64_t seed = 1; seed <= 500; ++seed) {
     const Scenario scenario = MakeScenario(seed, Sabotage::kNone);
     const Outcome outcome = RunSeed(scenario, /*print_trace=*/false);
@@ -38,11 +43,26 @@ TEST_F(SimTest, NoRuleIsBrokenInFiveHundredSeeds) {
     workloads.insert(scenario.workloads.begin(), scenario.workloads.end());
     sessions += outcome.sessions;
     displays += outcome.displays;
+    moved += outcome.moved;
+    called_off += outcome.called_off;
+    repeats += outcome.repeats;
+    isolations.Add(outcome.isolations);
   }
+  std::printf("%s\n", Told(isolations).c_str());
+  std::printf("moves: %zu, called off: %zu; repeated answers: %zu\n", moved, called_off, repeats);
   // What proves something: people did get desktops, and everything did go wrong.
   EXPECT_EQ(workloads.size(), static_cast<size_t>(kWorkloads));
   EXPECT_GT(sessions, 5000u);
   EXPECT_GT(displays, 10000u);
+  EXPECT_GT(moved, 300u);
+  EXPECT_GT(called_off, 30u);
+  EXPECT_GT(repeats, 1000u);
+  EXPECT_GE(isolations.hosts, 200u);
+  EXPECT_GE(isolations.fenced, 100u);
+  EXPECT_EQ(isolations.overlap, absl::ZeroDuration());
+  EXPECT_GT(isolations.restarts, 20u);
+  // The pools' start deadline: their hosts and links fail meanwhile, too.
+  EXPECT_LT(isolations.longest_restart, absl::Seconds(30));
 }
 
 TEST_F(SimTest, TheSameSeedGivesTheSameTrace) {
@@ -61,7 +81,8 @@ TEST_F(SimTest, TheSameSeedGivesTheSameTrace) {
 
 TEST_F(SimTest, SeedsThatOnceFailedHold) {
   // TRACK_RECORD.md tells what each found.
-  for (const uint64_t seed : {2, 4, 15, 16, 29, 31, 52, 53, 108, 138, 167, 235}) {
+  for (const uint64_t seed :
+       {2, 4, 15, 16, 29, 31, 52, 53, 108, 138, 167, 235, 318, 405, 468, 496}) {
     const Scenario scenario = MakeScenario(seed, Sabotage::kNone);
     const Outcome outcome = RunSeed(scenario, false);
     EXPECT_TRUE(outcome.violations.empty()) << Told(scenario, outcome);
@@ -102,7 +123,9 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{Sabotage::kStaleRead, "S5"}, Variant{Sabotage::kFollowerCountsCode, "S10"},
         Variant{Sabotage::kJudgeBeforeGrace, "grace"}, Variant{Sabotage::kForgetEpoch, "S7"},
         Variant{Sabotage::kForgetAudit, "audit"}, Variant{Sabotage::kStartBeforeFence, "S3"},
-        Variant{Sabotage::kFenceFromLastLease, "S3"}),
+        Variant{Sabotage::kFenceFromLastLease, "S3"}, Variant{Sabotage::kForgetMoves, "S4"},
+        Variant{Sabotage::kMovedBeforeReported, "move"}, Variant{Sabotage::kRemoveArrived, "move"},
+        Variant{Sabotage::kForgetDeed, "move"}, Variant{Sabotage::kForgetAnswers, "I11"}),
     [](const auto& info) {
       std::string name = SabotageName(info.param.sabotage);
       name.erase(std::remove(name.begin(), name.end(), '-'), name.end());

@@ -24,6 +24,15 @@ Outcome RunSeed(const Scenario& scenario, bool print_trace) {
   for (const ReadySeen& ready : world.history().readies) sessions.insert(ready.session);
   outcome.sessions = sessions.size();
   outcome.displays = world.history().displays.size();
+  for (const MoveSeen& move : world.history().moves) {
+    outcome.moved += move.step == MoveSeen::Step::kEnded ? 1 : 0;
+    outcome.called_off += move.step == MoveSeen::Step::kCalledOff ? 1 : 0;
+  }
+  std::set<std::string> answered;
+  for (const AnswerSeen& answer : world.history().answers) {
+    outcome.repeats += answered.insert(answer.request).second ? 0 : 1;
+  }
+  outcome.isolations = CountIsolations(world.history());
   return outcome;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/sim/checkers.h"
+#include "tests/sim/isolation.h"
 #include "tests/sim/scenario.h"
 
 namespace werkplek::sim {
@@ -19,6 +20,11 @@ struct Outcome {
   std::vector<std::string> last_lines;
   // How much there was to judge.
   size_t commits = 0, sign_ins = 0, sessions = 0, displays = 0;
+  // Moves that ended at the other host, and that were called off.
+  size_t moved = 0, called_off = 0;
+  // Answers to calls that had been answered before.
+  size_t repeats = 0;
+  Isolations isolations;
 };
 
 Outcome RunSeed(const Scenario& scenario, bool print_trace);

@@ -118,11 +118,13 @@ void User::Work() {
     Disconnect();
   } else if (what < 76 && scenario.guest_agent) {
     Say("logs out inside");
-    world_.agent(host_).machine().hypervisor().LogOutInside(desktop_);
+    if (Machine* machine = world_.MachineOf(desktop_)) machine->hypervisor().LogOutInside(desktop_);
     ActSoon(absl::Seconds(1), absl::Seconds(10));
   } else if (what < 80) {
     Say("switches the desktop off inside");
-    world_.agent(host_).machine().hypervisor().PowerOffInside(desktop_);
+    if (Machine* machine = world_.MachineOf(desktop_)) {
+      machine->hypervisor().PowerOffInside(desktop_);
+    }
     ActSoon(absl::Seconds(1), absl::Seconds(10));
   } else if (what < 92) {
     EndSession(0);

@@ -17,12 +17,13 @@ constexpr absl::Duration kAfterHeal = absl::Seconds(30);
 // All is well this long after the last fault healed and the last person went home.
 constexpr absl::Duration kBound = absl::Seconds(150);
 constexpr absl::Duration kProbeBound = absl::Seconds(60);
+constexpr int64_t kStartUnixSeconds = 1'900'000'000;
 
 }  // namespace
 
 World::World(const Scenario& scenario, bool print)
     : scenario_(scenario),
-      executor_(scenario.seed),
+      executor_(scenario.seed, absl::FromUnixSeconds(kStartUnixSeconds)),
       chance_(scenario.seed),
       trace_(print),
       busy_until_(kSetUpBound + scenario.busy) {
@@ -37,18 +38,54 @@ World::World(const Scenario& scenario, bool print)
     network_.Place(name, SiteOfHost(i));
     brokers_.push_back(std::make_unique<BrokerProcess>(*this, i, name));
   }
-  for (int i = 0; i < scenario.hosts; ++i) {
-    machines_.push_back(std::make_unique<Machine>(absl::StrCat("hv-", i), scenario));
+  MakeMachines();
+  MakePeople();
+}
+
+void World::MakeMachines() {
+  for (int i = 0; i < scenario_.hosts; ++i) {
+    machines_.push_back(std::make_unique<Machine>(absl::StrCat("hv-", i), scenario_));
     Machine& machine = *machines_.back();
     network_.Place(machine.name(), SiteOfHost(i));
     machine.clock_permille = chance_.Between(900, 1100);
-    if (scenario.dedicated) machine.storages = {&storage_};
+    if (scenario_.dedicated || scenario_.moves) machine.storages = {&storage_};
     machine.runs_changed = [this, &machine](const std::string& desktop, bool runs) {
       history_.runs.push_back({now(), machine.name(), desktop, runs});
     };
     agents_[machine.name()] = std::make_unique<AgentProcess>(*this, machine);
   }
-  MakePeople();
+  for (const auto& from : machines_) {
+    for (const auto& to : machines_) {
+      if (from != to) from->hypervisor().ConnectTo(to->migration_uri(), &to->hypervisor());
+    }
+  }
+  storage_.removed = [this](const std::string& host, const DiskKey& disk, const std::string& path) {
+    NoteDiskRemoved(host, disk, path);
+  };
+}
+
+void World::NoteDiskRemoved(const std::string& host, const DiskKey& disk, const std::string& path) {
+  Say("disk ", path, " is removed by ", host);
+  RemovalSeen removal{now(), host, disk.desktop, disk.generation, true, ""};
+  for (const auto& machine : machines_) {
+    const bool stands = machine->hypervisor().AliveHere().count(disk.desktop) != 0 &&
+                        machine->PlaceOf(disk.desktop).overlay == path;
+    if (stands) removal.runs_on = machine->name();
+  }
+  history_.removals.push_back(removal);
+}
+
+std::vector<std::string> World::UsedBy(const std::string& overlay) const {
+  const auto at = used_by_.find(overlay);
+  if (at == used_by_.end()) return {};
+  return {at->second.begin(), at->second.end()};
+}
+
+Machine* World::MachineOf(const std::string& desktop) {
+  for (const auto& machine : machines_) {
+    if (machine->hypervisor().AliveHere().count(desktop) != 0) return machine.get();
+  }
+  return nullptr;
 }
 
 World::~World() {
@@ -96,6 +133,18 @@ BrokerSettings World::broker_settings() const {
   settings.token_failures_pause = 50;
   settings.token_failures_stop = 200;
   settings.fence_command = scenario_.fence_command;
+  BalanceSettings& balance = settings.balance;
+  balance.rest = absl::Seconds(20);
+  balance.retry = absl::Seconds(3);
+  balance.settle = absl::Seconds(3);
+  balance.automatic = scenario_.Has(Workload::kEvenPolicy);
+  if (scenario_.Has(Workload::kConsolidation)) {
+    // A night that begins after two minutes; it is short, or lasts to the end.
+    const int began = static_cast<int>(kStartUnixSeconds / 60 % (24 * 60));
+    balance.consolidation =
+        DailyHours{(began + 2) % 1440, (began + (scenario_.seed % 2 == 0 ? 5 : 300)) % 1440};
+    balance.spare_hosts = scenario_.seed % 3 == 0 ? 1 : 0;
+  }
   if (scenario_.sabotage == Sabotage::kStartBeforeFence) {
     settings.down_after = absl::Seconds(4);
     settings.fence_after = absl::Milliseconds(1);
@@ -119,7 +168,6 @@ void World::LosePower(const std::string& host, absl::Duration for_long) {
   lost.CutLink();
   lost.Kill();
   lost.machine().PowerOff();
-  ++lost.machine().boots;
   After(for_long, [&lost] {
     lost.HealLink();
     lost.Start();
@@ -217,6 +265,59 @@ void World::Run() {
   executor_.Advance(kBound);
   Judge();
   Probe();
+  if (scenario_.night) PassNight();
+}
+
+void World::PassNight() {
+  Say("a night passes");
+  executor_.Advance(absl::Minutes(1));
+  // Ten minutes later, at the leader of today.
+  admin_->RepeatOldCalls(10);
+  executor_.Advance(absl::Seconds(30));
+  for (const auto& [name, agent] : agents_) agent->Kill();
+  for (const auto& broker : brokers_) broker->Kill();
+  // Answers are kept for a day by the clock of the broker that gave them; one that jumps is an hour
+  // off at most.
+  const absl::Duration off = absl::Hours(scenario_.Has(Workload::kClockJump) ? 1 : 0);
+  executor_.Advance(absl::Hours(23) + absl::Minutes(45) - off - now());
+  for (const auto& broker : brokers_) broker->Start();
+  executor_.Advance(absl::Seconds(20));
+  admin_->RepeatOldCalls(30);
+  executor_.Advance(absl::Seconds(60));
+}
+
+void World::NoteAnswer(const Caller& caller, const google::protobuf::Message& request,
+                       const BrokerProcess::Answer& answer) {
+  const auto* field = request.GetDescriptor()->FindFieldByName("request_id");
+  if (field == nullptr) return;
+  const std::string key =
+      absl::StrCat(caller.peer, "/", request.GetReflection()->GetString(request, field));
+  if (answer.ok()) {
+    answered_.insert(key);
+    // A secret is in no record of answers: it is told anew, of the enrolment that waits by then.
+    if (request.GetDescriptor() == v1::EnrolTokenRequest::descriptor()) return;
+    history_.answers.push_back(
+        {now(), key, request.GetDescriptor()->name(), (*answer)->SerializeAsString()});
+    return;
+  }
+  // Whoever has signed out is told nothing; what nobody leads or has room for is asked again.
+  // The secret of a token is told only until its first code was entered.
+  const bool secret = request.GetDescriptor() == v1::EnrolTokenRequest::descriptor() &&
+                      absl::IsFailedPrecondition(answer.status());
+  const bool told =
+      !secret && !absl::IsUnauthenticated(answer.status()) && !Client::MayRetry(answer.status());
+  if (told && answered_.count(key) != 0) {
+    history_.refusals.push_back({now(), key, answer.status().ToString()});
+  }
+}
+
+void World::RepeatCall(const std::string& machine, const Caller& caller, MessagePointer request,
+                       absl::Duration delay) {
+  After(delay, [this, machine, caller, request] {
+    chance_.Pick(brokers())->Call(
+        machine, caller, request, [](const BrokerProcess::Answer&) {},
+        [](const BrokerProcess::Answer&) {});
+  });
 }
 
 void World::HealAll() {
@@ -240,6 +341,11 @@ void World::HealAll() {
     agent->Start();
   }
   admin_->PutRight();
+  if (scenario_.moves) {
+    // Somebody repairs this host in the evening.
+    drained_ = machines_.front()->name();
+    admin_->SetHostOpen(drained_, v1::SCHEDULABILITY_DRAINING);
+  }
   // What failed too often waits for the help desk, not for a restart.
   for (int i = 1; i <= 8; ++i) {
     After(absl::Seconds(10 * i), [this] { admin_->ResetSomeDesktop(true); });
@@ -269,8 +375,10 @@ void World::JudgeHosts(const Fleet& fleet) {
     }
     for (const std::string& desktop : machine->Desktops()) {
       const v1::Desktop* known = fleet.desktops.Find(desktop);
-      // What is off and was kept elsewhere since then does no harm.
-      const bool left = known != nullptr && IsKept(*known) &&
+      // What is off and was kept elsewhere since then does no harm; of what nobody knows in a
+      // dedicated pool no disk is removed.
+      const bool dedicated = scenario_.dedicated && desktop.rfind("pool-1-", 0) == 0;
+      const bool left = (known != nullptr ? IsKept(*known) : dedicated) &&
                         machine->PlaceOf(desktop).power == DomainPower::kOff;
       if (!left && (known == nullptr || known->host() != machine->name())) {
         Complain(absl::StrCat(machine->name(), " has ", desktop, ", which belongs elsewhere"));
@@ -287,6 +395,14 @@ void World::JudgeDesktops(const Fleet& fleet) {
     const v1::Desktop& desktop = *entry.record;
     ++made[desktop.pool()];
     used_mib[desktop.host()] += desktop.memory_mib();
+    if (!desktop.moving_to().empty()) {
+      Complain(absl::StrCat("desktop ", entry.key, " still moves from ", desktop.host(), " to ",
+                            desktop.moving_to()));
+    }
+    if (desktop.host() == drained_ && desktop.state() != v1::DESKTOP_STATE_OFF) {
+      Complain(
+          absl::StrCat("desktop ", entry.key, " is still on ", drained_, ", which is drained"));
+    }
     if (desktop.state() == v1::DESKTOP_STATE_READY) {
       ready[desktop.pool()] += desktop.owner().empty() ? 1 : 0;
     } else if (desktop.state() != v1::DESKTOP_STATE_OFF || !IsKept(desktop)) {
@@ -297,6 +413,7 @@ void World::JudgeDesktops(const Fleet& fleet) {
   for (const auto& entry : fleet.pools) {
     const v1::Pool& pool = entry.record->pool();
     const bool room = std::any_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
+      if (machine->name() == drained_) return false;
       // A tenth is the host's own when no limit is declared.
       return used_mib[machine->name()] + pool.memory_mib() <= machine->physical_mib() * 9 / 10;
     });

@@ -89,12 +89,33 @@ class World {
   // The power of a host goes, and comes back after that long.
   void LosePower(const std::string& host, absl::Duration for_long);
 
+  // A session saw the display of a desktop on that overlay: its data is on it from now on.
+  void Use(const std::string& overlay, const std::string& session) {
+    used_by_[overlay].insert(session);
+  }
+  std::vector<std::string> UsedBy(const std::string& overlay) const;
+  // Where the desktop's virtual machine lives now; nullptr: nowhere.
+  Machine* MachineOf(const std::string& desktop);
+
+  // A broker answered a call.
+  void NoteAnswer(const Caller& caller, const google::protobuf::Message& request,
+                  const BrokerProcess::Answer& answer);
+  // The same call comes again: from the network, which makes two of one, or from a client that was
+  // cut off. Nobody waits for its answer.
+  void RepeatCall(const std::string& machine, const Caller& caller, MessagePointer request,
+                  absl::Duration delay);
+
+  // At the quiet end an administrator drains a host: whoever wanted it open before does not now.
+  bool IsDrained(const std::string& host) const { return host == drained_; }
+
   // A report reached a leader's machine.
   void NoteReport(const std::string& host, uint64_t epoch);
   // What a host carries after a change there.
   void NoteLoad(Machine& machine);
 
  private:
+  void MakeMachines();
+  void NoteDiskRemoved(const std::string& host, const DiskKey& disk, const std::string& path);
   void MakePeople();
   void Enrol(const std::string& user, uint64_t index, v1::Change& change, std::string& seed);
   void HealAll();
@@ -102,6 +123,8 @@ class World {
   void JudgeDesktops(const Fleet& fleet);
   void JudgeHosts(const Fleet& fleet);
   void Probe();
+  // Everything stands still for most of a day; then old calls come again.
+  void PassNight();
 
   const Scenario scenario_;
   ManualExecutor executor_;
@@ -113,6 +136,11 @@ class World {
   int loss_ = 0;
   Network network_;
   FakeSharedStorage storage_{kSharedStorage};
+  std::map<std::string, std::set<std::string>> used_by_;
+  // The host that is drained at the quiet end; empty: none.
+  std::string drained_;
+  // Requests that were answered with OK.
+  std::set<std::string> answered_;
   std::unique_ptr<TokenAuthority> tokens_;
   std::unique_ptr<StoreServer> store_;
   std::unique_ptr<LeaseService> lease_;

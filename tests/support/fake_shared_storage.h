@@ -1,7 +1,9 @@
 // A shared storage in memory, for hosts of one test or simulation: disks are names, deeds are real.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -18,6 +20,9 @@ class FakeSharedStorage {
   explicit FakeSharedStorage(std::string name) : name_(std::move(name)) {}
 
   const std::string& name() const { return name_; }
+  // Told of each disk that goes: who removed it, for which key, its path.
+  std::function<void(const std::string& host, const DiskKey& disk, const std::string& path)>
+      removed;
 
   absl::StatusOr<Overlay> CreateOverlay(const std::string& host, const DiskKey& disk,
                                         const std::string& image_sha256) {
@@ -42,6 +47,7 @@ class FakeSharedStorage {
          at != deeds_.end() && at->first.compare(0, folder.size(), folder) == 0;) {
       const bool goes = at->first != except && MayRemove(at->second, disk.generation, host);
       if (goes) disks_.erase(at->first);
+      if (goes && removed) removed(host, disk, at->first);
       at = goes ? deeds_.erase(at) : std::next(at);
     }
     return absl::OkStatus();

@@ -75,6 +75,12 @@ absl::Status FakeHypervisor::Act(Call call, const std::string& desktop, const ch
 }
 
 void FakeHypervisor::Deliver(const Events& events) {
+  std::vector<std::pair<FakeHypervisor*, std::string>> void_moves;
+  {
+    MutexLock lock(mutex_);
+    void_moves.swap(void_moves_);
+  }
+  for (const auto& [peer, desktop] : void_moves) peer->Forget(desktop);
   for (const HypervisorEvent& event : events) {
     std::shared_ptr<absl::AnyInvocable<void(const HypervisorEvent&)>> listener;
     {
@@ -106,6 +112,7 @@ void FakeHypervisor::PowerOff(Domain& domain, Events& events) {
   domain.info.power = DomainPower::kOff;
   domain.info.guest_agent_connected = false;
   CloseDisplays(domain);
+  EndHere(domain);
   events.push_back({Kind::kLifecycle, domain.info.tag.desktop});
 }
 
@@ -118,10 +125,7 @@ absl::StatusOr<std::vector<DomainInfo>> FakeHypervisor::List() {
   absl::Status late_fault;
   RETURN_IF_ERROR(Enter(Call::kList, "", late_fault));
   RETURN_IF_ERROR(late_fault);
-  MutexLock lock(mutex_);
-  std::vector<DomainInfo> infos;
-  for (const auto& [name, domain] : domains_) infos.push_back(domain.info);
-  return infos;
+  return Domains();
 }
 
 absl::Status FakeHypervisor::Create(const DomainSpec& spec) {
@@ -174,6 +178,7 @@ absl::Status FakeHypervisor::Suspend(const std::string& desktop, bool to_disk) {
                  return Wrong("it is saved to disk: start it");
                }
                if (to_disk && power != DomainPower::kSaved) {
+                 if (domain.peer != nullptr) return Wrong("it is being moved");
                  domain.info.guest_agent_connected = false;
                  CloseDisplays(domain);
                }
@@ -243,55 +248,6 @@ absl::Status FakeHypervisor::Kill(const std::string& desktop, const std::string&
             return absl::OkStatus();
           });
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
-}
-
-absl::Status FakeHypervisor::Migrate(const std::string& desktop, const std::string& uri) {
-  absl::Status late_fault;
-  RETURN_IF_ERROR(Enter(Call::kMigrate, desktop, late_fault));
-  FakeHypervisor* peer = nullptr;
-  Domain leaving;
-  {
-    MutexLock lock(mutex_);
-    const auto found = domains_.find(desktop);
-    if (found == domains_.end()) {
-      return absl::NotFoundError(absl::StrCat("desktop ", desktop, ": no such domain"));
-    }
-    const DomainPower power = found->second.info.power;
-    if (power != DomainPower::kRunning && power != DomainPower::kSuspended) {
-      return Wrong("only what runs or is suspended in memory can be moved");
-    }
-    const auto at = peers_.find(uri);
-    if (at == peers_.end() || at->second == nullptr) {
-      return absl::InternalError(absl::StrCat("cannot move to ", uri));
-    }
-    peer = at->second;
-    leaving = found->second;
-    leaving.displays.clear();
-  }
-  RETURN_IF_ERROR(peer->Arrive(leaving));
-  {
-    MutexLock lock(mutex_);
-    const auto found = domains_.find(desktop);
-    if (found != domains_.end()) {
-      CloseDisplays(found->second);
-      domains_.erase(found);
-    }
-    Note("move", desktop);
-  }
-  Deliver({{Kind::kLifecycle, desktop}});
-  peer->Deliver({{Kind::kLifecycle, desktop}});
-  return late_fault;
-}
-
-absl::Status FakeHypervisor::Arrive(const Domain& domain) {
-  const std::string& desktop = domain.info.tag.desktop;
-  MutexLock lock(mutex_);
-  if (!connected_) return absl::InternalError("cannot move: the other host does not answer");
-  if (!domains_.emplace(desktop, domain).second) {
-    return absl::InternalError("cannot move: the other host has a domain of that name");
-  }
-  Note("arrive", desktop);
-  return absl::OkStatus();
 }
 
 absl::Status FakeHypervisor::Retag(const DomainTag& tag) {

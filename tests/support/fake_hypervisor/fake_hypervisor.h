@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,8 +49,7 @@ class FakeHypervisor : public Hypervisor {
   absl::Status Shutdown(const std::string& desktop, ShutdownMode mode) override;
   absl::Status Remove(const std::string& desktop) override;
   absl::Status Kill(const std::string& desktop, const std::string& uuid) override;
-  // To the fake that ConnectTo named. It leaves here, and this listener is told, before it comes
-  // there.
+  // To the fake that ConnectTo named: BeginMove, HandOver and EndMove at once.
   absl::Status Migrate(const std::string& desktop, const std::string& uri) override;
   absl::Status Retag(const DomainTag& tag) override;
   absl::StatusOr<int> OpenDisplay(const std::string& desktop, DisplayKind kind) override;
@@ -72,6 +72,17 @@ class FakeHypervisor : public Hypervisor {
   absl::Duration TakeDelay();
   // Moves to `uri` arrive at `peer`, which outlives this fake or is set to null.
   void ConnectTo(const std::string& uri, FakeHypervisor* peer);
+  // A move step by step, for tests in which it takes time. Until it is handed over it is here, and
+  // the other fake keeps memory for it. What stops it here, or restarts the other host, ends the
+  // move: HandOver fails then, and it is here as it is.
+  absl::Status BeginMove(const std::string& desktop, const std::string& uri);
+  // It goes on there. Both list it, here with the power that it had.
+  absl::Status HandOver(const std::string& desktop);
+  // It is gone from here. NOT_FOUND: it was gone, or the host was restarted since it was handed
+  // over, and still defines it, off.
+  absl::Status EndMove(const std::string& desktop);
+  // Before it is handed over; then, and without a move, nothing happens.
+  void CallOffMove(const std::string& desktop);
   // False: every call but Kill is UNAVAILABLE; the listener is told when the connection goes.
   void SetConnected(bool connected);
   // The guest's agent answers (true at the start for domains with one).
@@ -97,7 +108,13 @@ class FakeHypervisor : public Hypervisor {
   // Runs for commands whose first word is `path`.
   void SetGuestProgram(const std::string& path, GuestProgram program);
 
-  // --- What was done ---
+  // --- What there is, and what was done ---
+  // As List, also without a connection.
+  std::vector<DomainInfo> Domains() const;
+  // Desktops whose machine runs here, or stands still in memory, and was not handed over.
+  std::set<std::string> AliveHere() const;
+  // Kept for what is on its way here.
+  uint64_t IncomingMib() const;
   int Count(Call call) const;
   // "create d1", "suspend d1", ... in order; at most the last 10,000 changes.
   std::vector<std::string> Journal() const;
@@ -112,6 +129,11 @@ class FakeHypervisor : public Hypervisor {
     bool stubborn = false;
     std::map<std::string, std::string> files;
     std::deque<int> displays;
+    // Where it is being moved to; null: nowhere.
+    FakeHypervisor* peer = nullptr;
+    bool handed_over = false;
+    // As it was when the move began: later ones stay here.
+    DomainTag sent_tag;
   };
   struct Fault {
     Call call;
@@ -131,7 +153,12 @@ class FakeHypervisor : public Hypervisor {
   void Boot(Domain& domain, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PowerOff(Domain& domain, Events& events) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void CloseDisplays(Domain& domain);
-  // Takes what another fake sends here; its events are delivered by the sender.
+  // It stopped here: a move that has not handed it over is void.
+  void EndHere(Domain& domain) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What another fake asks of the one that it moves a desktop to: to keep memory, to forget that,
+  // to take it. Events are delivered by the sender.
+  absl::Status Expect(const std::string& desktop, uint64_t memory_mib);
+  void Forget(const std::string& desktop);
   absl::Status Arrive(const Domain& domain);
   void Note(const char* word, const std::string& desktop) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   GuestExecResult RunInside(Domain& domain, const std::vector<std::string>& command,
@@ -148,6 +175,10 @@ class FakeHypervisor : public Hypervisor {
   std::deque<std::string> journal_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, GuestProgram> programs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, FakeHypervisor*> peers_ ABSL_GUARDED_BY(mutex_);
+  // By desktop, in MiB.
+  std::map<std::string, uint64_t> incoming_ ABSL_GUARDED_BY(mutex_);
+  // Whom to tell that nothing comes, once the lock is free.
+  std::vector<std::pair<FakeHypervisor*, std::string>> void_moves_ ABSL_GUARDED_BY(mutex_);
   HostStats stats_ ABSL_GUARDED_BY(mutex_);
   uint64_t boots_ ABSL_GUARDED_BY(mutex_) = 0;
   std::shared_ptr<absl::AnyInvocable<void(const HypervisorEvent&)>> listener_

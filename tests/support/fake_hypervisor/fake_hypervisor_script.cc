@@ -129,6 +129,7 @@ void FakeHypervisor::PowerOffInside(const std::string& desktop) {
     MutexLock lock(mutex_);
     const auto found = domains_.find(desktop);
     if (found == domains_.end() || found->second.info.power == DomainPower::kSaved) return;
+    if (found->second.handed_over) return;
     PowerOff(found->second, events);
   }
   Deliver(events);
@@ -138,8 +139,11 @@ void FakeHypervisor::RestartHost() {
   Events events;
   {
     MutexLock lock(mutex_);
+    incoming_.clear();
     for (auto& [desktop, domain] : domains_) {
       if (domain.info.power != DomainPower::kSaved) PowerOff(domain, events);
+      domain.peer = nullptr;
+      domain.handed_over = false;
     }
   }
   Deliver(events);

@@ -157,6 +157,23 @@ TEST_F(AgentKeptTest, AMoveThatFailsLeavesItRunning) {
   EXPECT_EQ(agent_.Desktop().power(), v1::POWER_RUNNING);
 }
 
+TEST_F(AgentKeptTest, AMoveWhoseAnswerIsLostIsToldAsUnderWayUntilItIsSeen) {
+  StartKept("nfs-1");
+  agent_.host.failures[OperationKind::kMigrate] = absl::UnavailableError("no connection");
+  agent_.host.domains["kantoor-1"].moving = true;
+  agent_.Apply(agent::CommandReceived{agent_.MoveCommand()});
+  agent_.Settle();
+  EXPECT_EQ(agent_.Desktop().operation(), v1::COMMAND_MIGRATE);
+  agent_.Advance(absl::Seconds(20));
+  EXPECT_EQ(agent_.Desktop().operation(), v1::COMMAND_MIGRATE) << "it is still being moved";
+  agent_.Obey(v1::COMMAND_BEGIN_SESSION);
+  EXPECT_EQ(agent_.Desktop().session(), "") << "it waits for the end of the move";
+  agent_.host.domains["kantoor-1"].moving = false;
+  agent_.Advance(absl::Seconds(10));
+  EXPECT_EQ(agent_.Desktop().operation(), v1::COMMAND_UNSPECIFIED);
+  EXPECT_EQ(agent_.Desktop().session(), "session-1");
+}
+
 TEST_F(AgentKeptTest, OnlyWhatStandsOnSharedStorageMoves) {
   StartKept();
   agent_.Obey(agent_.MoveCommand());

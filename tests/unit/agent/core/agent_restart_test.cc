@@ -48,6 +48,23 @@ TEST_F(AgentRestartTest, EveryDomainIsReAdoptedAndNoneIsTouched) {
   }
 }
 
+TEST_F(AgentRestartTest, AMoveThatAnEarlierRunBeganIsTold) {
+  Start();
+  agent_.host.domains["kantoor-1"].moving = true;
+  CoreHarness next = Restarted();
+  next.Begin();
+  EXPECT_EQ(next.Desktop().operation(), v1::COMMAND_MIGRATE);
+  EXPECT_EQ(next.Desktop().power(), v1::POWER_RUNNING);
+  // The broker asks for it again, since it does not know either: nothing is begun beside it.
+  next.Obey(next.MoveCommand());
+  next.Advance(absl::Seconds(10));
+  EXPECT_EQ(next.host.moved.count("kantoor-1"), 0u);
+  // Gone, as it should be.
+  next.host.domains.erase("kantoor-1");
+  next.Advance(absl::Seconds(10));
+  EXPECT_NE(next.Desktop().operation(), v1::COMMAND_MIGRATE);
+}
+
 TEST_F(AgentRestartTest, AUsedDesktopIsStillUsed) {
   StartWithSession();
   EXPECT_FALSE(agent_.Desktop().has_proof());

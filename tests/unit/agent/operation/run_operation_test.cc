@@ -342,11 +342,11 @@ TEST_F(RunOperationTest, AMoveThatFailedTakesTheDeedBackOnlyWhenItIsStillHere) {
   move.migration_uri = "qemu+tls://hv-b/system";
   EXPECT_FALSE(Run(move).status.ok());
   EXPECT_THAT(calls_, ElementsAre("deed d1 to hv-b", "deed d1 back"));
-  // Off here: it may have arrived there.
+  // What does not run here does not go, and its deed stays where it is.
   calls_.clear();
   hypervisor_.PowerOffInside("d1");
-  EXPECT_FALSE(Run(move).status.ok());
-  EXPECT_THAT(calls_, ElementsAre("deed d1 to hv-b"));
+  EXPECT_EQ(Run(move).status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(calls_, IsEmpty());
   // The answer was lost.
   FakeHypervisor other;
   hypervisor_.ConnectTo(move.migration_uri, &other);
@@ -356,8 +356,32 @@ TEST_F(RunOperationTest, AMoveThatFailedTakesTheDeedBackOnlyWhenItIsStillHere) {
   EXPECT_FALSE(Run(move).status.ok());
   EXPECT_THAT(calls_, ElementsAre("deed d1 to hv-b"));
   // Without the deed nothing goes.
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
   image_status_ = absl::UnavailableError("the storage hangs");
   EXPECT_EQ(Run(move).status, image_status_);
+}
+
+TEST_F(RunOperationTest, WhatIsOnItsWayKeepsTheDeedOfWhereItGoes) {
+  FakeHypervisor other;
+  hypervisor_.ConnectTo("qemu+tls://hv-b/system", &other);
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  calls_.clear();
+  Operation move = New(OperationKind::kMigrate);
+  move.move_to = "hv-b";
+  move.migration_uri = "qemu+tls://hv-b/system";
+  ASSERT_TRUE(hypervisor_.BeginMove("d1", move.migration_uri).ok());
+  // Asked again, by an agent that knows nothing of it.
+  Operation again = move;
+  again.move_to = "hv-c";
+  EXPECT_EQ(Run(again).status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(calls_, IsEmpty());
+  // The answer was lost, the move was not.
+  const absl::Status lost = absl::UnavailableError("no answer");
+  EXPECT_EQ(AfterMove(move, lost, hypervisor_, images_), lost);
+  EXPECT_THAT(calls_, IsEmpty());
+  hypervisor_.CallOffMove("d1");
+  EXPECT_EQ(AfterMove(move, lost, hypervisor_, images_), lost);
+  EXPECT_THAT(calls_, ElementsAre("deed d1 back"));
 }
 
 TEST_F(RunOperationTest, AKillNeedsNoConnection) {

@@ -359,8 +359,25 @@ TEST_F(MovesTest, ADesktopThatIsShutDownInTheMiddleIsNotMoved) {
   Host("hv-a1").Find(desktop_)->clear_operation();
   Host("hv-a1").Find(desktop_)->set_power(v1::POWER_OFF);
   driver_.Advance(absl::Seconds(4));
+  EXPECT_EQ(TargetOf("jan"), "hv-a2") << "it may have been handed over";
+  driver_.Advance(absl::Seconds(22));
   EXPECT_EQ(driver_.SessionOf("jan"), nullptr);
   EXPECT_THAT(Audited("move"), Contains(HasSubstr("failed")));
+}
+
+TEST_F(MovesTest, ASourceThatLostItsPowerAfterTheHandoverFindsItOffAndIsNotBelieved) {
+  BeginMoving();
+  v1::DesktopReport left = *Host("hv-a1").Find(desktop_);
+  driver_.FinishMoves();
+  left.set_power(v1::POWER_OFF);
+  left.clear_operation();
+  left.clear_moving_to();
+  *Host("hv-a1").report().add_desktops() = left;
+  driver_.Advance(absl::Seconds(4));
+  EXPECT_EQ(HostOf("jan"), "hv-a2");
+  EXPECT_EQ(TargetOf("jan"), "");
+  EXPECT_EQ(driver_.SessionOf("jan")->id(), jan_);
+  EXPECT_THAT(Sent(v1::COMMAND_REMOVE, "hv-a2"), IsEmpty());
 }
 
 TEST_F(MovesTest, ASuspendedDesktopOfADrainedHostMovesBeforeItResumes) {
