@@ -59,6 +59,8 @@ class SqliteDatabase {
   // The first column of the first row of a statement without parameters; empty when no row.
   absl::StatusOr<std::string> Query(absl::string_view sql) const;
 
+  // How many rows were written or deleted since the file was opened.
+  int64_t RowsChanged() const { return sqlite3_total_changes64(handle_.get()); }
   // Whether a transaction is open.
   bool InTransaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 

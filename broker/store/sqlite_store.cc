@@ -99,6 +99,8 @@ absl::Status SqliteStore::Prepare() {
   }
   // In pages: the log's pages go into the file seldom, and then many versions of one page as one.
   RETURN_IF_ERROR(database_.Query("PRAGMA wal_autocheckpoint = 4096").status());
+  ASSIGN_OR_RETURN(statements_.begin, database_.Prepare("BEGIN IMMEDIATE"));
+  ASSIGN_OR_RETURN(statements_.commit, database_.Prepare("COMMIT"));
   ASSIGN_OR_RETURN(statements_.write_meta,
                    database_.Prepare("INSERT INTO meta (name, value, digest) VALUES (?1, ?2, ?3) "
                                      "ON CONFLICT (name) DO UPDATE SET value = ?2, digest = ?3"));
@@ -110,8 +112,7 @@ absl::Status SqliteStore::Prepare() {
                    database_.Prepare("DELETE FROM record WHERE kind = ?1 AND key = ?2"));
   ASSIGN_OR_RETURN(statements_.append,
                    database_.Prepare("INSERT INTO audit (sequence, value, digest) "
-                                     "VALUES (?1, ?2, ?3) ON CONFLICT (sequence) DO NOTHING "
-                                     "RETURNING sequence"));
+                                     "VALUES (?1, ?2, ?3) ON CONFLICT (sequence) DO NOTHING"));
   ASSIGN_OR_RETURN(statements_.read_audit,
                    database_.Prepare("SELECT sequence, value, digest FROM audit "
                                      "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"));
@@ -212,23 +213,29 @@ bool SqliteStore::TryTransaction(std::vector<CommitJob>& group) {
     for (CommitJob& job : group) job.outcome = status;
     return false;
   };
-  if (absl::Status begun = database_.Run("BEGIN IMMEDIATE"); !begun.ok()) return fail_all(begun);
+  if (absl::Status begun = statements_.begin.Run(); !begun.ok()) return fail_all(begun);
   absl::Cleanup rollback = [this] {
     if (database_.InTransaction()) database_.Run("ROLLBACK").IgnoreError();
   };
   absl::StatusOr<uint64_t> newest = ReadEpoch();
   if (!newest.ok()) return fail_all(newest.status());
   for (CommitJob& job : group) {
+    if (group.size() == 1) {
+      // It needs no way back of its own, for which SQLite would keep a copy of each page.
+      job.outcome = ApplyJob(job, *newest);
+      if (!job.outcome.ok()) return false;
+      continue;
+    }
     if (absl::Status s = database_.Run("SAVEPOINT job"); !s.ok()) return fail_all(s);
     job.outcome = ApplyJob(job, *newest);
     if (!database_.InTransaction()) return fail_all(job.outcome);
-    if (absl::IsResourceExhausted(job.outcome) && group.size() > 1) return false;
+    if (absl::IsResourceExhausted(job.outcome)) return false;
     if (!job.outcome.ok()) {
       if (absl::Status s = database_.Run("ROLLBACK TO job"); !s.ok()) return fail_all(s);
     }
     if (absl::Status s = database_.Run("RELEASE job"); !s.ok()) return fail_all(s);
   }
-  absl::Status committed = database_.Run("COMMIT");
+  absl::Status committed = statements_.commit.Run();
   if (committed.ok()) return true;
   // No room and locked: the log's last frame was never written whole. Everything else (a sync that
   // failed) leaves it open whether the log survives a crash.
@@ -257,9 +264,10 @@ absl::Status SqliteStore::ApplyChangeRow(const v1::Change& change) {
     statements_.append.BindInteger(1, static_cast<int64_t>(sequence))
         .BindBlob(2, change.value())
         .BindBlob(3, digest);
-    ASSIGN_OR_RETURN(const bool appended, statements_.append.Step());
-    statements_.append.Reset();
-    if (appended) return absl::OkStatus();
+    // Without RETURNING, for which SQLite makes and drops a table each time.
+    const int64_t before = database_.RowsChanged();
+    RETURN_IF_ERROR(statements_.append.Run());
+    if (database_.RowsChanged() != before) return absl::OkStatus();
     return absl::AlreadyExistsError(absl::StrCat("audit record ", sequence, " is there already"));
   }
   if (!change.has_value()) {

@@ -52,7 +52,8 @@ class SqliteStore : public Store {
   using Job = std::variant<CommitJob, OtherJob>;
 
   struct Statements {
-    SqliteStatement read_meta, write_meta, put, erase, append, read_all, read_audit, last_audit;
+    SqliteStatement begin, commit, read_meta, write_meta, put, erase, append, read_all, read_audit,
+        last_audit;
   };
 
   SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor);
