@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 
 namespace werkplek {
 namespace {
@@ -117,7 +118,13 @@ absl::string_view KindName(v1::ResourceKind kind) {
 bool GroupIs(absl::string_view group, absl::string_view dn) {
   if (group.empty()) return false;
   if (group.find('=') != absl::string_view::npos) return NormalDn(group) == NormalDn(dn);
-  return absl::AsciiStrToLower(group) == CommonName(NormalDn(FirstPart(dn)));
+  const absl::string_view first = FirstPart(dn);
+  if (first.find_first_of("\\ ") == absl::string_view::npos) {
+    // Without spaces and escapes the name stands there as it is.
+    return absl::StartsWithIgnoreCase(first, "cn=") &&
+           absl::EqualsIgnoreCase(absl::StripSuffix(first.substr(3), ","), group);
+  }
+  return absl::AsciiStrToLower(group) == CommonName(NormalDn(first));
 }
 
 Entitled::Entitled(const v1::SignIn& person) : user_(absl::AsciiStrToLower(person.user())) {

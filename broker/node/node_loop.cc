@@ -246,6 +246,7 @@ void NodeLoop::Turn() {
       if (!std::exchange(gathers_, true)) TurnAfter(rest);
       return;
     }
+    batch.reserve(std::min(waiting_.size(), settings_.max_batch));
     while (!waiting_.empty() && batch.size() < settings_.max_batch) {
       if (!std::holds_alternative<SignInChecked>(waiting_.front().what)) --others_waiting_;
       batch.push_back(std::move(waiting_.front()));

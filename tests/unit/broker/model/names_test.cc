@@ -86,6 +86,21 @@ TEST(EntitledTest, ACnThatLooksLikeADnIsNoWayIn) {
   EXPECT_FALSE(Entitled(person).By(entitlement));
 }
 
+TEST(NamesTest, GroupsByCn) {
+  for (const char* dn : {"cn=beheer,ou=groups,dc=nl", "CN=Beheer,dc=nl", "cn=beheer",
+                         "cn = beheer , dc=nl", "cn=be\\heer,dc=nl"}) {
+    EXPECT_TRUE(GroupIs("Beheer", dn)) << dn;
+  }
+  for (const char* dn :
+       {"", "cn=", "cn=,dc=nl", "ou=beheer,dc=nl", "cn=beheerders,dc=nl", "cn=behee,dc=nl",
+        "cn=beheer+sn=x,dc=nl", "cn=be heer,dc=nl", "cn=beheer\\,x,dc=nl"}) {
+    EXPECT_FALSE(GroupIs("beheer", dn)) << dn;
+  }
+  EXPECT_TRUE(GroupIs("burger zaken", "cn=Burger Zaken,dc=nl"));
+  EXPECT_FALSE(GroupIs("burger zaken", "cn=BurgerZaken,dc=nl"));
+  EXPECT_FALSE(GroupIs("", "cn=,dc=nl"));
+}
+
 TEST(NamesTest, Kinds) {
   v1::Resource resource;
   EXPECT_EQ(KindOf(resource), v1::RESOURCE_KIND_UNSPECIFIED);
