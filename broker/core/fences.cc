@@ -6,12 +6,28 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/access.h"
 #include "broker/core/sites.h"
 #include "broker/core/views.h"
 #include "broker/model/kept.h"
 
 namespace werkplek {
 namespace {
+
+// Whoever overrides a fence has shown password and code so lately.
+constexpr absl::Duration kOverrideWithin = absl::Minutes(5);
+
+// A wrong override destroys a disk, so a screen that somebody left open must not be enough for it.
+absl::Status CheckFreshSignIn(const Turn& turn, const Caller& caller) {
+  const auto sign_in = SignInOf(turn.fleet(), caller);
+  if (sign_in != nullptr &&
+      turn.now() < absl::FromUnixMillis(sign_in->created_unix_ms()) + kOverrideWithin) {
+    return absl::OkStatus();
+  }
+  return absl::UnauthenticatedError(absl::StrCat("a fence is overridden only within ",
+                                                 absl::FormatDuration(kOverrideWithin),
+                                                 " of signing in; sign in again"));
+}
 
 FenceHostFacts FactsOf(const Fleet& fleet, const std::string& host, const v1::Desktop& desktop,
                        uint64_t epoch) {
@@ -206,6 +222,7 @@ void HandleHostFenced(Turn& turn, const HostFenced& event) {
 CallAnswer OverrideFence(Turn& turn, const CallRequested& event,
                          const v1::OverrideFenceRequest& request, const std::string& actor) {
   if (absl::Status status = CheckReason(request.reason()); !status.ok()) return status;
+  if (absl::Status status = CheckFreshSignIn(turn, event.caller); !status.ok()) return status;
   const auto desktop = turn.fleet().desktops.FindShared(request.desktop());
   if (desktop == nullptr) {
     return absl::NotFoundError(absl::StrCat("there is no desktop \"", request.desktop(), "\""));

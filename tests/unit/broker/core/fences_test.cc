@@ -63,12 +63,16 @@ class FencesTest : public Municipality {
     BrokerSettings settings;
     return View({driver_.fleet(), settings, driver_.now}, request)->fence();
   }
-  absl::Status Override(uint64_t generation, const std::string& reason) {
+  absl::Status OverrideBy(const std::string& token_sha256, uint64_t generation,
+                          const std::string& reason) {
     v1::OverrideFenceRequest request;
     request.set_desktop(id_);
     request.set_generation(generation);
     request.set_reason(reason);
-    return driver_.Call(driver_.Admin(), request).status();
+    return driver_.Call(token_sha256, request).status();
+  }
+  absl::Status Override(uint64_t generation, const std::string& reason) {
+    return OverrideBy(driver_.Admin(), generation, reason);
   }
   size_t Asked() {
     size_t asked = 0;
@@ -212,6 +216,19 @@ TEST_F(FencesTest, AnAdministratorsWordFencesAndIsWrittenDown) {
     told = told || (record.action() == "fence-override" && record.actor() == "admin:beheer");
   }
   EXPECT_TRUE(told);
+}
+
+TEST_F(FencesTest, AnOverrideNeedsAFreshSignIn) {
+  JanWorks("san");
+  driver_.Advance(absl::Minutes(5));
+  Home().silent = true;
+  driver_.Advance(absl::Seconds(11));
+  const absl::Status stale = Override(Jans().generation(), "the plug is in my hand");
+  EXPECT_EQ(stale.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(std::string(stale.message()), HasSubstr("within 5m of signing in"));
+  EXPECT_EQ(Jans().state(), v1::DESKTOP_STATE_LOST);
+  const std::string fresh = driver_.SignIn("beheer", {v1::ROLE_ADMINISTRATOR});
+  EXPECT_TRUE(OverrideBy(fresh, Jans().generation(), "the plug is in my hand").ok());
 }
 
 TEST_F(FencesTest, ALateStartIsNoProofThatItIsOff) {
