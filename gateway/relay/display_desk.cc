@@ -38,7 +38,7 @@ RelayVerdict RefusalFor(const absl::Status& status) {
 
 // Lives as long as a broker's or a host's answer may come.
 struct DisplayDesk::Shared : public std::enable_shared_from_this<Shared> {
-  explicit Shared(Parts given) : parts(std::move(given)), dialer(parts.own) {}
+  Shared(Parts given, HostDialer* host_dialer) : parts(std::move(given)), dialer(host_dialer) {}
 
   using Answer = std::function<void(RelayVerdict)>;
 
@@ -110,18 +110,18 @@ struct DisplayDesk::Shared : public std::enable_shared_from_this<Shared> {
                        .kind = request.kind,
                        .client_certificate_sha256 = request.certificate_sha256,
                        .viewer = request.viewer};
-    dialer.Dial(std::move(target), kDialTimeout,
-                [self = weak_from_this(), request, where, tell](absl::StatusOr<int> opened) {
-                  const std::shared_ptr<Shared> shared = self.lock();
-                  if (opened.ok()) {
-                    if (shared != nullptr) shared->Opened(request, where);
-                    tell({200, "", *opened});
-                  } else if (shared != nullptr) {
-                    shared->Refuse("host-refused", request, opened.status(), tell);
-                  } else {
-                    tell(RefusalFor(opened.status()));
-                  }
-                });
+    dialer->Dial(std::move(target), kDialTimeout,
+                 [self = weak_from_this(), request, where, tell](absl::StatusOr<int> opened) {
+                   const std::shared_ptr<Shared> shared = self.lock();
+                   if (opened.ok()) {
+                     if (shared != nullptr) shared->Opened(request, where);
+                     tell({200, "", *opened});
+                   } else if (shared != nullptr) {
+                     shared->Refuse("host-refused", request, opened.status(), tell);
+                   } else {
+                     tell(RefusalFor(opened.status()));
+                   }
+                 });
   }
 
   void Opened(const RelayRequest& request, const v1::FindDisplayResponse& where) {
@@ -148,17 +148,20 @@ struct DisplayDesk::Shared : public std::enable_shared_from_this<Shared> {
   }
 
   const Parts parts;
+  HostDialer* const dialer;
   Mutex mutex;
   std::map<std::string, Open> tickets ABSL_GUARDED_BY(mutex);
   std::map<uint64_t, std::string> channels ABSL_GUARDED_BY(mutex);
-  // Last, so that it goes first.
-  HostDialer dialer;
 };
+
+DisplayDesk::DisplayDesk(Parts parts)
+    : dialer_(std::make_unique<HostDialer>(parts.own)),
+      shared_(std::make_shared<Shared>(std::move(parts), dialer_.get())) {}
 
 absl::StatusOr<std::unique_ptr<DisplayDesk>> DisplayDesk::Start(RelayOptions options, Parts parts) {
   options.keep_tickets = true;
   FollowingContext* const tls = parts.tls;
-  std::unique_ptr<DisplayDesk> desk(new DisplayDesk(std::make_shared<Shared>(std::move(parts))));
+  std::unique_ptr<DisplayDesk> desk(new DisplayDesk(std::move(parts)));
   RelayHandlers handlers;
   handlers.authorize = [shared = desk->shared_](const RelayRequest& request,
                                                 std::function<void(RelayVerdict)> answer) {
@@ -173,7 +176,11 @@ absl::StatusOr<std::unique_ptr<DisplayDesk>> DisplayDesk::Start(RelayOptions opt
   return desk;
 }
 
-DisplayDesk::~DisplayDesk() = default;
+DisplayDesk::~DisplayDesk() {
+  server_ = nullptr;
+  // Its callbacks are over before anything that they use goes.
+  dialer_ = nullptr;
+}
 
 std::vector<int> DisplayDesk::ports() const { return server_->ports(); }
 

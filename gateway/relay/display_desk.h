@@ -46,8 +46,10 @@ class DisplayDesk {
 
  private:
   struct Shared;
-  explicit DisplayDesk(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+  explicit DisplayDesk(Parts parts);
 
+  // Not in `shared_`: the last one to let go of that may be the dialer's own thread.
+  std::unique_ptr<HostDialer> dialer_;
   const std::shared_ptr<Shared> shared_;
   std::unique_ptr<RelayServer> server_;
 };
