@@ -29,6 +29,8 @@ class Fault:
         self.where = ""
         # What it saw that must not be.
         self.complaints = []
+        # More figures of it: (what, seconds, the most).
+        self.figures = []
 
     def begin(self):
         raise NotImplementedError
@@ -48,6 +50,19 @@ class Fault:
     def a_host(self):
         self.where = self.chance.choice(sorted(self.lab.agents))
         return self.where
+
+
+def guests_of(lab, host):
+    """The QEMU processes of a host: those in its network, wherever their disks lie."""
+    network = os.stat(f"/proc/{lab.machine(host).pid}/ns/net").st_ino
+    found = set()
+    for pid in processes_naming("qemu-system"):
+        try:
+            if "qemu-system" in executable(pid) and os.stat(f"/proc/{pid}/ns/net").st_ino == network:
+                found.add(pid)
+        except OSError:
+            continue
+    return found
 
 
 class BrokerKilled(Fault):
@@ -160,9 +175,8 @@ class HostLost(Fault):
         host = self.a_host()
         self.lab.network.cut_machine(host)
         self.lab.agents[host].kill()
-        for pid in processes_naming(self.lab.path(host) + "/"):
-            if "qemu-system" in executable(pid):
-                os.kill(pid, signal.SIGKILL)
+        for pid in guests_of(self.lab, host):
+            os.kill(pid, signal.SIGKILL)
 
     def heal(self):
         self.lab.network.cut_machine(self.where, False)
@@ -174,15 +188,12 @@ class AgentKilled(Fault):
 
     def begin(self):
         host = self.a_host()
-        self.machines = self.guests(host)
+        self.machines = guests_of(self.lab, host)
         self.lab.agents[host].kill()
         self.lab.agents[host].process.wait(10)
 
-    def guests(self, host):
-        return {pid for pid in processes_naming(self.lab.path(host) + "/") if "qemu-system" in executable(pid)}
-
     def heal(self):
-        gone = self.machines - self.guests(self.where)
+        gone = self.machines - guests_of(self.lab, self.where)
         if gone:
             self.complaints.append(f"{len(gone)} desktops went with the agent")
         self.lab.start_agent(self.where)

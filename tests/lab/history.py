@@ -54,8 +54,12 @@ class History:
     calls: List[Call] = dataclasses.field(default_factory=list)
     sessions: List[SessionSeen] = dataclasses.field(default_factory=list)
     runs: List[Run] = dataclasses.field(default_factory=list)
+    # The faults themselves, as they came.
+    faults: List[object] = dataclasses.field(default_factory=list)
     # What faults themselves saw that must not be: (fault, complaint).
     complaints: List[tuple] = dataclasses.field(default_factory=list)
+    # Pools whose desktops are kept for their owners.
+    kept_pools: set = dataclasses.field(default_factory=set)
     # (host, epoch) in the order in which the host's durable epoch was read.
     epochs: List[tuple] = dataclasses.field(default_factory=list)
     # (fault, seconds from its healing to the first good probe, or None).
@@ -107,6 +111,17 @@ def runs_on_one_host(history):
     return complaints
 
 
+def overlap_s(runs, now=FOREVER):
+    """For how long, at the most, a desktop ran on two hosts, but for moves. The logs tell milliseconds."""
+    most, runs = 0, sorted(runs, key=lambda run: run.began)
+    for number, run in enumerate(runs):
+        for before in runs[:number]:
+            if before.desktop == run.desktop and before.host != run.host and not run.came:
+                both_end = min(before.ended or now, run.ended or now)
+                most = max(most, both_end - run.began)
+    return most
+
+
 def faults_saw_what_they_should(history):
     """F: what a fault itself looks at, beside people."""
     return [f"{fault}: {complaint}" for fault, complaint in history.complaints]
@@ -144,11 +159,13 @@ def a_code_counts_once(history):
 
 
 def made_clean_between_people(history):
-    """I9: two sessions on one desktop are on different generations of it, the later on the higher."""
+    """I9: two sessions on one desktop are on different generations of it, the later on the higher. What is kept for its
+    owner may serve the next session as it runs, but never falls."""
     complaints, last = [], {}
     for session in sorted(history.sessions, key=lambda s: s.created):
         before = last.get(session.desktop)
-        if before is not None and session.generation <= before.generation:
+        least = before.generation + (session.pool not in history.kept_pools) if before is not None else 0
+        if session.generation < least:
             complaints.append(f"{session.id} got desktop {session.desktop} at generation {session.generation}, "
                               f"not above that of {before.id}")
         last[session.desktop] = session

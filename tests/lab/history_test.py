@@ -6,7 +6,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from history import CHECKS, Call, History, Run, SessionSeen, violations  # noqa: E402
+from history import CHECKS, Call, History, Run, SessionSeen, overlap_s, violations  # noqa: E402
 from host_log import runs_in  # noqa: E402
 
 
@@ -78,6 +78,20 @@ class HistoryTest(unittest.TestCase):
         }.items():
             with self.subTest(name):
                 self.assertTrue(any(line.startswith("I3:") for line in violations(History(runs=runs))))
+
+    def test_a_kept_desktop_may_serve_again_as_it_runs_but_never_falls(self):
+        history = good()
+        history.sessions[1].generation = 1
+        history.kept_pools = {"p"}
+        self.assertEqual(violations(history), [])
+        history.sessions[1].generation = 0
+        self.assertEqual(len(violations(history)), 1)
+
+    def test_time_on_two_hosts_is_measured_but_for_moves(self):
+        runs = good().runs
+        self.assertEqual(overlap_s(runs), 0)
+        runs[1].began = 7
+        self.assertEqual(overlap_s(runs), 3)
 
     def test_a_late_recovery_is_a_violation(self):
         self.assertNotEqual(violations(History(recoveries=[("a kill", 10.1)])), [])

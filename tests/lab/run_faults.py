@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from two_sites import ROOT, TwoSites  # noqa: E402  (first: it says where the others are)
+import dedicated  # noqa: E402
 from faults import ALL  # noqa: E402
 from history import History, SessionSeen, violations  # noqa: E402
 from host_log import runs_of  # noqa: E402
@@ -83,6 +84,7 @@ def one_fault(lab, kind, chance, prober, history, patience):
     figure = "-" if limit_s is None else f"{took:.1f} s" if took is not None else "none"
     limit = "-" if limit_s is None else f"{limit_s:g} s"
     row = (str(fault), figure, limit, f"{history.recoveries[-1][1]:.1f} s" if again is not None else "never", met)
+    history.faults.append(fault)
     history.complaints += [(str(fault), complaint) for complaint in fault.complaints]
     say(f"   sign-in meanwhile {row[1]} (at most {row[2]}), well {row[3]} after healing")
     return row
@@ -108,12 +110,16 @@ def run(lab, options):
         lab.enrol(person)
     os.makedirs(lab.path("people", "probe"), mode=0o700, exist_ok=True)
     lab.wait_spares(POOL, 2)
+    kinds = [kind for kind in ALL + dedicated.ALL if not options.rows or kind.row in options.rows]
+    if set(kinds) & set(dedicated.ALL):
+        lab.owners = dedicated.Owners(lab, history, people[-options.owners:], chance)
+        say(f"{options.owners} people get a desktop of their own")
+        lab.owners.make()
     at_work = [Worker(lab, history, person, options.seed * 1000 + i) for i, person in enumerate(workers)]
     watch = EpochWatch(lab, history)
     for thread in [*at_work, watch]:
         thread.start()
     prober = Prober(lab, probes)
-    kinds = [kind for kind in ALL if not options.rows or kind.row in options.rows]
     rows, began, turn = [], time.monotonic(), []
     while time.monotonic() < began + options.minutes * 60 or len(rows) < options.at_least:
         if not turn:
@@ -138,6 +144,7 @@ def main():
                         help="goes on after the minutes until so many things went wrong")
     parser.add_argument("--rows", type=lambda text: text.split(","), help="only these rows: F1,F6")
     parser.add_argument("--people", type=int, default=6, help="people at work at once")
+    parser.add_argument("--owners", type=int, default=4, help="people with a dedicated desktop")
     parser.add_argument("--probes", type=int, default=40, help="people who sign in to see whether one can")
     parser.add_argument("--patience", type=float, default=1,
                         help="each limit is so many times as long: for machines that do other work too")
@@ -156,7 +163,9 @@ def main():
         table(rows)
         calls = len(history.calls)
         answered = sum(1 for call in history.calls if call.ok)
-        missed = sum(1 for row in rows if not row[-1])
+        lines, missed = dedicated.summary(history.faults)
+        print("\n".join(["", *lines]))
+        missed += sum(1 for row in rows if not row[-1])
         for line in found:
             print(f"VIOLATION {line}")
         print(f"\nseed {options.seed}: {len(rows)} faults, {calls} calls of people ({answered} good), "

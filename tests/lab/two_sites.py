@@ -38,6 +38,8 @@ class TwoSites(Lab):
                 self.addresses[host] = f"10.201.{number}.{place}"
                 self.site_of[host] = site
         self.etcd, self.directories, self.brokers, self.libvirt, self.locks = {}, {}, {}, {}, {}
+        # Who has a dedicated desktop, where the run has such people.
+        self.owners = None
 
     @staticmethod
     def broker_of(site):
@@ -207,6 +209,9 @@ roles:
   administrator: [beheerders]
   helpdesk: [helpdesk]
   auditor: [auditors]
+fencing:
+  command: [{json.dumps(sys.executable)}, {json.dumps(os.path.join(ROOT, "tests/lab/power_switch.py"))}, {json.dumps(self.folder)}]
+  timeout: 10s
 {"times:" + times if times else ""}
 """
 
@@ -288,6 +293,12 @@ subjectAltName=URI:werkplek://{identity}/{name}
 brokers: {brokers}
 data_dir: {self.path(host, 'data')}
 hypervisor: "qemu:///system"
+storages:
+- name: {self.storage_of(self.site_of[host])}
+  path: {self.path(self.storage_of(self.site_of[host]))}
+migration:
+  uri: qemu+tcp://{address}/system
+  tls: false
 relay:
   listen: ["{address}:{PORTS['relay']}"]
 tls:
@@ -295,6 +306,19 @@ tls:
   key: {self.path(host, 'key.pem')}
   ca: {self.path(host, 'ca.pem')}
 """
+
+    @staticmethod
+    def storage_of(site):
+        """The storage that the hosts of a site share: a folder of that name."""
+        return f"san-{site}"
+
+    def power_switch(self, host, works):
+        """Whether the fence command can switch the host off. What it does then: `power_switch.py`."""
+        os.makedirs(self.path("power"), mode=0o700, exist_ok=True)
+        if works:
+            self.write(f"power/{host}", "")
+        elif os.path.exists(self.path("power", host)):
+            os.remove(self.path("power", host))
 
     def start_libvirt(self, host):
         folder = self.path(host, "libvirt")
@@ -313,6 +337,7 @@ tls:
 
     def start_agent(self, host):
         self.share_accelerator(host)
+        os.makedirs(self.path(self.storage_of(self.site_of[host])), mode=0o700, exist_ok=True)
         config = self.write(f"{host}.yaml", self.agent_config(host))
         self.agents[host] = self.part(f"werkplek-agent {host}", host,
                                       [self.program("werkplek-agent"), "--config", config], f"{host}.log")

@@ -17,10 +17,10 @@ REFUSED, NOT_SIGNED_IN, UNAVAILABLE = 2, 3, 4
 class Worker(threading.Thread):
     """One person at a time for as long as it lasts. Every call is one call of the real client."""
 
-    def __init__(self, lab, history, person, seed):
+    def __init__(self, lab, history, person, seed, pool=POOL):
         super().__init__(name=person.user, daemon=True)
         self.lab, self.history, self.person = lab, history, person
-        self.chance = random.Random(seed)
+        self.chance, self.pool = random.Random(seed), pool
         self.over = threading.Event()
         self.folder = lab.path("people", person.user)
 
@@ -46,12 +46,12 @@ class Worker(threading.Thread):
 
     def connect(self):
         picture = os.path.join(self.folder, "screen.png")
-        call, output = self.call("connect", "connect", POOL, "--screenshot", picture)
+        call, output = self.call("connect", "connect", self.pool, "--screenshot", picture)
         if output is None:
             return False
         try:
             listed = json.loads(self.lab.werkplek("tc-001", "list", "-o", "json", token_folder=self.folder))
-            call.answer = next(s["id"] for s in listed.get("sessions", []) if s.get("pool") == POOL)
+            call.answer = next(s["id"] for s in listed.get("sessions", []) if s.get("pool") == self.pool)
         except (CommandFailed, StopIteration, ValueError):
             # It was acknowledged, but which session it was could not be asked: nothing to compare.
             call.what = "connect-unnamed"
@@ -74,7 +74,7 @@ class Worker(threading.Thread):
             elif self.connect():
                 self.over.wait(self.chance.uniform(0.5, 4))
                 if self.chance.random() < 0.5:
-                    self.call("end", "end", POOL, "--yes")
+                    self.call("end", "end", self.pool, "--yes")
             else:
                 # A sign-in may have ended meanwhile; a new code is a new one.
                 signed_in = self.chance.random() < 0.5
