@@ -6,16 +6,18 @@ Rows F12 (a host that runs one goes silent) and M1 (one moves while it runs) of 
 import base64
 import json
 import os
+import select
 import signal
 import subprocess
 import threading
 import time
 
-from faults import Fault, guests_of
+from faults import Fault
 from history import overlap_s
 from host_log import runs_of
 from lab import CommandFailed
-from processes import PartFailed, wait_until
+from power_switch import guests_of, note_end, switch_off
+from processes import PartFailed, processes_naming, wait_until
 from work import Worker
 
 # What `werkplek-agent.service` says: WatchdogSec, and a little for the new start.
@@ -84,7 +86,7 @@ class Owners:
         return self.turn.pop()
 
     def runs(self, desktop):
-        return [run for host in self.lab.agents for run in runs_of(self.lab.path(host, "libvirt", "log"), host)
+        return [run for host in self.lab.agents for run in runs_of(self.lab.folder, host)
                 if run.desktop == DOMAIN + desktop]
 
 
@@ -121,19 +123,29 @@ class HostSilent(KeptFault):
         self.an_owner_at_work()
         self.where = f"{self.host}, {self.way}"
         self.lab.power_switch(self.host, self.WAYS[self.way])
+        self.note_its_end()
         self.began = time.monotonic()
         agent = self.lab.agents[self.host]
         if self.way.startswith("cut off"):
             self.lab.network.cut_machine(self.host)
         elif self.way.startswith("power lost"):
             self.lab.network.cut_machine(self.host)
-            agent.kill()
-            for pid in guests_of(self.lab, self.host):
-                os.kill(pid, signal.SIGKILL)
+            switch_off(self.lab.folder, self.host)
         elif self.way.startswith("agent stopped"):
             agent.kill(signal.SIGSTOP)
         else:
             agent.kill()
+
+    def note_its_end(self):
+        """The moment at which its machine is gone goes into the lab's notes, whoever kills it."""
+        folder, host, domain = self.lab.folder, self.host, DOMAIN + self.desktop
+
+        def wait_and_note(handle):
+            select.select([handle], [], [])
+            note_end(folder, f"{host}-{domain}")
+            os.close(handle)
+        for pid in guests_of(folder, host) & set(processes_naming(f"guest={domain},")):
+            threading.Thread(target=wait_and_note, args=[os.pidfd_open(pid)], daemon=True).start()
 
     def heal(self):
         fenced, served = self.watch()

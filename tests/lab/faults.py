@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from lab import CommandFailed
+from power_switch import guests_of, switch_off
 from processes import executable, processes_naming
 from two_sites import DESK, PORTS, WITNESS
 
@@ -50,19 +51,6 @@ class Fault:
     def a_host(self):
         self.where = self.chance.choice(sorted(self.lab.agents))
         return self.where
-
-
-def guests_of(lab, host):
-    """The QEMU processes of a host: those in its network, wherever their disks lie."""
-    network = os.stat(f"/proc/{lab.machine(host).pid}/ns/net").st_ino
-    found = set()
-    for pid in processes_naming("qemu-system"):
-        try:
-            if "qemu-system" in executable(pid) and os.stat(f"/proc/{pid}/ns/net").st_ino == network:
-                found.add(pid)
-        except OSError:
-            continue
-    return found
 
 
 class BrokerKilled(Fault):
@@ -174,9 +162,7 @@ class HostLost(Fault):
     def begin(self):
         host = self.a_host()
         self.lab.network.cut_machine(host)
-        self.lab.agents[host].kill()
-        for pid in guests_of(self.lab, host):
-            os.kill(pid, signal.SIGKILL)
+        switch_off(self.lab.folder, host)
 
     def heal(self):
         self.lab.network.cut_machine(self.where, False)
@@ -188,12 +174,12 @@ class AgentKilled(Fault):
 
     def begin(self):
         host = self.a_host()
-        self.machines = guests_of(self.lab, host)
+        self.machines = guests_of(self.lab.folder, host)
         self.lab.agents[host].kill()
         self.lab.agents[host].process.wait(10)
 
     def heal(self):
-        gone = self.machines - guests_of(self.lab, self.where)
+        gone = self.machines - guests_of(self.lab.folder, self.where)
         if gone:
             self.complaints.append(f"{len(gone)} desktops went with the agent")
         self.lab.start_agent(self.where)

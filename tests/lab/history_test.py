@@ -7,7 +7,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from history import CHECKS, Call, History, Run, SessionSeen, overlap_s, violations  # noqa: E402
-from host_log import runs_in  # noqa: E402
+from host_log import ended_at, runs_in  # noqa: E402
 
 
 def good():
@@ -118,6 +118,15 @@ class HostLogTest(unittest.TestCase):
             Run("kantoor-1", "hv-n1", began + 60, began + 70, came=True, went=True),
             Run("kantoor-1", "hv-n1", began + 120, began + 180),
             Run("kantoor-1", "hv-n1", began + 180)])
+
+    def test_a_start_that_was_refused_is_no_run(self):
+        refused = LOG + "2026-11-25 18:03:01.000+0000: shutting down, reason=failed\n"
+        self.assertEqual(len(runs_in(refused, "kantoor-1", "hv-n1")), 3)
+
+    def test_who_killed_it_knows_the_end_before_libvirt_writes_it(self):
+        self.assertEqual(ended_at(Run("d1", "a", 5, 10), [3, 9, 11]).ended, 9)
+        self.assertEqual(ended_at(Run("d1", "a", 5, 10, went=True), [9]).ended, 10)
+        self.assertEqual(ended_at(Run("d1", "a", 5), [3]).ended, None)
 
 
 if __name__ == "__main__":

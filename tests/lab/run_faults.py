@@ -132,7 +132,7 @@ def run(lab, options):
         thread.join(60)
     history.sessions = sessions_of(lab)
     for host in lab.agents:
-        history.runs += runs_of(lab.path(host, "libvirt", "log"), host)
+        history.runs += runs_of(lab.folder, host)
     return history, rows
 
 
