@@ -122,9 +122,12 @@ class HostSilent(KeptFault):
         self.way = self.lab.owners.next_way()
         self.an_owner_at_work()
         self.where = f"{self.host}, {self.way}"
+        if "admin" in self.way:
+            # An administrator's word counts only soon after the sign-in.
+            self.lab.admin_sign_in()
         self.lab.power_switch(self.host, self.WAYS[self.way])
         self.note_its_end()
-        self.began = time.monotonic()
+        self.began, self.began_unix = time.monotonic(), time.time()
         agent = self.lab.agents[self.host]
         if self.way.startswith("cut off"):
             self.lab.network.cut_machine(self.host)
@@ -135,6 +138,10 @@ class HostSilent(KeptFault):
             agent.kill(signal.SIGSTOP)
         else:
             agent.kill()
+        # Others sign in meanwhile, which takes its time.
+        self.seen = None
+        self.watching = threading.Thread(target=self.watch, daemon=True)
+        self.watching.start()
 
     def note_its_end(self):
         """The moment at which its machine is gone goes into the lab's notes, whoever kills it."""
@@ -148,14 +155,16 @@ class HostSilent(KeptFault):
             threading.Thread(target=wait_and_note, args=[os.pidfd_open(pid)], daemon=True).start()
 
     def heal(self):
-        fenced, served = self.watch()
+        self.watching.join()
         self.lab.power_switch(self.host, False)
         self.lab.network.cut_machine(self.host, False)
         self.bring_back_agent()
-        self.tell(fenced, served)
+        self.check(self.seen, "nobody could watch what became of it")
+        if self.seen:
+            self.tell(*self.seen)
 
     def watch(self):
-        """Until the owner is served again. Gives when it was sure that no copy runs, by whom, and when the owner had it."""
+        """Until the owner is served again: by whom it was made sure that no copy runs, when, and when the owner had it."""
         served = []
         back = threading.Thread(daemon=True, target=lambda: self.owner.arrive(120 * self.patience) and
                                 served.append(time.monotonic()))
@@ -171,23 +180,24 @@ class HostSilent(KeptFault):
             if fenced is None and int(desktop.get("fenced_generation", 0)) >= self.generation:
                 fenced, seen_s = desktop["fenced_by"], time.monotonic()
             time.sleep(0.2)
-        return (fenced, seen_s), served[0] if served else None
+        self.seen = fenced, seen_s, served[0] if served else None
 
     def override(self):
         """Before anything made it sure: it is shown as unknown, does not start, and an administrator's word moves it."""
-        most_s = 14
-
-        def lost():
-            status = self.status()
-            return status if "unknown" in status.get("fence", "") else time.monotonic() - self.began > most_s
-        shown = wait_until(lost, 60, "the desktop is shown as lost")
-        self.check(shown is not True, "it was not shown as unknown before time made it sure")
-        self.check(not [run for run in self.lab.owners.runs(self.desktop) if run.host == self.other and run.ended is None],
-                   "it began elsewhere before anybody could know")
-        try:
-            self.lab.ctl("desktop", "override-fence", self.desktop, "--reason", "seen with the power cable in my hand")
-        except CommandFailed as failed:
-            self.complaints.append(f"the administrator's word was refused: {failed.output.strip()}")
+        wait_until(lambda: "unknown" in self.status().get("fence", ""), 60, "the desktop is shown as unknown")
+        refused = ""
+        # Not before its host is judged down; then until time would make it sure by itself.
+        while time.monotonic() - self.began < 14:
+            elsewhere = [run for run in self.lab.owners.runs(self.desktop)
+                         if run.host == self.other and run.began > self.began_unix]
+            self.check(not elsewhere, "it began elsewhere before anybody could know")
+            try:
+                self.lab.ctl("desktop", "override-fence", self.desktop, "--reason", "saw its power cable in a hand")
+                return
+            except CommandFailed as failed:
+                refused = failed.output.strip()
+            time.sleep(0.2)
+        self.complaints.append(f"the administrator's word was refused: {refused}")
 
     def bring_back_agent(self):
         agent = self.lab.agents[self.host]
@@ -199,8 +209,7 @@ class HostSilent(KeptFault):
             self.lab.start_agent(self.host)
             self.new_agent = self.lab.agents[self.host]
 
-    def tell(self, fenced, served):
-        by, sure = fenced
+    def tell(self, by, sure, served):
         self.check(served is not None, "its owner never got it again")
         if served is None:
             return
@@ -211,6 +220,8 @@ class HostSilent(KeptFault):
         self.check(generation > self.generation, f"it began again at generation {generation}")
         if "fence command" in self.way:
             self.check(by in ("fence command", "agent"), f"made sure by {by}")
+        elif "admin" in self.way:
+            self.check((by or "").startswith("admin:"), f"made sure by {by}")
         restart_s = served - (sure or served)
         overlap = overlap_s(self.lab.owners.runs(self.desktop), time.time())
         self.where += f": {by} after {(sure or served) - self.began:.1f} s"
