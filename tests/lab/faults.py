@@ -15,7 +15,8 @@ from two_sites import DESK, PORTS, WITNESS
 
 
 class Fault:
-    """One row. `begin` and `heal` are called once each; `limit_s` is what a sign-in begun meanwhile may take."""
+    """One row. `begin` and `heal` are called once each; `limit_s` is what a sign-in begun meanwhile may take,
+    or what else `figure` measures."""
 
     row = ""
     name = ""
@@ -35,6 +36,10 @@ class Fault:
 
     def heal(self):
         pass
+
+    def figure(self, prober, most_s):
+        """What is measured while it lasts, in seconds; None: not within the most."""
+        return prober.sign_in(most_s)
 
     def __str__(self):
         return f"{self.row} {self.name}" + (f" ({self.where})" if self.where else "")
