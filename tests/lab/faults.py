@@ -68,7 +68,7 @@ class BrokerKilled(Fault):
 
 
 class BrokerStopped(Fault):
-    row, name, lasts_s = "F2", "broker stopped, then on", 10
+    row, name, lasts_s, limit_s = "F2", "broker stopped, then on", 10, 3
 
     def begin(self):
         self.part = self.lab.brokers[self.a_site()]
@@ -127,7 +127,7 @@ class SiteCut(Fault):
 
 
 class LineBetweenSitesCut(Fault):
-    row, name, lasts_s = "F7", "line between the sites cut, witness seen by both", 10
+    row, name, lasts_s, limit_s = "F7", "line between the sites cut, witness seen by both", 10, 3
 
     def begin(self):
         self.lab.network.cut_between(*self.lab.sites)
