@@ -15,8 +15,9 @@ from screen import Unreadable, read_screen
 class OpenDisplay:
     """`werkplek connect POOL --vnc` (or --spice) while it runs: what a viewer of one's own can be given."""
 
-    def __init__(self, lab, client, pool, kind="vnc", token_folder=None, flags=()):
-        words = [lab.program("werkplek"), "--config", lab.path(f"{client}.yaml"), "connect", pool, f"--{kind}",
+    def __init__(self, lab, client, pool, kind="vnc", token_folder=None, flags=(), before=()):
+        """`before` is what the command begins with, such as the one that enters another machine."""
+        words = [*before, lab.program("werkplek"), "--config", lab.path(f"{client}.yaml"), "connect", pool, f"--{kind}",
                  "--no-viewer", *flags]
         more = {"XDG_RUNTIME_DIR": token_folder} if token_folder else {}
         self.log = tempfile.NamedTemporaryFile("w+", dir=lab.folder, suffix=".connect")

@@ -16,7 +16,8 @@ from two_sites import DESK, PORTS, WITNESS
 
 
 class Fault:
-    """One row. `begin` and `heal` are called once each; `limit_s` is what a sign-in begun meanwhile may take."""
+    """One row. `begin` and `heal` are called once each; `limit_s` is what a sign-in begun meanwhile may take,
+    or what else `figure` measures."""
 
     row = ""
     name = ""
@@ -38,6 +39,10 @@ class Fault:
 
     def heal(self):
         pass
+
+    def figure(self, prober, most_s):
+        """What is measured while it lasts, in seconds; None: not within the most."""
+        return prober.sign_in(most_s)
 
     def __str__(self):
         return f"{self.row} {self.name}" + (f" ({self.where})" if self.where else "")
@@ -66,7 +71,7 @@ class BrokerKilled(Fault):
 
 
 class BrokerStopped(Fault):
-    row, name, lasts_s = "F2", "broker stopped, then on", 10
+    row, name, lasts_s, limit_s = "F2", "broker stopped, then on", 10, 3
 
     def begin(self):
         self.part = self.lab.brokers[self.a_site()]
@@ -125,7 +130,7 @@ class SiteCut(Fault):
 
 
 class LineBetweenSitesCut(Fault):
-    row, name, lasts_s = "F7", "line between the sites cut, witness seen by both", 10
+    row, name, lasts_s, limit_s = "F7", "line between the sites cut, witness seen by both", 10, 3
 
     def begin(self):
         self.lab.network.cut_between(*self.lab.sites)

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from two_sites import ROOT, TwoSites  # noqa: E402  (first: it says where the others are)
 import dedicated  # noqa: E402
 from faults import ALL  # noqa: E402
+from gateways import GatewayKilled, start_gateways  # noqa: E402
 from history import History, SessionSeen, violations  # noqa: E402
 from host_log import runs_of  # noqa: E402
 from lab import CommandFailed  # noqa: E402
@@ -72,7 +73,7 @@ def one_fault(lab, kind, chance, prober, history, patience):
     say(f"{fault}")
     ends = time.monotonic() + fault.lasts_s
     # Let run on past the limit, to say by how much it was missed.
-    took = prober.sign_in(3 * limit_s) if limit_s else None
+    took = fault.figure(prober, 3 * limit_s) if limit_s else None
     met = limit_s is None or (took is not None and took <= limit_s)
     while time.monotonic() < ends:
         time.sleep(0.05)
@@ -86,13 +87,13 @@ def one_fault(lab, kind, chance, prober, history, patience):
     row = (str(fault), figure, limit, f"{history.recoveries[-1][1]:.1f} s" if again is not None else "never", met)
     history.faults.append(fault)
     history.complaints += [(str(fault), complaint) for complaint in fault.complaints]
-    say(f"   sign-in meanwhile {row[1]} (at most {row[2]}), well {row[3]} after healing")
+    say(f"   meanwhile {row[1]} (at most {row[2]}), well {row[3]} after healing")
     return row
 
 
 def table(rows):
     width = max([len(row[0]) for row in rows] + [5])
-    print(f"\n{'FAULT':{width}}  SIGN-IN MEANWHILE  AT MOST  WELL AFTER HEALING")
+    print(f"\n{'FAULT':{width}}          MEANWHILE  AT MOST  WELL AFTER HEALING")
     for name, figure, limit, again, met in rows:
         print(f"{name:{width}}  {figure:>17}  {limit:>7}  {again:>18}{'' if met else '   MISSED'}")
 
@@ -105,14 +106,16 @@ def run(lab, options):
                  end_after_s=60)
     people = list(lab.people.values())[20:]
     workers, probes = people[:options.people], people[options.people:options.people + options.probes]
+    lab.outside = people[-1]
     say(f"{len(workers) + len(probes)} people get their one-time tokens")
-    for person in workers + probes:
+    for person in [*workers, *probes, lab.outside]:
         lab.enrol(person)
     os.makedirs(lab.path("people", "probe"), mode=0o700, exist_ok=True)
+    start_gateways(lab)
     lab.wait_spares(POOL, 2)
-    kinds = [kind for kind in ALL + dedicated.ALL if not options.rows or kind.row in options.rows]
+    kinds = [kind for kind in [*ALL, GatewayKilled, *dedicated.ALL] if not options.rows or kind.row in options.rows]
     if set(kinds) & set(dedicated.ALL):
-        lab.owners = dedicated.Owners(lab, history, people[-options.owners:], chance)
+        lab.owners = dedicated.Owners(lab, history, people[-options.owners - 1:-1], chance)
         say(f"{options.owners} people get a desktop of their own")
         lab.owners.make()
     at_work = [Worker(lab, history, person, options.seed * 1000 + i) for i, person in enumerate(workers)]

@@ -19,8 +19,8 @@ from people import Authenticator  # noqa: E402
 from processes import Part, stop_virtual_machines, wait_until  # noqa: E402
 
 SITES = {"noord": ["hv-n1", "hv-n2"], "zuid": ["hv-z1", "hv-z2"]}
-PORTS = {"clients": 7443, "agents": 7444, "join": 7445, "ldap": 636, "relay": 7450, "etcd": 2379, "etcd-peer": 2380}
-WITNESS, DESK = "witness", "desk"
+PORTS = {"clients": 7443, "agents": 7444, "join": 7445, "ldap": 636, "relay": 7450, "gateway": 7460, "etcd": 2379, "etcd-peer": 2380}
+WITNESS, DESK, HOME = "witness", "desk", "home"
 
 
 class TwoSites(Lab):
@@ -29,21 +29,28 @@ class TwoSites(Lab):
     def __init__(self, folder, programs, images, tell=lambda line: None, sites=None, employees=200, times=None):
         super().__init__(folder, programs, images, tell, sites or SITES, employees, times)
         self.network = None
-        self.addresses = {WITNESS: "10.201.9.10", DESK: "10.201.9.20"}
+        self.addresses = {WITNESS: "10.201.9.10", DESK: "10.201.9.20", HOME: "10.201.9.30"}
         self.site_of = {}
         for number, (site, hosts) in enumerate(self.hosts.items(), 1):
             self.addresses[self.broker_of(site)] = f"10.201.{number}.10"
-            self.site_of[self.broker_of(site)] = site
+            self.addresses[self.gateway_of(site)] = f"10.201.{number}.11"
+            self.site_of[self.broker_of(site)] = self.site_of[self.gateway_of(site)] = site
             for place, host in enumerate(hosts, 21):
                 self.addresses[host] = f"10.201.{number}.{place}"
                 self.site_of[host] = site
         self.etcd, self.directories, self.brokers, self.libvirt, self.locks = {}, {}, {}, {}, {}
         # Who has a dedicated desktop, where the run has such people.
         self.owners = None
+        # Gateways, by site, and the person at home who uses them: see gateways.py.
+        self.gateways, self.outside = {}, None
 
     @staticmethod
     def broker_of(site):
         return f"b-{site}"
+
+    @staticmethod
+    def gateway_of(site):
+        return f"gw-{site}"
 
     @property
     def sites(self):
@@ -370,7 +377,7 @@ tls:
         return next((one for one in self.ctl_json("host", "list").get("hosts", []) if one["host"] == host), {})
 
     def stop(self):
-        for part in [*self.agents.values(), *self.brokers.values(), *self.directories.values(), *self.etcd.values()]:
+        for part in [*self.gateways.values(), *self.agents.values(), *self.brokers.values(), *self.directories.values(), *self.etcd.values()]:
             part.stop()
         stop_virtual_machines(self.folder)
         for part in [*self.libvirt.values(), *self.locks.values()]:
