@@ -50,12 +50,25 @@ class Run:
 
 
 @dataclasses.dataclass
+class Asked:
+    """A request that changes something, and all answers that came under its id."""
+
+    id: str
+    what: str
+    # As text, the first one first, without what is new in each answer on purpose.
+    answers: List[str]
+    # How often something changed because of it.
+    effects: int
+
+
+@dataclasses.dataclass
 class History:
     calls: List[Call] = dataclasses.field(default_factory=list)
     sessions: List[SessionSeen] = dataclasses.field(default_factory=list)
     runs: List[Run] = dataclasses.field(default_factory=list)
     # The faults themselves, as they came.
     faults: List[object] = dataclasses.field(default_factory=list)
+    asked: List[Asked] = dataclasses.field(default_factory=list)
     # What faults themselves saw that must not be: (fault, complaint).
     complaints: List[tuple] = dataclasses.field(default_factory=list)
     # Pools whose desktops are kept for their owners.
@@ -182,6 +195,18 @@ def epochs_never_fall(history):
     return complaints
 
 
+def one_effect_of_a_request(history):
+    """I11: a request has at most one effect, and the same answer however often, late and wherever it is asked."""
+    complaints = []
+    for asked in history.asked:
+        others = [answer for answer in asked.answers if answer != asked.answers[0]]
+        if others:
+            complaints.append(f"{asked.what} {asked.id} was answered {asked.answers[0]}, then {others[0]}")
+        if asked.effects > 1:
+            complaints.append(f"{asked.what} {asked.id} had {asked.effects} effects")
+    return complaints
+
+
 def well_after_healing(history):
     """I14: after a fault has healed, a person can sign in and get a desktop again."""
     return [f"after {fault}: " + ("never well again" if took is None else f"well only after {took:.1f} s")
@@ -190,7 +215,7 @@ def well_after_healing(history):
 
 CHECKS = {"I1": one_user_of_a_desktop, "I2": one_session_of_a_user, "I3": runs_on_one_host,
           "I4": nothing_acknowledged_is_lost, "I5": a_session_follows_a_sign_in, "I6": a_code_counts_once,
-          "I9": made_clean_between_people, "I10": epochs_never_fall, "I14": well_after_healing,
+          "I9": made_clean_between_people, "I10": epochs_never_fall, "I11": one_effect_of_a_request, "I14": well_after_healing,
           "F": faults_saw_what_they_should}
 
 

@@ -6,7 +6,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from history import CHECKS, Call, History, Run, SessionSeen, overlap_s, violations  # noqa: E402
+from history import CHECKS, Asked, Call, History, Run, SessionSeen, overlap_s, violations  # noqa: E402
 from host_log import ended_at, runs_in  # noqa: E402
 
 
@@ -21,6 +21,7 @@ def good():
                   SessionSeen("s3", "eva", "p", "d2", 1, 7000)],
         epochs=[("a", 1), ("b", 1), ("a", 2), ("a", 2), ("b", 3)],
         recoveries=[("a kill", 1.5)],
+        asked=[Asked("r1", "CreateResource", ["{}", "{}", "{}"], 1)],
         # d1 was started anew elsewhere, d2 moved while it ran, d3 began again where it was.
         runs=[Run("d1", "a", 0, 10), Run("d1", "b", 11), Run("d2", "a", 0, 6, went=True), Run("d2", "b", 5, came=True),
               Run("d3", "a", 0, 4), Run("d3", "a", 5)])
@@ -46,6 +47,8 @@ def spoil(name):
         history.sessions[1].generation = 1
     elif name == "I10":
         history.epochs.append(("b", 2))
+    elif name == "I11":
+        history.asked[0].effects = 2
     elif name == "I14":
         history.recoveries.append(("a cut", None))
     return history
@@ -92,6 +95,12 @@ class HistoryTest(unittest.TestCase):
         self.assertEqual(overlap_s(runs), 0)
         runs[1].began = 7
         self.assertEqual(overlap_s(runs), 3)
+
+    def test_another_answer_to_the_same_request_is_a_violation(self):
+        for name, answers in {"another": ["{}", '{"version": 2}'], "refused": ["{}", "refused: NOT_FOUND"]}.items():
+            with self.subTest(name):
+                found = violations(History(asked=[Asked("r1", "CreateResource", answers, 1)]))
+                self.assertTrue(any(line.startswith("I11:") for line in found), found)
 
     def test_a_late_recovery_is_a_violation(self):
         self.assertNotEqual(violations(History(recoveries=[("a kill", 10.1)])), [])

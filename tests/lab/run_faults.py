@@ -19,6 +19,7 @@ from gateways import GatewayKilled, start_gateways  # noqa: E402
 from history import History, SessionSeen, violations  # noqa: E402
 from host_log import runs_of  # noqa: E402
 from lab import CommandFailed  # noqa: E402
+from repeats import Repeater, RequestsRepeated  # noqa: E402
 from work import POOL, EpochWatch, Worker  # noqa: E402
 
 PROGRAMS = os.environ.get("WERKPLEK_BIN_DIR", os.path.join(ROOT, "build/dev/bin"))
@@ -107,13 +108,15 @@ def run(lab, options):
     people = list(lab.people.values())[20:]
     workers, probes = people[:options.people], people[options.people:options.people + options.probes]
     lab.outside = people[-1]
+    lab.repeater = Repeater(lab, people[-2], random.Random(options.seed))
+    history.asked = lab.repeater.asked
     say(f"{len(workers) + len(probes)} people get their one-time tokens")
-    for person in [*workers, *probes, lab.outside]:
+    for person in [*workers, *probes, lab.outside, lab.repeater.person]:
         lab.enrol(person)
     os.makedirs(lab.path("people", "probe"), mode=0o700, exist_ok=True)
     start_gateways(lab)
     lab.wait_spares(POOL, 2)
-    kinds = [kind for kind in [*ALL, GatewayKilled, *dedicated.ALL] if not options.rows or kind.row in options.rows]
+    kinds = [kind for kind in [*ALL, GatewayKilled, RequestsRepeated, *dedicated.ALL] if not options.rows or kind.row in options.rows]
     if set(kinds) & set(dedicated.ALL):
         lab.owners = dedicated.Owners(lab, history, people[-options.owners - 1:-1], chance)
         say(f"{options.owners} people get a desktop of their own")

@@ -41,8 +41,8 @@ class TwoSites(Lab):
         self.etcd, self.directories, self.brokers, self.libvirt, self.locks = {}, {}, {}, {}, {}
         # Who has a dedicated desktop, where the run has such people.
         self.owners = None
-        # Gateways, by site, and the person at home who uses them: see gateways.py.
-        self.gateways, self.outside = {}, None
+        # Gateways, by site, and the person at home who uses them: see gateways.py. Who asks things twice: repeats.py.
+        self.gateways, self.outside, self.repeater = {}, None, None
 
     @staticmethod
     def broker_of(site):
