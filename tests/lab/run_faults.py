@@ -116,9 +116,10 @@ def run(lab, options):
     os.makedirs(lab.path("people", "probe"), mode=0o700, exist_ok=True)
     start_gateways(lab)
     lab.wait_spares(POOL, 2)
-    kinds = [kind for kind in [*ALL, GatewayKilled, RequestsRepeated, *dedicated.ALL] if not options.rows or kind.row in options.rows]
+    every = [*ALL, GatewayKilled, RequestsRepeated, *dedicated.ALL]
+    kinds = [kind for kind in every if not options.rows or kind.row in options.rows]
     if set(kinds) & set(dedicated.ALL):
-        lab.owners = dedicated.Owners(lab, history, people[-options.owners - 1:-1], chance)
+        lab.owners = dedicated.Owners(lab, history, people[-options.owners - 2:-2], chance)
         say(f"{options.owners} people get a desktop of their own")
         lab.owners.make()
     at_work = [Worker(lab, history, person, options.seed * 1000 + i) for i, person in enumerate(workers)]
