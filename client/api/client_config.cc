@@ -73,9 +73,7 @@ absl::StatusOr<ClientConfig> ParseClientConfig(const std::string& path, const st
   return Read(*file, path);
 }
 
-absl::StatusOr<std::vector<BrokerEndpoint>> OpenBrokers(const ClientConfig& config) {
-  auto credentials = GrpcChannelCredentials(config.tls, ExpectIdentity({v1::IDENTITY_BROKER}));
-  if (!credentials.ok()) return LocalProblem(credentials.status());
+grpc::ChannelArguments BrokerChannelArguments() {
   grpc::ChannelArguments arguments;
   // The retries are ours (retry.h); gRPC's own waiting after a failure would only delay them.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
@@ -85,6 +83,13 @@ absl::StatusOr<std::vector<BrokerEndpoint>> OpenBrokers(const ClientConfig& conf
   // Proxies of the environment have no business between us and the broker.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  return arguments;
+}
+
+absl::StatusOr<std::vector<BrokerEndpoint>> OpenBrokers(const ClientConfig& config) {
+  auto credentials = GrpcChannelCredentials(config.tls, ExpectIdentity({v1::IDENTITY_BROKER}));
+  if (!credentials.ok()) return LocalProblem(credentials.status());
+  const grpc::ChannelArguments arguments = BrokerChannelArguments();
   std::vector<BrokerEndpoint> endpoints;
   for (const std::string& address : config.brokers) {
     endpoints.push_back({address, grpc::CreateCustomChannel(address, *credentials, arguments)});

@@ -45,6 +45,9 @@ absl::StatusOr<std::string> FindClientConfig(absl::string_view given,
 absl::StatusOr<ClientConfig> LoadClientConfig(const std::string& path);
 absl::StatusOr<ClientConfig> ParseClientConfig(const std::string& path, const std::string& text);
 
+// How a client's channel connects, and tries again.
+grpc::ChannelArguments BrokerChannelArguments();
+
 // Channels to all brokers, mutually authenticated; a broker must show the certificate of
 // `werkplek://broker/...` by the configured authority. Nothing is connected yet.
 absl::StatusOr<std::vector<BrokerEndpoint>> OpenBrokers(const ClientConfig& config);

@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/api/broker_client.h"
+#include "client/api/client_config.h"
 #include "common/base/mutex.h"
 #include "common/tls/grpc_credentials.h"
 #include "common/tls/process_tls.h"
@@ -136,9 +137,8 @@ class BrokerKillTest : public ::testing::Test {
           absl::StrCat("127.0.0.1:", ports_[(first_broker + i) % ports_.size()]);
       const auto credentials = GrpcChannelCredentials(files, ExpectIdentity({v1::IDENTITY_BROKER}));
       EXPECT_TRUE(credentials.ok()) << credentials.status();
-      grpc::ChannelArguments arguments;
-      arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-      endpoints.push_back({address, grpc::CreateCustomChannel(address, *credentials, arguments)});
+      endpoints.push_back(
+          {address, grpc::CreateCustomChannel(address, *credentials, BrokerChannelArguments())});
     }
     return std::make_unique<BrokerClient>(std::move(endpoints), RetryPolicy());
   }
