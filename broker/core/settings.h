@@ -54,6 +54,8 @@ struct BrokerSettings {
   uint32_t token_failures_pause = 5;
   absl::Duration token_pause = absl::Minutes(15);
   uint32_t token_failures_stop = 20;
+  // Another sign-in of the same person ends the one that was used longest ago.
+  uint32_t sign_ins_per_person = 32;
   uint32_t default_host_starts = 4;
   uint32_t default_site_starts = 32;
   uint32_t default_queue_limit = 1000;

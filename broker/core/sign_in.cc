@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -112,7 +113,26 @@ void Repeat(Turn& turn, const SignInChecked& event, v1::SignIn sign_in) {
   turn.Answer(event.call, std::move(response));
 }
 
+// Ends the sign-ins of the person that were used longest ago, until another one has room.
+void MakeRoomForSignIn(Turn& turn, const std::string& user) {
+  const size_t most = turn.settings().sign_ins_per_person;
+  const auto found = turn.state().sign_ins_by_user.find(user);
+  if (found == turn.state().sign_ins_by_user.end() || found->second.size() < most) return;
+  std::vector<std::pair<int64_t, std::string>> by_use;
+  for (const std::string& id : found->second) {
+    by_use.emplace_back(turn.fleet().sign_ins.Find(id)->last_used_unix_ms(), id);
+  }
+  std::sort(by_use.begin(), by_use.end());
+  for (size_t i = 0; by_use.size() - i >= most; ++i) {
+    const std::string& id = by_use[i].second;
+    turn.Note(Severity::kInfo, "sign-in-ended",
+              {{"sign_in", id}, {"user", user}, {"why", "the person has too many"}});
+    EndSignIn(turn, id, false);
+  }
+}
+
 void Accept(Turn& turn, const SignInChecked& event) {
+  MakeRoomForSignIn(turn, event.person.user);
   v1::SignIn sign_in;
   sign_in.set_id(event.sign_in_id);
   sign_in.set_token_sha256(event.token_sha256);

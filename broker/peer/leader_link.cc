@@ -202,7 +202,8 @@ void LeaderLink::State::Greeted(const std::shared_ptr<Leader>& leader, const abs
   {
     MutexLock lock(mutex_);
     greeting_ = false;
-    news = leader->answers != status.ok();
+    // The first answer is news too: from it on, a leader that is killed can be told from a wall.
+    news = leader->answers != status.ok() || (status.ok() && !leader->answered);
     leader->answers = status.ok();
     if (status.ok()) leader->answered = true;
     if (!status.ok()) abandoned = CallsOf(*leader);

@@ -299,6 +299,7 @@ void ReadLimits(ConfigSection section, NodeSettings& node, RpcSettings& rpc) {
   BrokerSettings& broker = node.broker;
   section.Number("waiting_events", &node.max_waiting_events, {.min = 100, .max = 1'000'000});
   section.Number("sign_ins_in_flight", &node.max_sign_ins_in_flight, {.min = 1, .max = 65'536});
+  section.Number("sign_ins_per_person", &broker.sign_ins_per_person, {.min = 1, .max = 1000});
   section.Number("host_starts", &broker.default_host_starts, {.min = 1, .max = 1000});
   section.Number("site_starts", &broker.default_site_starts, {.min = 1, .max = 10'000});
   section.Number("queue", &broker.default_queue_limit, {.min = 1, .max = 100'000});

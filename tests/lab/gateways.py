@@ -9,7 +9,7 @@ import time
 
 from faults import Fault
 from lab import CommandFailed
-from processes import wait_until
+from processes import PartFailed, wait_until
 from two_sites import HOME, PORTS, ROOT
 
 sys.path.append(os.path.join(ROOT, "tests/e2e"))
@@ -115,7 +115,10 @@ class GatewayKilled(Fault):
 
     def look(self, port):
         """A viewer at home that has read this person's screen."""
-        viewer = inside(self.lab.machine(HOME), lambda: VncClient(port))
+        try:
+            viewer = inside(self.lab.machine(HOME), lambda: VncClient(port))
+        except (OSError, EOFError) as failed:
+            raise PartFailed(f"a viewer at home: {failed}; werkplek said: {self.display.text()}") from None
         viewer.screen(until=lambda screen: screen.user == self.person.user)
         return viewer
 

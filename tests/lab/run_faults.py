@@ -4,6 +4,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -158,6 +159,8 @@ def main():
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("faults: needs root, for network namespaces and libvirt")
+    # What stops the lab then stops it on a wish to stop, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.makedirs(IMAGES, exist_ok=True)
     subprocess.run([os.path.join(ROOT, "deploy/images/tiny/build"), IMAGES], check=True, timeout=300)
     folder = tempfile.mkdtemp(prefix="wp-lab-")

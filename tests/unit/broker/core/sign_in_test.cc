@@ -272,6 +272,24 @@ TEST_F(SignInTest, IdleSignInsEndAndUsedOnesStay) {
   EXPECT_EQ(driver_.stored().sign_ins.size(), 0u);
 }
 
+TEST_F(SignInTest, OneTooManyEndsTheOneThatWasUsedLongestAgo) {
+  const uint32_t most = BrokerSettings().sign_ins_per_person;
+  std::vector<std::string> tokens;
+  for (uint32_t i = 0; i < most; ++i) {
+    driver_.now += absl::Minutes(1);
+    tokens.push_back(driver_.SignIn("jan"));
+  }
+  driver_.now += absl::Minutes(1);
+  driver_.Apply(SignInUsed{tokens[0]});
+  const std::string newest = driver_.SignIn("jan");
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), most);
+  EXPECT_EQ(driver_.fleet().sign_in_by_token.Find(tokens[1]), nullptr);
+  for (const std::string& token : {tokens[0], tokens[2], newest}) {
+    EXPECT_NE(driver_.fleet().sign_in_by_token.Find(token), nullptr);
+  }
+  EXPECT_TRUE(driver_.Logged("sign-in-ended", "why", "the person has too many"));
+}
+
 TEST_F(SignInTest, UseIsWrittenAtMostOnceAMinute) {
   const std::string token = driver_.SignIn("jan");
   const uint64_t revision = driver_.fleet().revision;
