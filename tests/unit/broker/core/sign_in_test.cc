@@ -276,7 +276,7 @@ TEST_F(SignInTest, OneTooManyEndsTheOneThatWasUsedLongestAgo) {
   const uint32_t most = BrokerSettings().sign_ins_per_person;
   std::vector<std::string> tokens;
   for (uint32_t i = 0; i < most; ++i) {
-    driver_.now += absl::Minutes(1);
+    driver_.now += absl::Seconds(1);
     tokens.push_back(driver_.SignIn("jan"));
   }
   driver_.now += absl::Minutes(1);
