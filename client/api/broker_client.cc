@@ -16,6 +16,8 @@ namespace {
 // A broker that asks for more is not believed.
 constexpr absl::Duration kMaxRetryAfter = absl::Minutes(10);
 
+constexpr char kNotLetIn[] = "no connection yet";
+
 absl::Status ToAbsl(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
@@ -47,8 +49,8 @@ std::string TransportFailure(const absl::Status& status) {
     }
     return std::string(message);
   }
-  for (absl::string_view own :
-       {"Socket closed", "Connection reset by peer", "recvmsg", "Broken", "GOAWAY",
+  for (const char* own :
+       {kNotLetIn, "Socket closed", "Connection reset by peer", "recvmsg", "Broken", "GOAWAY",
         "Endpoint read failed", "empty address list", "DNS resolution failed", "keepalive"}) {
     if (absl::StrContains(message, own)) return std::string(message);
   }
@@ -111,10 +113,36 @@ std::vector<std::string> BrokerClient::addresses() const {
   return addresses;
 }
 
+bool BrokerClient::IsLetIn() {
+  if (endpoints_.size() == 1) return true;
+  grpc::Channel& channel = *endpoints_[current_].channel;
+  const auto until =
+      std::chrono::system_clock::now() + absl::ToChronoMilliseconds(policy_.connect_patience);
+  grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
+  // Of a connection that was made or refused, the call itself learns more.
+  while (state == GRPC_CHANNEL_CONNECTING || state == GRPC_CHANNEL_IDLE) {
+    if (passed_over_[current_] && HasOtherLine()) return false;
+    if (!channel.WaitForStateChange(state, until)) {
+      passed_over_[current_] = true;
+      return false;
+    }
+    state = channel.GetState(/*try_to_connect=*/true);
+  }
+  return true;
+}
+
+bool BrokerClient::HasOtherLine() const {
+  for (size_t i = 0; i < endpoints_.size(); ++i) {
+    if (i != current_ && endpoints_[i].channel->GetState(false) == GRPC_CHANNEL_READY) return true;
+  }
+  return false;
+}
+
 absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
   RetryPlan plan(policy_, endpoints_.size());
   absl::Duration start = ports_.monotonic();
   unreachable_.assign(endpoints_.size(), "");
+  passed_over_.assign(endpoints_.size(), false);
   const Progress progress = [&] {
     plan.Reset();
     start = ports_.monotonic();
@@ -125,7 +153,8 @@ absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
     if (!access_token_.empty()) {
       context.AddMetadata("authorization", absl::StrCat("Bearer ", access_token_.Reveal()));
     }
-    const absl::Status status = ToAbsl(attempt(endpoints_[current_], context, progress));
+    const absl::Status status = IsLetIn() ? ToAbsl(attempt(endpoints_[current_], context, progress))
+                                          : absl::UnavailableError(kNotLetIn);
     if (status.ok()) return status;
     unreachable_[current_] = TransportFailure(status);
     const RetryPlan::Step step =

@@ -115,6 +115,10 @@ class BrokerClient {
   class Poller;
 
   absl::Status Try(absl::Duration timeout, Attempt attempt);
+  // False: the current broker is still connecting, and the others are to have their turn. Its
+  // connection goes on meanwhile.
+  bool IsLetIn();
+  bool HasOtherLine() const;
   // The failure for the caller, with what every broker said.
   absl::Status Conclude(const absl::Status& last) const;
 
@@ -126,6 +130,8 @@ class BrokerClient {
   size_t current_ = 0;
   // By endpoint: why it could not be reached; empty: it was.
   std::vector<std::string> unreachable_;
+  // By endpoint: this call has waited for its connection in vain.
+  std::vector<bool> passed_over_;
   std::unique_ptr<Poller> poller_;
 };
 

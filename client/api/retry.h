@@ -16,6 +16,9 @@ struct RetryPolicy {
   absl::Duration max_delay = absl::Milliseconds(800);
   // The same while a broker is full.
   absl::Duration max_delay_full = absl::Seconds(5);
+  // One broker is waited for so long to let us in, when there is another: the kernel of a broker
+  // that stands still accepts connections all the same.
+  absl::Duration connect_patience = absl::Milliseconds(500);
   // The deadline of one attempt.
   absl::Duration attempt_timeout = absl::Seconds(10);
   // No attempt begins later than this after the first.

@@ -1,10 +1,15 @@
 #include "client/api/broker_client.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "tests/unit/client/fake_broker.h"
 
 namespace werkplek {
@@ -71,6 +76,69 @@ TEST_F(BrokerClientTest, FailsOverToABrokerThatAnswersAndStaysThere) {
   EXPECT_TRUE(slept_.empty());
   EXPECT_TRUE(client.Call(&Stub::SignOut, SignOut()).ok());
   EXPECT_EQ(alive.Requests<v1::SignOutRequest>("SignOut").size(), 2);
+}
+
+// A port whose kernel accepts connections although nobody ever reads them, as that of a broker that
+// stands still.
+class StandingStill {
+ public:
+  StandingStill() {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(listener_, 16), 0);
+    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    address_ = absl::StrCat("127.0.0.1:", ntohs(address.sin_port));
+  }
+  ~StandingStill() { close(listener_); }
+
+  // Without the client's patience, calls would wait for ever.
+  BrokerEndpoint Endpoint() const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 24 * 3600 * 1000);
+    return {address_,
+            grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments)};
+  }
+  const std::string& address() const { return address_; }
+
+ private:
+  const int listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::string address_;
+};
+
+RetryPolicy WithoutDeadlines() {
+  RetryPolicy policy;
+  policy.connect_patience = absl::Milliseconds(20);
+  policy.attempt_timeout = absl::Hours(1);
+  return policy;
+}
+
+TEST_F(BrokerClientTest, PassesOverABrokerThatStandsStill) {
+  const StandingStill still;
+  FakeBroker alive;
+  alive.Once("SignOut", FakeBroker::Fails(grpc::StatusCode::UNAVAILABLE, "no leader"));
+  alive.Reply("SignOut", v1::SignOutResponse());
+  BrokerClient client = Client({still.Endpoint(), alive.Endpoint()}, WithoutDeadlines());
+  std::vector<std::string> passed_over;
+  client.SetRetryListener([&](const std::string& address, const absl::Status&, absl::Duration) {
+    passed_over.push_back(address);
+  });
+  EXPECT_TRUE(client.Call(&Stub::SignOut, SignOut()).ok());
+  EXPECT_EQ(client.address(), alive.address());
+  EXPECT_THAT(passed_over, ElementsAre(still.address(), alive.address(), still.address()));
+}
+
+TEST_F(BrokerClientTest, SaysThatABrokerStandsStill) {
+  const StandingStill a;
+  const StandingStill b;
+  RetryPolicy policy = WithoutDeadlines();
+  policy.max_attempts = 4;
+  BrokerClient client = Client({a.Endpoint(), b.Endpoint()}, policy);
+  EXPECT_EQ(client.Call(&Stub::SignOut, SignOut()).status(),
+            absl::UnavailableError("no broker answers (" + a.address() + ": no connection yet; " +
+                                   b.address() + ": no connection yet)"));
 }
 
 TEST_F(BrokerClientTest, KeepsTheRequestIdOverRetries) {
