@@ -230,7 +230,20 @@ void SetLiveness(Turn& turn, const std::string& host, v1::Liveness liveness) {
   if (liveness == v1::LIVENESS_UP) HostAnswers(turn, host);
 }
 
+// Whether the agent is to be told that it is heard: each second report is soon enough, unless its
+// fence is so short that each one counts. A thousand hosts would else be answered a thousand times
+// a second.
+bool IsHeardDue(const Turn& turn, absl::Time told) {
+  const absl::Duration heartbeat = turn.settings().heartbeat;
+  const absl::Duration at_most = std::min(2 * heartbeat, turn.settings().fence_after / 5);
+  // Reports do not come to the millisecond.
+  return turn.now() - told >= at_most - heartbeat / 2;
+}
+
 void Heard(Turn& turn, const std::string& host, uint64_t sequence) {
+  absl::Time& told = turn.state().hosts[host].told_heard;
+  if (!IsHeardDue(turn, told)) return;
+  told = turn.now();
   v1::AgentCommand heard;
   heard.set_epoch(turn.state().epoch);
   heard.set_verb(v1::COMMAND_HEARD);
@@ -263,6 +276,7 @@ void HandleAttached(Turn& turn, const AgentAttached& event) {
   }
   HostSoft soft = *before;
   soft.link = event.link;
+  turn.state().hosts[event.host].told_heard = absl::InfinitePast();
   turn.state().fleet.host_soft.Put(event.host, std::make_shared<const HostSoft>(std::move(soft)));
   turn.Note(Severity::kInfo, "agent-attached", {{"host", event.host}});
   RefreshHost(turn, event.host);

@@ -102,6 +102,8 @@ struct HostState {
   // READY desktops that nobody owns, by pool.
   std::map<std::string, uint32_t> ready;
   absl::Time images_checked = absl::InfinitePast();
+  // When its agent was told last that it is heard, on the stream that it has now.
+  absl::Time told_heard = absl::InfinitePast();
   // It is down, and what follows from that was done or is under way (BrokerState::to_lose).
   bool judged_down = false;
   // Switching it off: an answer is awaited, failures in a row, not to be asked again before.

@@ -15,6 +15,14 @@ namespace {
 constexpr absl::Duration kConnectTimeout = absl::Hours(1);
 // Gateways that are lost one after the other are no accident.
 constexpr int kMaxLosses = 20;
+// So often a screen is tried to open, and so long after it did not; twice as long the next time.
+constexpr int kMaxUnopened = 3;
+constexpr absl::Duration kOpenAgain = absl::Seconds(1);
+
+// A relay or a gateway that was busy, or knew nothing of the ticket yet: another ticket may do.
+bool MayOpenLater(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
+}
 
 }  // namespace
 
@@ -73,15 +81,28 @@ void ConnectCommand::TellWhatIsLeft(LoginContext& context) {
 }
 
 absl::Status ConnectCommand::ShowUntilClosed(LoginContext& context) {
-  for (int losses = 0; losses < kMaxLosses; ++losses) {
+  int losses = 0;
+  int unopened = 0;
+  while (true) {
     ASSIGN_OR_RETURN(v1::Ready ready, WaitForDesktop(context));
     const absl::Status shown = context.show_display(ready, choice_);
     Wipe(*ready.mutable_ticket());
-    if (!absl::IsAborted(shown)) return shown;
-    // The session is as it was: the next ticket goes through another gateway.
-    context.err << context.Text(Message::kGatewayLost) << "\n";
+    if (absl::IsAborted(shown)) {
+      if (++losses == kMaxLosses) {
+        return absl::UnavailableError(context.Text(Message::kGatewaysLost));
+      }
+      // The session is as it was: the next ticket goes through another gateway.
+      context.err << context.Text(Message::kGatewayLost) << "\n";
+    } else if (MayOpenLater(shown)) {
+      if (++unopened == kMaxUnopened) return shown;
+      context.err << context.Text(Message::kOpeningAgain,
+                                  {{"problem", std::string(shown.message())}})
+                  << "\n";
+      context.sleep(kOpenAgain * unopened);
+    } else {
+      return shown;
+    }
   }
-  return absl::UnavailableError(context.Text(Message::kGatewaysLost));
 }
 
 absl::Status ConnectCommand::Run(LoginContext& context) {

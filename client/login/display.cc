@@ -144,6 +144,10 @@ absl::Status Display::SavePicture() {
 absl::Status Display::ShowVnc() {
   ASSIGN_OR_RETURN(const std::unique_ptr<LoopbackDoor> door, LoopbackDoor::Open());
   ASSIGN_OR_RETURN(const std::unique_ptr<RelayClient> relay, OpenRelay(RelayChannelKind::kVnc));
+  // The screen is there before a viewer is: one that finds nothing would only say so and go.
+  const absl::StatusOr<int> remote = relay->Open(kOpenTimeout);
+  if (!remote.ok()) return Failure(remote.status());
+  const absl::Cleanup close_remote = [&remote] { close(*remote); };
   std::unique_ptr<Viewer> viewer;
   const std::string seconds = absl::StrCat(ready_.ticket_lifetime_s());
   if (choice_.no_viewer) {
@@ -161,9 +165,6 @@ absl::Status Display::ShowVnc() {
     return code.value_or(0) != 0 ? ViewerEnded(*code) : Failure(local.status());
   }
   const absl::Cleanup close_local = [&local] { close(*local); };
-  const absl::StatusOr<int> remote = relay->Open(kOpenTimeout);
-  if (!remote.ok()) return Failure(remote.status());
-  const absl::Cleanup close_remote = [&remote] { close(*remote); };
   JoinSockets(*local, *remote, signals_.descriptor());
   if (signals_.Came()) return absl::CancelledError("interrupted");
   return relay->gateway_lost() ? absl::AbortedError("the gateway was lost") : absl::OkStatus();

@@ -63,6 +63,7 @@ int Main(const std::vector<std::string>& arguments) {
       .renew = [](const ClientConfig& config) { return RenewIfDue(config, absl::Now()); },
       .show_display = Show,
       .now = [] { return absl::Now(); },
+      .sleep = absl::SleepFor,
       .retries = {},
   };
   return static_cast<int>(RunLogin(arguments, ports));

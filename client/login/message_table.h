@@ -174,6 +174,7 @@ inline constexpr auto kMessageTable = std::to_array<MessageRow>({
     {Message::kDisplayClosed, "The screen is closed.", "Het scherm is gesloten."},
     {Message::kDisplayFailed, "The screen could not be opened: {reason}",
      "Het scherm kon niet worden geopend: {reason}"},
+    {Message::kOpeningAgain, "{problem} Trying again.", "{problem} Ik probeer het opnieuw."},
     {Message::kGatewayLost, "The gateway was lost. Your work stays open; connecting again.",
      "De gateway viel weg. Je werk blijft openstaan; opnieuw verbinden."},
     {Message::kGatewaysLost, "The gateways were lost again and again.",

@@ -106,6 +106,7 @@ enum class Message {
   kViewerFailed,
   kDisplayClosed,
   kDisplayFailed,
+  kOpeningAgain,
   kGatewayLost,
   kGatewaysLost,
   kNoGateway,

@@ -232,6 +232,7 @@ ExitCode RunCommand(LoginCommand& command, const CommonFlags& flags, Language la
       .language = language,
       .output = ParseOutput(flags.output),
       .now = ports.now,
+      .sleep = ports.sleep,
   };
   const bool signing_in = dynamic_cast<EmployeeSignIn*>(&command) != nullptr;
   if (signing_in && ports.renew) RenewFirst(client, language, ports);

@@ -30,6 +30,8 @@ struct LoginPorts {
                              const DisplayChoice& choice)>
       show_display;
   std::function<absl::Time()> now;
+  // Before a screen that did not open is tried again.
+  std::function<void(absl::Duration)> sleep;
   RetryPolicy retries;
 };
 

@@ -175,15 +175,41 @@ TEST_F(HostsTest, OldAndForeignReportsAreNotHeard) {
   EXPECT_TRUE(driver_.Logged("unknown-host", "host", "nowhere"));
 }
 
-TEST_F(HostsTest, EachReportIsAnswered) {
+TEST_F(HostsTest, EachSecondReportIsTold) {
   Open(1, 4, 1);
+  driver_.Advance(absl::Seconds(3));
   driver_.Forget();
-  driver_.ReportAll();
+  driver_.Advance(absl::Seconds(2));
   const auto heard = driver_.Commands(v1::COMMAND_HEARD);
   ASSERT_EQ(heard.size(), 1u);
   EXPECT_EQ(heard[0].epoch(), 1u);
-  EXPECT_EQ(heard[0].heard_sequence(), Host().report().sequence());
+  EXPECT_GE(heard[0].heard_sequence() + 1, Host().report().sequence());
   EXPECT_EQ(heard[0].report_interval_ms(), 1000u);
+  driver_.Advance(absl::Seconds(6));
+  EXPECT_EQ(driver_.Commands(v1::COMMAND_HEARD).size(), 4u);
+}
+
+TEST_F(HostsTest, ANewStreamIsToldAtOnce) {
+  Open(1, 4, 1);
+  for (int stream = 0; stream < 3; ++stream) {
+    driver_.Apply(AgentAttached{"hv-a1", ++Host().link});
+    driver_.Forget();
+    driver_.ReportAll();
+    EXPECT_EQ(driver_.Commands(v1::COMMAND_HEARD).size(), 1u);
+  }
+}
+
+TEST_F(HostsTest, EachReportIsToldWhenTheFenceIsShort) {
+  BrokerSettings settings;
+  settings.fence_after = absl::Seconds(4);
+  Driver driver(settings);
+  driver.Create(MakeSite("a"));
+  driver.Create(MakeHost("hv-a1"));
+  driver.AddHost("hv-a1");
+  driver.Advance(absl::Seconds(3));
+  driver.Forget();
+  driver.Advance(absl::Seconds(5));
+  EXPECT_EQ(driver.Commands(v1::COMMAND_HEARD).size(), 5u);
 }
 
 TEST_F(HostsTest, CommandsOfANewLeaderCarryItsEpoch) {

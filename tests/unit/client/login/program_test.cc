@@ -5,13 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
-#include "tests/unit/client/fake_broker.h"
+#include "tests/unit/client/login/login_program.h"
 #include "tests/unit/client/pty.h"
 
 namespace werkplek {
@@ -19,108 +17,6 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Not;
-
-class LoginProgramTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "/login-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    v1::SignInResponse signed_in;
-    signed_in.set_access_token("t0ken");
-    signed_in.set_display_name("Jan Jansen");
-    signed_in.set_expires_unix_ms(absl::ToUnixMillis(kNow + absl::Hours(12)));
-    signed_in.set_idle_limit_s(1800);
-    signed_in.add_notices("your password expires in 3 days");
-    broker_.Reply("SignIn", signed_in);
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
-  struct Result {
-    ExitCode code;
-    std::string out;
-    std::string err;
-  };
-  // Runs the program with `input` on a pipe.
-  Result Run(const std::vector<std::string>& arguments, const std::string& input = "") {
-    int ends[2];
-    if (pipe(ends) != 0) return {ExitCode::kLocal, "", "no pipe"};
-    if (write(ends[1], input.data(), input.size()) < 0) return {ExitCode::kLocal, "", "no pipe"};
-    close(ends[1]);
-    std::ostringstream out;
-    std::ostringstream err;
-    Terminal terminal(ends[0], err, ends[0]);
-    const Result result = RunAt(arguments, terminal, out, err);
-    close(ends[0]);
-    return result;
-  }
-  Result RunAt(const std::vector<std::string>& arguments, Terminal& terminal,
-               std::ostringstream& out, std::ostream& err) {
-    LoginPorts ports{
-        .terminal = terminal,
-        .out = out,
-        .err = err,
-        .live = false,
-        .variable = [this](const char* name) { return environment_[name]; },
-        .config = [this](const std::string&) { return config_; },
-        .connect = [this](const ClientConfig&) -> absl::StatusOr<std::vector<BrokerEndpoint>> {
-          return std::vector<BrokerEndpoint>{broker_.Endpoint()};
-        },
-        .token_file = [this]() -> absl::StatusOr<TokenFile> {
-          return TokenFile(directory_ + "/token");
-        },
-        .renew = nullptr,
-        .show_display =
-            [this](const ClientConfig&, Language, const v1::Ready& ready,
-                   const DisplayChoice& choice) {
-              shown_.push_back({ready, choice});
-              if (shown_.size() <= gateways_lost_) return absl::AbortedError("gateway lost");
-              return shown_status_;
-            },
-        .now = [] { return kNow; },
-        .retries = {.max_attempts = 3},
-    };
-    const ExitCode code = RunLogin(arguments, ports);
-    const auto* text = dynamic_cast<std::ostringstream*>(&err);
-    return {code, out.str(), text == nullptr ? "" : text->str()};
-  }
-  void SignIn() {
-    const Result result = Run({"sign-in", "--user", "jan"}, "Geheim\n123456\n");
-    ASSERT_EQ(result.code, ExitCode::kOk) << result.err;
-  }
-  void OfferPools(bool two_sessions = false) {
-    v1::ListPoolsResponse pools;
-    v1::PoolView* kantoor = pools.add_pools();
-    kantoor->set_pool("kantoor");
-    kantoor->set_description("Kantoorwerk");
-    kantoor->set_available(true);
-    kantoor->mutable_session()->set_session("s-1");
-    kantoor->mutable_session()->set_pool("kantoor");
-    kantoor->mutable_session()->set_desktop("kantoor-7f3a");
-    kantoor->mutable_session()->set_state(v1::SESSION_STATE_DISCONNECTED);
-    v1::PoolView* gis = pools.add_pools();
-    gis->set_pool("gis");
-    gis->set_unavailable_reason("draining");
-    if (two_sessions) {
-      gis->mutable_session()->set_session("s-2");
-      gis->mutable_session()->set_pool("gis");
-    }
-    broker_.Reply("ListPools", pools);
-  }
-
-  static constexpr absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
-  FakeBroker broker_;
-  std::string directory_;
-  std::map<std::string, std::string> environment_;
-  absl::StatusOr<ClientConfig> config_ = ClientConfig{};
-  size_t gateways_lost_ = 0;
-  absl::Status shown_status_;
-  struct Shown {
-    v1::Ready ready;
-    DisplayChoice choice;
-  };
-  std::vector<Shown> shown_;
-};
 
 TEST_F(LoginProgramTest, SignsInFromTwoLinesAndKeepsTheToken) {
   const Result result = Run({"sign-in", "--user", "jan"}, "Geheim met spaties \n123 456\n");
@@ -210,105 +106,6 @@ TEST_F(LoginProgramTest, SaysWhenNotSignedIn) {
   const Result result = Run({"list"});
   EXPECT_EQ(result.code, ExitCode::kSignInFailed);
   EXPECT_EQ(result.err, "werkplek: You are not signed in (any more). Run: werkplek sign-in\n");
-}
-
-TEST_F(LoginProgramTest, AsksForNewTicketsWhenGatewaysAreLostButNotForEver) {
-  OfferPools();
-  v1::ConnectUpdate update;
-  update.mutable_ready()->set_desktop("kantoor-1");
-  FakeBroker::Answer stream;
-  stream.messages.push_back(std::make_shared<v1::ConnectUpdate>(update));
-  broker_.Always("Connect", stream);
-  gateways_lost_ = 2;
-  const Result result = Run({"connect", "kantoor", "--outside"});
-  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
-  ASSERT_EQ(shown_.size(), 3);
-  EXPECT_TRUE(shown_[2].choice.outside);
-  EXPECT_THAT(result.err, HasSubstr("The gateway was lost. Your work stays open"));
-  gateways_lost_ = 1000;
-  EXPECT_EQ(Run({"connect", "kantoor"}).code, ExitCode::kUnavailable);
-  EXPECT_EQ(shown_.size(), 23);
-}
-
-TEST_F(LoginProgramTest, ConnectsThroughAllStages) {
-  OfferPools();
-  SignIn();
-  std::vector<v1::ConnectUpdate> updates(4);
-  updates[0].mutable_queued()->set_position(2);
-  updates[0].mutable_queued()->set_deadline_unix_ms(absl::ToUnixMillis(kNow + absl::Minutes(5)));
-  updates[1].mutable_starting()->set_desktop("kantoor-1");
-  updates[2].mutable_preparing()->set_desktop("kantoor-1");
-  updates[3].mutable_ready()->set_desktop("kantoor-1");
-  updates[3].mutable_ready()->set_ticket("s3cret");
-  FakeBroker::Answer stream;
-  for (const v1::ConnectUpdate& update : updates) {
-    stream.messages.push_back(std::make_shared<v1::ConnectUpdate>(update));
-  }
-  broker_.Always("Connect", stream);
-  const Result result = Run({"connect", "kantoor"});
-  EXPECT_EQ(result.code, ExitCode::kOk);
-  EXPECT_EQ(result.err,
-            "Asking for a desktop of kantoor\n"
-            "Waiting for a desktop: position 2, at most 5m 0s longer\n"
-            "Starting kantoor-1\n"
-            "Preparing kantoor-1 for you\n"
-            "Opening the screen of kantoor-1\n"
-            "The screen is closed.\n"
-            "Your session stays open for now. Back to it: werkplek connect kantoor. End it: "
-            "werkplek end kantoor.\n");
-  EXPECT_EQ(result.out, "");
-  ASSERT_EQ(shown_.size(), 1);
-  EXPECT_EQ(shown_[0].ready.ticket(), "s3cret");
-  EXPECT_FALSE(shown_[0].choice.vnc);
-  EXPECT_FALSE(shown_[0].choice.no_viewer);
-}
-
-TEST_F(LoginProgramTest, PassesTheChoiceOfDisplayOn) {
-  SignIn();
-  v1::ConnectUpdate ready;
-  ready.mutable_ready()->set_desktop("d");
-  broker_.Reply("Connect", ready);
-  EXPECT_EQ(Run({"connect", "p", "--vnc"}).code, ExitCode::kOk);
-  EXPECT_EQ(Run({"connect", "p", "--spice"}).code, ExitCode::kOk);
-  EXPECT_EQ(Run({"connect", "p", "--screenshot", "a.png"}).code, ExitCode::kOk);
-  EXPECT_EQ(Run({"connect", "p", "--vnc", "--no-viewer"}).code, ExitCode::kOk);
-  ASSERT_EQ(shown_.size(), 4);
-  EXPECT_TRUE(shown_[0].choice.vnc);
-  EXPECT_FALSE(shown_[0].choice.no_viewer);
-  EXPECT_FALSE(shown_[1].choice.vnc);
-  EXPECT_TRUE(shown_[1].choice.no_viewer);
-  EXPECT_EQ(shown_[2].choice.screenshot, "a.png");
-  EXPECT_TRUE(shown_[3].choice.vnc && shown_[3].choice.no_viewer);
-  EXPECT_EQ(Run({"connect", "p", "--vnc", "--spice"}).code, ExitCode::kUsage);
-  EXPECT_EQ(Run({"connect", "p", "--vnc", "--screenshot", "x"}).code, ExitCode::kUsage);
-}
-
-TEST_F(LoginProgramTest, ARefusalSaysWhyAndIsNoTrouble) {
-  SignIn();
-  v1::ConnectUpdate update;
-  update.mutable_refused()->set_rule("no-entitlement");
-  update.mutable_refused()->set_explain_id("r-9");
-  broker_.Reply("Connect", update);
-  const Result result = Run({"connect", "gis"});
-  EXPECT_EQ(result.code, ExitCode::kRefused);
-  EXPECT_THAT(result.err, HasSubstr("No desktop of gis: you have no access to this pool"));
-  EXPECT_THAT(result.err, HasSubstr("r-9"));
-  EXPECT_TRUE(shown_.empty());
-}
-
-TEST_F(LoginProgramTest, AStreamThatEndsWithoutAnAnswerIsAFailure) {
-  SignIn();
-  broker_.Always("Connect", FakeBroker::Answer{});
-  EXPECT_EQ(Run({"connect", "p"}).code, ExitCode::kUnavailable);
-}
-
-TEST_F(LoginProgramTest, DisplayTroubleHasItsOwnCode) {
-  SignIn();
-  v1::ConnectUpdate ready;
-  ready.mutable_ready()->set_desktop("d");
-  broker_.Reply("Connect", ready);
-  shown_status_ = LocalProblem(absl::NotFoundError("no viewer"));
-  EXPECT_EQ(Run({"connect", "p"}).code, ExitCode::kLocal);
 }
 
 TEST_F(LoginProgramTest, DisconnectsTheOnlySession) {
