@@ -33,7 +33,7 @@ constexpr Row kSame[kDesktopConditions] = {
     // Saved on disk.
     {Action::kStart, Action::kNothing, Action::kStart, Action::kWakeAndShutDown,
      Action::kFreshUnlessClean, Action::kRemove, Action::kImpossible, Action::kEndSession,
-     Action::kImpossible, Action::kCloseDisplay, Action::kImpossible, Action::kStart,
+     Action::kImpossible, Action::kCloseDisplay, Action::kMigrate, Action::kStart,
      Action::kFreshUnlessUsed},
 };
 

@@ -125,10 +125,12 @@ class Hypervisor {
   // Powers off at once, and waits for no other call on the desktop, nor long for a hypervisor that
   // hangs (10 s at most). OK when no machine of that UUID runs; saved memory stays.
   virtual absl::Status Kill(const std::string& desktop, const std::string& uuid) = 0;
-  // Moves a running or suspended domain live to the hypervisor at `uri`, with its tag. OK: it is
-  // there for good and gone from here. DEADLINE_EXCEEDED (minutes; see the implementation) and
-  // UNAVAILABLE: List() tells where it is. Any other error: it is here as it was;
-  // FAILED_PRECONDITION: it is off or saved; ABORTED: a move of it is under way already.
+  // Moves a running or suspended domain live to the hypervisor at `uri`, with its tag; one that is
+  // saved is restored for that, and arrives suspended in memory. OK: it is there for good and gone
+  // from here. DEADLINE_EXCEEDED (minutes; see the implementation) and
+  // UNAVAILABLE: List() tells where it is. Any other error: it is here as it was,
+  // though what was saved may be suspended in memory; FAILED_PRECONDITION: it is off; ABORTED: a
+  // move of it is under way already.
   virtual absl::Status Migrate(const std::string& desktop, const std::string& uri) = 0;
   virtual absl::Status Retag(const DomainTag& tag) = 0;
   // A connected stream socket to the domain's display; the caller owns it.

@@ -273,12 +273,15 @@ absl::Status DestroyDomain(virConnectPtr connection, const std::string& desktop,
 
 absl::Status MigrateDomain(virDomainPtr domain, const std::string& uri, bool tls) {
   ASSIGN_OR_RETURN(const DomainPower power, ReadPower(domain));
-  if (power != DomainPower::kRunning && power != DomainPower::kSuspended) {
-    return WrongPower("only what runs or is suspended in memory can be moved");
-  }
+  if (power == DomainPower::kOff) return WrongPower("it is off: there is nothing to move");
   ASSIGN_OR_RETURN(const DomainXmlFacts facts, ReadFacts(domain));
   if (!facts.shared_disk) return WrongPower("its disk was not opened for a shared storage");
   if (IsBeingMoved(domain)) return absl::AbortedError("a move of it is under way already");
+  // Only memory can go: what was saved to this host's disk is restored, but does not run here.
+  if (power == DomainPower::kSaved) {
+    RETURN_IF_ERROR(Checked(virDomainCreateWithFlags(domain, VIR_DOMAIN_START_PAUSED),
+                            "cannot restore for the move"));
+  }
   // Safe by what libvirt cannot see: the storage is known by its id on both hosts, and nothing of
   // the disk is in this host's cache. It believes a few kinds of file systems only.
   unsigned flags = VIR_MIGRATE_UNSAFE | VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER |

@@ -134,12 +134,11 @@ absl::Status RemoveDesktop(const Operation& operation, Hypervisor& hypervisor,
   return images.remove_overlays(key, "");
 }
 
-// Whether the desktop's machine is certainly here, and stays: it runs, or stands still in memory.
+// Whether the desktop's machine is certainly here, and stays: it runs, or stands still.
 absl::StatusOr<bool> StaysHere(Hypervisor& hypervisor, const std::string& desktop) {
   ASSIGN_OR_RETURN(const std::vector<DomainInfo> domains, hypervisor.List());
   return std::any_of(domains.begin(), domains.end(), [&](const DomainInfo& info) {
-    return info.tag.desktop == desktop && !info.moving &&
-           (info.power == DomainPower::kRunning || info.power == DomainPower::kSuspended);
+    return info.tag.desktop == desktop && !info.moving && info.power != DomainPower::kOff;
   });
 }
 

@@ -212,16 +212,21 @@ TEST_P(HypervisorContract, AMoveThatCannotBeLeavesItAsItWas) {
 
 TEST_P(HypervisorContract, AMovedDesktopIsThereAndNotHere) {
   if (kit_->other() == nullptr) GTEST_SKIP() << "no other host here";
-  for (const bool suspended : {false, true}) {
-    const std::string desktop = suspended ? "d2" : "d1";
+  size_t moved = 0;
+  for (const DomainPower power :
+       {DomainPower::kRunning, DomainPower::kSuspended, DomainPower::kSaved}) {
+    const std::string desktop = absl::StrCat("d", ++moved);
     const DomainSpec spec = Make(desktop);
-    if (suspended) EXPECT_EQ(hv().Suspend(desktop, false), absl::OkStatus());
+    if (power != DomainPower::kRunning) {
+      EXPECT_EQ(hv().Suspend(desktop, power == DomainPower::kSaved), absl::OkStatus());
+    }
     EXPECT_EQ(hv().Migrate(desktop, kit_->other_uri()), absl::OkStatus());
     const auto there = kit_->other()->List();
     ASSERT_TRUE(there.ok()) << there.status();
-    ASSERT_EQ(there->size(), suspended ? 2u : 1u);
+    ASSERT_EQ(there->size(), moved);
     EXPECT_TRUE(there->back().tag == spec.tag);
-    EXPECT_EQ(there->back().power, suspended ? DomainPower::kSuspended : DomainPower::kRunning);
+    EXPECT_EQ(there->back().power,
+              power == DomainPower::kRunning ? DomainPower::kRunning : DomainPower::kSuspended);
     EXPECT_THAT(*hv().List(), IsEmpty());
   }
 }

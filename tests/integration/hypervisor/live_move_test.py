@@ -74,10 +74,10 @@ class LiveMove(unittest.TestCase):
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, disk], check=True)
         return disk
 
-    def move(self, source, target):
+    def move(self, source, target, arrives="running"):
         self.must(source, "move", "d1", f"qemu+tcp://{HOSTS[target]}/system")
         self.assertEqual(self.must(source, "list"), "")
-        self.assertEqual(self.must(target, "list"), "d1 7 running")
+        self.assertEqual(self.must(target, "list"), f"d1 7 {arrives}")
 
     def test_there_and_back(self):
         subprocess.run([os.path.join(ROOT, "deploy/images/tiny/build"),
@@ -93,8 +93,13 @@ class LiveMove(unittest.TestCase):
         self.assertIn("lock", refused.stdout)
         self.assertEqual(self.must("hv-2", "list"), "")
 
-        for source, target in [("hv-1", "hv-2"), ("hv-2", "hv-1")]:
-            self.move(source, target)
+        for source, target, saved in [("hv-1", "hv-2", False), ("hv-2", "hv-1", True)]:
+            if saved:
+                self.must(source, "save", "d1")
+                self.assertEqual(self.must(source, "list"), "d1 7 saved")
+            self.move(source, target, "suspended" if saved else "running")
+            if saved:
+                self.must(target, "resume", "d1")
             self.assertEqual(self.must(target, "run", "d1", "/bin/cat", "/run/marker"), marker)
             self.assertEqual(self.must(target, "run", "d1", "/bin/cat", "/proc/sys/kernel/random/boot_id"), boot)
             late = self.call(source, "create", "d1", disk, "8")
@@ -102,7 +107,7 @@ class LiveMove(unittest.TestCase):
             self.assertIn("lock", late.stdout)
 
         self.must("hv-1", "kill", "d1")
-        wait_until(lambda: self.must("hv-1", "list") == "d1 7 not-running", 20, "d1 off")
+        wait_until(lambda: self.must("hv-1", "list") == "d1 7 off", 20, "d1 off")
         # With the machine the lock went: another host may have the disk now.
         self.must("hv-2", "create", "d1", disk, "8")
 

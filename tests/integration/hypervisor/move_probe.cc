@@ -2,6 +2,7 @@
 //   move_probe create DESKTOP DISK GENERATION    move_probe list
 //   move_probe run DESKTOP PROGRAM...            in the guest, once its agent answers
 //   move_probe move DESKTOP URI                  move_probe kill DESKTOP
+//   move_probe save DESKTOP                      move_probe resume DESKTOP
 // Ends with 0, or with 1 and the status.
 #include <iostream>
 
@@ -42,8 +43,11 @@ absl::Status List(Hypervisor& hypervisor) {
   const auto domains = hypervisor.List();
   if (!domains.ok()) return domains.status();
   for (const DomainInfo& info : *domains) {
-    std::cout << info.tag.desktop << ' ' << info.tag.generation << ' '
-              << (info.power == DomainPower::kRunning ? "running" : "not-running") << std::endl;
+    const char* const power = info.power == DomainPower::kRunning     ? "running"
+                              : info.power == DomainPower::kSuspended ? "suspended"
+                              : info.power == DomainPower::kSaved     ? "saved"
+                                                                      : "off";
+    std::cout << info.tag.desktop << ' ' << info.tag.generation << ' ' << power << std::endl;
   }
   return absl::OkStatus();
 }
@@ -77,6 +81,8 @@ absl::Status Do(const std::vector<std::string>& words) {
   if (words.at(0) == "create") return Create(hypervisor, words);
   if (words.at(0) == "run") return Run(hypervisor, words);
   if (words.at(0) == "move") return hypervisor.Migrate(words.at(1), words.at(2));
+  if (words.at(0) == "save") return hypervisor.Suspend(words.at(1), /*to_disk=*/true);
+  if (words.at(0) == "resume") return hypervisor.Resume(words.at(1));
   if (words.at(0) == "kill") return hypervisor.Kill(words.at(1), kUuid);
   return List(hypervisor);
 }

@@ -37,8 +37,8 @@ absl::Status FakeHypervisor::BeginMove(const std::string& desktop, const std::st
     const auto found = domains_.find(desktop);
     if (found == domains_.end()) return NoDomain(desktop);
     const Domain& domain = found->second;
-    if (!IsInMemory(domain.info.power)) {
-      return absl::FailedPreconditionError("only what runs or is suspended in memory can be moved");
+    if (domain.info.power == DomainPower::kOff) {
+      return absl::FailedPreconditionError("it is off: there is nothing to move");
     }
     if (domain.peer != nullptr) return absl::AbortedError("a move of it is under way already");
     const auto at = peers_.find(uri);
@@ -52,6 +52,9 @@ absl::Status FakeHypervisor::BeginMove(const std::string& desktop, const std::st
   MutexLock lock(mutex_);
   const auto found = domains_.find(desktop);
   if (found == domains_.end()) return NoDomain(desktop);
+  if (found->second.info.power == DomainPower::kSaved) {
+    found->second.info.power = DomainPower::kSuspended;
+  }
   found->second.peer = peer;
   found->second.sent_tag = found->second.info.tag;
   return absl::OkStatus();

@@ -75,7 +75,7 @@ TEST(DesktopPlanTest, EveryCellOfTheSameGeneration) {
   EXPECT_EQ(Row(DesktopCondition::kOff, GenerationOrder::kSame), "S!!.FR!E!C! Su");
   EXPECT_EQ(Row(DesktopCondition::kRunning, GenerationOrder::kSame), ".Z.DfRBEGCM .u");
   EXPECT_EQ(Row(DesktopCondition::kSuspended, GenerationOrder::kSame), "W.WdfR!E!CM Wu");
-  EXPECT_EQ(Row(DesktopCondition::kSaved, GenerationOrder::kSame), "S.SdfR!E!C! Su");
+  EXPECT_EQ(Row(DesktopCondition::kSaved, GenerationOrder::kSame), "S.SdfR!E!CM Su");
 }
 
 TEST(DesktopPlanTest, EveryCellOfANewerGeneration) {
