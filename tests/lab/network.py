@@ -4,6 +4,7 @@ Nothing of it can be seen from outside, and all of it goes when the process ends
 """
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -116,17 +117,18 @@ class Network:
         self.switch.close()
 
 
-def private_libvirt(machine, folder, host_uuid, address, lockspace):
+def private_libvirt(machine, folder, host_uuid, address, lockspace, authority):
     """Gives the machine a libvirt of its own in `folder`; gives the commands that start its lock manager and it. The lock
-    managers of machines with the same `lockspace` let only one of them use a disk."""
+    managers of machines with the same `lockspace` let only one of them use a disk. Desktops move over TLS between those
+    with certificates of the same authority."""
     conf = os.path.join(folder, "etc")
     for name in ("etc", "lib", "log", "cache"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
+    place_certificates(os.path.join(folder, "pki"), authority, machine.name, address)
     write(os.path.join(conf, "libvirtd.conf"), f"""host_uuid = "{host_uuid}"
-listen_tls = 0
-listen_tcp = 1
+listen_tls = 1
+listen_tcp = 0
 listen_addr = "{address}"
-auth_tcp = "none"
 auth_unix_rw = "none"
 log_level = 3
 """)
@@ -146,7 +148,8 @@ file_lockspace_dir = "{lockspace}"
 """)
     script = " && ".join([
         "mount -t tmpfs tmpfs /run",
-        "mkdir -p /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt",
+        "mkdir -p /etc/pki /etc/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt",
+        f"mount --bind {folder}/pki /etc/pki",
         f"mount --bind {folder}/etc /etc/libvirt",
         f"mount --bind {folder}/lib /var/lib/libvirt",
         f"mount --bind {folder}/log /var/log/libvirt",
@@ -154,6 +157,18 @@ file_lockspace_dir = "{lockspace}"
     ])
     machine.run("sh", "-c", script)
     return machine.enter("virtlockd"), machine.enter("libvirtd", "-l")
+
+
+def place_certificates(pki, authority, name, address):
+    """Where libvirt looks for them, and QEMU for the memory of desktops that move."""
+    certificate, key = authority.issue(name, address)
+    places = {authority.path("ca.pem"): ["CA/cacert.pem", "qemu/ca-cert.pem"],
+              certificate: ["libvirt/servercert.pem", "libvirt/clientcert.pem", "qemu/server-cert.pem", "qemu/client-cert.pem"],
+              key: ["libvirt/private/serverkey.pem", "libvirt/private/clientkey.pem", "qemu/server-key.pem", "qemu/client-key.pem"]}
+    for source, names in places.items():
+        for place in names:
+            os.makedirs(os.path.dirname(os.path.join(pki, place)), exist_ok=True)
+            shutil.copyfile(source, os.path.join(pki, place))
 
 
 def write(path, text, mode=0o600):

@@ -14,6 +14,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "deploy/quickstart"))
 
 from lab import Lab  # noqa: E402  (found by the path above)
+from authority import Authority  # noqa: E402
 from network import CORE, Network, private_libvirt  # noqa: E402
 from people import Authenticator  # noqa: E402
 from processes import Part, stop_virtual_machines, wait_until  # noqa: E402
@@ -95,21 +96,9 @@ class TwoSites(Lab):
 
     def make_etcd_certificates(self):
         """An authority of etcd's own: its members and its clients, and nobody else."""
-        os.makedirs(self.path("etcd"), mode=0o700, exist_ok=True)
-        authority = [self.path("etcd", "ca.pem"), self.path("etcd", "ca.key")]
-        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-out",
-                  authority[0], "-keyout", authority[1], "-days", "30", "-subj", "/CN=etcd of the lab", "-config",
-                  self.write("etcd/ca.cnf", "[req]\ndistinguished_name=dn\nx509_extensions=ca\n[dn]\n[ca]\n"
-                                            "basicConstraints=critical,CA:true\n")])
+        authority = Authority(self.path("etcd"), "etcd of the lab")
         for name in self.etcd_machines():
-            base = self.path("etcd", name)
-            extensions = self.write(f"etcd/{name}.ext", f"subjectAltName=IP:{self.addresses[name]},IP:127.0.0.1\n"
-                                                        "extendedKeyUsage=serverAuth,clientAuth\n")
-            request = self.write("etcd/request.cnf", "[req]\ndistinguished_name=dn\n[dn]\n")
-            self.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                      "-keyout", f"{base}.key", "-out", f"{base}.csr", "-subj", f"/CN={name}", "-config", request])
-            self.run(["openssl", "x509", "-req", "-in", f"{base}.csr", "-CA", authority[0], "-CAkey", authority[1],
-                      "-CAcreateserial", "-days", "30", "-out", f"{base}.pem", "-extfile", extensions])
+            authority.issue(name, self.addresses[name], "127.0.0.1")
 
     def start_etcd(self, name):
         base, address = self.path("etcd", name), self.addresses[name]
@@ -130,6 +119,7 @@ class TwoSites(Lab):
     def start_quorum(self):
         self.tell("etcd: three members, one of them the witness")
         self.make_etcd_certificates()
+        self.libvirt_authority = Authority(self.path("libvirt"), "libvirt of the lab")
         for name in self.etcd_machines():
             self.start_etcd(name)
         for name in self.etcd_machines():
@@ -304,8 +294,8 @@ storages:
 - name: {self.storage_of(self.site_of[host])}
   path: {self.path(self.storage_of(self.site_of[host]))}
 migration:
-  uri: qemu+tcp://{address}/system
-  tls: false
+  uri: qemu+tls://{address}/system
+  tls: true
 relay:
   listen: ["{address}:{PORTS['relay']}"]
 tls:
@@ -333,14 +323,15 @@ tls:
         identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.lab")
         lockspace = self.path(f"lockspace-{self.site_of[host]}")
         os.makedirs(lockspace, mode=0o700, exist_ok=True)
-        locks, daemon = private_libvirt(self.machine(host), folder, identity, self.addresses[host], lockspace)
+        locks, daemon = private_libvirt(self.machine(host), folder, identity, self.addresses[host], lockspace,
+                                        self.libvirt_authority)
         self.locks[host] = Part(f"virtlockd {host}", locks, self.path(f"{host}-libvirt.log")).start()
         self.start_libvirtd(host, daemon)
 
     def start_libvirtd(self, host, daemon=None):
         daemon = daemon or self.libvirt[host].command
         self.libvirt[host] = Part(f"libvirtd {host}", daemon, self.path(f"{host}-libvirt.log")).start()
-        self.libvirt[host].wait_ready(lambda: self.answers(host, 16509))
+        self.libvirt[host].wait_ready(lambda: self.answers(host, 16514))
 
     def start_agent(self, host):
         self.share_accelerator(host)

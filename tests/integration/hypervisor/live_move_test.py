@@ -1,4 +1,4 @@
-"""A running desktop moves between two real libvirts and back, and its lock goes with it. Needs root."""
+"""A running desktop moves between two real libvirts over TLS, and back from disk, and its lock goes with it. Needs root."""
 
 import os
 import secrets
@@ -12,7 +12,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..")
 for folder in ("deploy/quickstart", "tests/lab"):
     sys.path.insert(0, os.path.join(ROOT, folder))
 
-from network import Network, private_libvirt  # noqa: E402  (found by the paths above)
+from authority import Authority  # noqa: E402  (found by the paths above)
+from network import Network, place_certificates, private_libvirt  # noqa: E402  (found by the paths above)
 from processes import Part, stop_virtual_machines, wait_until  # noqa: E402
 
 SITE = "noord"
@@ -28,6 +29,7 @@ class LiveMove(unittest.TestCase):
         self.folder = self.temporary.name
         self.shared = os.path.join(self.folder, "shared")
         os.makedirs(os.path.join(self.shared, "locks"))
+        self.authority = Authority(os.path.join(self.folder, "authority"), "libvirt of the test")
         self.network = Network([SITE])
         self.addCleanup(self.network.close)
         self.parts = []
@@ -41,7 +43,8 @@ class LiveMove(unittest.TestCase):
         os.makedirs(os.path.join(folder, "etc"))
         identity = uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.move")
         # The locks are files in the shared folder, one for each disk.
-        locks, daemon = private_libvirt(machine, folder, identity, address, os.path.join(self.shared, "locks"))
+        locks, daemon = private_libvirt(machine, folder, identity, address, os.path.join(self.shared, "locks"),
+                                        self.authority)
         log = os.path.join(self.folder, f"{host}.log")
         self.parts.insert(0, Part(f"virtlockd {host}", locks, log).start())
         self.parts.insert(0, Part(f"libvirtd {host}", daemon, log).start())
@@ -75,7 +78,7 @@ class LiveMove(unittest.TestCase):
         return disk
 
     def move(self, source, target, arrives="running"):
-        self.must(source, "move", "d1", f"qemu+tcp://{HOSTS[target]}/system")
+        self.must(source, "move", "d1", f"qemu+tls://{HOSTS[target]}/system")
         self.assertEqual(self.must(source, "list"), "")
         self.assertEqual(self.must(target, "list"), f"d1 7 {arrives}")
 
@@ -105,6 +108,14 @@ class LiveMove(unittest.TestCase):
             late = self.call(source, "create", "d1", disk, "8")
             self.assertEqual(late.returncode, 1)
             self.assertIn("lock", late.stdout)
+
+        # The memory goes to nobody else: libvirtd of hv-2 is the one it was, its QEMU would be a stranger's.
+        stranger = Authority(os.path.join(self.folder, "stranger"), "somebody else")
+        place_certificates(os.path.join(self.folder, "hv-2", "pki"), stranger, "hv-2", HOSTS["hv-2"])
+        refused = self.call("hv-1", "move", "d1", f"qemu+tls://{HOSTS['hv-2']}/system")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("certificate", refused.stdout)
+        self.assertEqual(self.must("hv-1", "list"), "d1 7 running")
 
         self.must("hv-1", "kill", "d1")
         wait_until(lambda: self.must("hv-1", "list") == "d1 7 off", 20, "d1 off")

@@ -75,7 +75,8 @@ absl::Status Run(Hypervisor& hypervisor, const std::vector<std::string>& words) 
 absl::Status Do(const std::vector<std::string>& words) {
   const auto accelerator = TestAccelerator();
   if (!accelerator.ok()) return accelerator.status();
-  auto opened = LibvirtHypervisor::Open({.uri = "qemu:///system", .accelerator = *accelerator});
+  auto opened = LibvirtHypervisor::Open(
+      {.uri = "qemu:///system", .accelerator = *accelerator, .move_tls = true});
   if (!opened.ok()) return opened.status();
   Hypervisor& hypervisor = **opened;
   if (words.at(0) == "create") return Create(hypervisor, words);
