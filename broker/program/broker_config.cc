@@ -295,7 +295,7 @@ void ReadRate(ConfigSection section, RateLimitSettings& rate) {
   if (section.Number("burst", &burst, {.min = 1, .max = 100'000})) rate.burst = burst;
 }
 
-void ReadLimits(ConfigSection section, NodeSettings& node, RpcSettings& rpc) {
+void ReadLimits(ConfigSection section, NodeSettings& node, RpcSettings& rpc, StoreConfig& store) {
   BrokerSettings& broker = node.broker;
   section.Number("waiting_events", &node.max_waiting_events, {.min = 100, .max = 1'000'000});
   section.Number("sign_ins_in_flight", &node.max_sign_ins_in_flight, {.min = 1, .max = 65'536});
@@ -308,6 +308,7 @@ void ReadLimits(ConfigSection section, NodeSettings& node, RpcSettings& rpc) {
   section.Number("unproved_connections", &rpc.connections.max_unproved, {.min = 16, .max = 65'536});
   section.Number("unproved_connections_per_address", &rpc.connections.max_unproved_per_source,
                  {.min = 1, .max = 65'536});
+  section.Number("audit_records", &store.audit_records, {.min = 10'000, .max = 1'000'000'000});
   ReadRate(section.Section("sign_ins_per_machine"), rpc.machine_sign_ins);
   ReadRate(section.Section("sign_ins_per_gateway"), rpc.gateway_sign_ins);
   if (broker.default_site_starts < broker.default_host_starts) {
@@ -398,7 +399,7 @@ absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigChe
   ReadTokens(root.Section("tokens"), config.node);
   if (config.store.in_etcd) config.node.broker.lease_ttl = config.store.lease_ttl;
   ReadTimes(root.Section("times"), config.node);
-  ReadLimits(root.Section("limits"), config.node, config.rpc);
+  ReadLimits(root.Section("limits"), config.node, config.rpc, config.store);
   ReadFencing(root.Section("fencing"), check == ConfigCheck::kWhole, config.fencing);
   config.node.broker.fence_command = !config.fencing.command.empty();
   ReadBalancing(root.Section("balancing"), config.node.broker.balance);

@@ -107,7 +107,8 @@ struct BrokerProgram::Parts {
 
 absl::Status BrokerProgram::Parts::BuildStore() {
   if (!config.store.in_etcd) {
-    ASSIGN_OR_RETURN(auto file, SqliteStore::Open(config.store.sqlite_file, &loop));
+    ASSIGN_OR_RETURN(
+        auto file, SqliteStore::Open(config.store.sqlite_file, &loop, config.store.audit_records));
     election = std::make_unique<StandaloneElection>(
         &loop,
         [raw = file.get()](absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) {
@@ -118,7 +119,9 @@ absl::Status BrokerProgram::Parts::BuildStore() {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(etcd, EtcdClient::Create(config.store.etcd));
-  store = std::make_unique<EtcdStore>(config.store.etcd_store, etcd.get(), &loop);
+  EtcdStoreSettings store_settings = config.store.etcd_store;
+  store_settings.audit_records = config.store.audit_records;
+  store = std::make_unique<EtcdStore>(store_settings, etcd.get(), &loop);
   EtcdElectionSettings settings;
   settings.own = config.store.own;
   settings.lease_ttl = config.store.lease_ttl;

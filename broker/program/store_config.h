@@ -14,6 +14,8 @@ namespace werkplek {
 struct StoreConfig {
   // Otherwise the file below, and this broker alone.
   bool in_etcd = false;
+  // The newest that a running broker keeps.
+  uint64_t audit_records = 1'000'000;
   // data_dir/fleet.sqlite.
   std::string sqlite_file;
 

@@ -35,6 +35,8 @@ struct EtcdStoreSettings {
   // The log is folded when it holds this much.
   size_t fold_entries = 512;
   size_t fold_bytes = 1 << 20;
+  // The newest audit records that are kept, at least 2,000 (and up to a segment more). 0: all.
+  uint64_t audit_records = 0;
   // An import writes under another layout until it is whole.
   std::string schema = std::string(kEtcdSchema);
 };

@@ -87,6 +87,10 @@ bool EtcdSession::FoldAudit() {
     }
   }
   ThenPut(txn, keys_.audit_tail, EncodeNumber(last));
+  if (settings_.audit_records != 0 && last > settings_.audit_records) {
+    // A segment is named by its last record: none of these is of the newest.
+    ThenDelete(txn, keys_.audit, keys_.audit + EncodeNumber(last - settings_.audit_records + 1));
+  }
   if (!SendFold(std::move(txn), nullptr)) return false;
   attached_->segment = segments[count - 1];
   attached_->folded_audit = last;

@@ -19,6 +19,8 @@
 namespace werkplek {
 namespace {
 
+constexpr uint64_t kTrimEvery = 1000;
+
 // Commits that share one transaction at most; bounds the wait of the first.
 constexpr size_t kMaxGroup = 1024;
 constexpr absl::string_view kEpochName = "epoch";
@@ -44,7 +46,8 @@ absl::StatusOr<std::string> RealPath(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
-                                                               Executor* executor) {
+                                                               Executor* executor,
+                                                               uint64_t audit_records) {
   ASSIGN_OR_RETURN(const std::string real, RealPath(path));
   ASSIGN_OR_RETURN(const int lock, LockStore(real));
   absl::Cleanup unlock = [lock] { close(lock); };
@@ -54,16 +57,21 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
   ASSIGN_OR_RETURN(SqliteDatabase database, SqliteDatabase::Open(real));
   RETURN_IF_ERROR(CheckSqliteContent(database, real, newest));
   std::move(unlock).Cancel();
-  auto store =
-      std::unique_ptr<SqliteStore>(new SqliteStore(real, lock, std::move(database), executor));
+  auto store = std::unique_ptr<SqliteStore>(
+      new SqliteStore(real, lock, std::move(database), executor, audit_records));
   if (absl::Status status = store->Prepare(); !status.ok()) return store->Named(status);
   store->writer_ = std::thread([raw = store.get()] { raw->Run(); });
   pthread_setname_np(store->writer_.native_handle(), "store");
   return store;
 }
 
-SqliteStore::SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor)
-    : path_(std::move(path)), lock_(lock), executor_(executor), database_(std::move(database)) {}
+SqliteStore::SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor,
+                         uint64_t audit_records)
+    : path_(std::move(path)),
+      lock_(lock),
+      executor_(executor),
+      audit_records_(audit_records),
+      database_(std::move(database)) {}
 
 SqliteStore::~SqliteStore() {
   {
@@ -118,6 +126,8 @@ absl::Status SqliteStore::Prepare() {
                                      "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"));
   ASSIGN_OR_RETURN(statements_.last_audit,
                    database_.Prepare("SELECT coalesce(max(sequence), 0) FROM audit"));
+  ASSIGN_OR_RETURN(statements_.trim_audit,
+                   database_.Prepare("DELETE FROM audit WHERE sequence <= ?1"));
   return absl::OkStatus();
 }
 
@@ -267,8 +277,10 @@ absl::Status SqliteStore::ApplyChangeRow(const v1::Change& change) {
     // Without RETURNING, for which SQLite makes and drops a table each time.
     const int64_t before = database_.RowsChanged();
     RETURN_IF_ERROR(statements_.append.Run());
-    if (database_.RowsChanged() != before) return absl::OkStatus();
-    return absl::AlreadyExistsError(absl::StrCat("audit record ", sequence, " is there already"));
+    if (database_.RowsChanged() == before) {
+      return absl::AlreadyExistsError(absl::StrCat("audit record ", sequence, " is there already"));
+    }
+    return TrimAudit(sequence);
   }
   if (!change.has_value()) {
     return statements_.erase.BindText(1, change.table()).BindText(2, change.key()).Run();
@@ -278,6 +290,14 @@ absl::Status SqliteStore::ApplyChangeRow(const v1::Change& change) {
       .BindBlob(3, change.value())
       .BindBlob(4, RecordDigest(change.table(), change.key(), change.value()))
       .Run();
+}
+
+absl::Status SqliteStore::TrimAudit(uint64_t newest) {
+  // Many at a time: one seek less for each commit.
+  if (audit_records_ == 0 || newest <= audit_records_ || newest % kTrimEvery != 0) {
+    return absl::OkStatus();
+  }
+  return statements_.trim_audit.BindInteger(1, static_cast<int64_t>(newest - audit_records_)).Run();
 }
 
 absl::StatusOr<uint64_t> SqliteStore::ReadEpoch() {

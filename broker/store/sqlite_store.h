@@ -26,9 +26,11 @@ class SqliteStore : public Store {
   // Opens the file, or makes it. `executor` outlives the store; callbacks run on it. Checks all
   // pages and the digest of each record. Every refusal names the file and says what to do, and
   // leaves the file byte for byte as it is: DATA_LOSS (damaged), FAILED_PRECONDITION (not ours, of
-  // a newer version, readable by others, or open in another broker).
+  // a newer version, readable by others, or open in another broker). `audit_records`: the newest
+  // that are kept (and up to a thousand more); 0: all.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path,
-                                                           Executor* executor);
+                                                           Executor* executor,
+                                                           uint64_t audit_records = 0);
   ~SqliteStore() override;
 
   // A new claim, durable before `done` is called: one more than any epoch seen.
@@ -53,10 +55,11 @@ class SqliteStore : public Store {
 
   struct Statements {
     SqliteStatement begin, commit, read_meta, write_meta, put, erase, append, read_all, read_audit,
-        last_audit;
+        last_audit, trim_audit;
   };
 
-  SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor);
+  SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor,
+              uint64_t audit_records);
   absl::Status Prepare();
   void Enqueue(Job job);
   void Run();
@@ -67,6 +70,8 @@ class SqliteStore : public Store {
   bool TryTransaction(std::vector<CommitJob>& group);
   absl::Status ApplyJob(const CommitJob& job, uint64_t& newest);
   absl::Status ApplyChangeRow(const v1::Change& change);
+  // After the record `newest`: those go that are too old.
+  absl::Status TrimAudit(uint64_t newest);
   absl::StatusOr<Fleet> LoadNow(uint64_t epoch);
   absl::StatusOr<uint64_t> ClaimNow();
   absl::StatusOr<std::vector<v1::AuditRecord>> ReadAuditNow(uint64_t after, uint32_t limit);
@@ -82,6 +87,7 @@ class SqliteStore : public Store {
   // Holds the lock file; two brokers never open one store.
   const int lock_;
   Executor* const executor_;
+  const uint64_t audit_records_;
   SqliteDatabase database_;
   Statements statements_;
 

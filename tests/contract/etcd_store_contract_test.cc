@@ -35,6 +35,7 @@ class EtcdSubject : public Subject {
   void Claim(absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) override {
     store_->ClaimEpoch(std::move(done));
   }
+  bool trims() const override { return store_settings_.audit_records != 0; }
 
  private:
   const EtcdStoreSettings store_settings_;
@@ -46,6 +47,7 @@ class EtcdSubject : public Subject {
 EtcdStoreSettings FoldAlways() {
   EtcdStoreSettings settings;
   settings.fold_entries = 1;
+  settings.audit_records = kAuditRecords;
   settings.max_operations = 3;
   return settings;
 }

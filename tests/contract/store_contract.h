@@ -18,6 +18,8 @@
 
 namespace werkplek {
 
+inline constexpr uint64_t kAuditRecords = 2'500;
+
 // A store that can be left and opened anew, as by a broker that restarts.
 class Subject {
  public:
@@ -25,6 +27,8 @@ class Subject {
   virtual Store* store() = 0;
   virtual void Reopen() = 0;
   virtual void Claim(absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) = 0;
+  // Whether it lets go of audit records older than the newest kAuditRecords.
+  virtual bool trims() const { return false; }
   LoopExecutor executor{"contract"};
 };
 
@@ -179,6 +183,35 @@ TEST_P(StoreContract, TheAuditIsAppendOnlyAndReadInPages) {
   ASSERT_TRUE(fleet.ok());
   EXPECT_TRUE(fleet->desktops.empty()) << "the refused commit left something";
   EXPECT_EQ(fleet->audit_sequence, 25u);
+}
+
+TEST_P(StoreContract, OnlyTheNewestOfTheAuditIsKept) {
+  if (!subject_->trims()) GTEST_SKIP() << "keeps all";
+  const uint64_t epoch = Claim();
+  uint64_t last = 0;
+  uint64_t oldest = 1;
+  // Some of them go after the commit.
+  for (int i = 0; i < 100 && (last < 6'000 || oldest == 1); ++i) {
+    ChangeSet changes;
+    for (int j = 0; j < 200; ++j) changes.push_back(AppendAudit(++last, "user:jan"));
+    ASSERT_TRUE(client_->Commit(epoch, std::move(changes)).ok());
+    const auto first = client_->ReadAudit(0, 1);
+    ASSERT_TRUE(first.ok()) << first.status();
+    ASSERT_THAT(*first, ::testing::SizeIs(1));
+    oldest = first->front().sequence();
+  }
+  EXPECT_GT(oldest, 1u);
+  EXPECT_LE(oldest, last - kAuditRecords + 1);
+  for (uint64_t after = last - kAuditRecords; after < last; after += 500) {
+    const auto page = client_->ReadAudit(after, 500);
+    ASSERT_TRUE(page.ok()) << page.status();
+    ASSERT_THAT(*page, ::testing::SizeIs(500));
+    EXPECT_EQ(page->front().sequence(), after + 1);
+  }
+  Reopen();
+  const auto fleet = client_->Load(Claim());
+  ASSERT_TRUE(fleet.ok()) << fleet.status();
+  EXPECT_EQ(fleet->audit_sequence, last);
 }
 
 TEST_P(StoreContract, ACommitThatIsTooLargeWritesNothing) {

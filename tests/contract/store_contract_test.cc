@@ -27,13 +27,14 @@ class SqliteSubject : public Subject {
   Store* store() override { return store_.get(); }
   void Reopen() override {
     store_.reset();
-    auto opened = SqliteStore::Open(folder_.path() + "/broker.db", &executor);
+    auto opened = SqliteStore::Open(folder_.path() + "/broker.db", &executor, kAuditRecords);
     ASSERT_TRUE(opened.ok()) << opened.status();
     store_ = *std::move(opened);
   }
   void Claim(absl::AnyInvocable<void(absl::StatusOr<uint64_t>)> done) override {
     store_->ClaimEpoch(std::move(done));
   }
+  bool trims() const override { return true; }
 
  private:
   TemporaryFolder folder_;
