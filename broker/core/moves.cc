@@ -110,7 +110,8 @@ void JudgeGone(Turn& turn, const v1::Desktop& desktop, MoveSoft& move, const std
   const std::string& target = desktop.moving_to();
   if (HeldBy(Heard(turn, target), desktop) != nullptr) return Arrive(turn, desktop, target);
   const HostSoft* there = turn.fleet().host_soft.Find(target);
-  if (there == nullptr || there->liveness == v1::LIVENESS_DOWN) {
+  const auto own = turn.state().hosts.find(target);
+  if (there == nullptr || own == turn.state().hosts.end() || own->second.judged_down) {
     // It can only be there; what becomes of it is judged like all else on that host.
     turn.Count("moves", "lost");
     v1::Desktop moved = desktop;

@@ -32,7 +32,9 @@ void AgentProcess::Resume() {
 
 bool AgentProcess::MayFail() const {
   if (!world_.scenario().dedicated) return true;
-  return up() && !paused_ && world_.now() - there_since_ >= absl::Seconds(20);
+  const bool heard =
+      link_ != 0 && !link_cut_ && world_.network().OpenBothWays(machine_.name(), linked_to_);
+  return up() && !paused_ && heard && world_.now() - there_since_ >= absl::Seconds(20);
 }
 
 void AgentProcess::HearRemove(const std::string& desktop, uint64_t generation) {

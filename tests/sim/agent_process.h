@@ -40,7 +40,9 @@ class AgentProcess {
   void Pause() { paused_ = up(); }
   void Resume();
   // Whether it may be stopped or killed (again). Where something must be fenced, systemd has an
-  // agent back before the leader counts on it, so it is not absent twice in a row.
+  // agent back before the leader counts on it, so it is neither absent twice in a row nor while its
+  // line is cut. What else keeps such a desktop from running twice, the lock of its disk, is left
+  // out here on purpose.
   bool MayFail() const;
   // The broker ended the link, or died; the agent hears soon.
   void Closed(uint64_t link);

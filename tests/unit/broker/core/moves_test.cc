@@ -159,6 +159,26 @@ TEST_F(MovesTest, ATargetThatIsLostWithTheDesktopLosesItsSession) {
   EXPECT_EQ(Host("hv-a1").Find(desktop_), nullptr);
 }
 
+TEST_F(MovesTest, NothingIsConcludedOfATargetThatAnOperatorIsAskedAbout) {
+  BeginMoving(3);
+  // The site loses its power in the middle: more than may be judged lost unasked.
+  for (const char* host : {"hv-a1", "hv-a2", "hv-a3"}) {
+    Host(host).silent = true;
+    Host(host).report().clear_desktops();
+  }
+  driver_.Advance(absl::Seconds(15));
+  ASSERT_NE(driver_.fleet().site_losses.Find("a"), nullptr);
+  Wake("hv-a1");
+  driver_.Advance(absl::Seconds(5));
+  EXPECT_EQ(HostOf("jan"), "hv-a1");
+  EXPECT_EQ(TargetOf("jan"), "hv-a2") << "it may be there";
+  Wake("hv-a2");
+  driver_.Advance(absl::Seconds(25));
+  EXPECT_EQ(driver_.Counted("moves", "failed"), 1u);
+  EXPECT_EQ(driver_.Counted("moves", "lost"), 0u);
+  EXPECT_EQ(driver_.SessionOf("jan"), nullptr) << "it was in no memory any more";
+}
+
 TEST_F(MovesTest, ASourceThatIsLostAfterTheHandoverLosesNothing) {
   BeginMoving();
   Host("hv-a1").silent = true;
