@@ -7,7 +7,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(__file__))
 
 from history import CHECKS, Asked, Call, History, Run, SessionSeen, overlap_s, violations  # noqa: E402
-from host_log import ended_at, runs_in  # noqa: E402
+from host_log import ended_at, executed_in, runs_in  # noqa: E402
 
 
 def good():
@@ -119,18 +119,74 @@ LOG = """2026-11-25 18:00:00.250+0000: starting up libvirt version: 9.0.0, packa
 """
 
 
-class HostLogTest(unittest.TestCase):
-    def test_what_libvirt_wrote_is_read(self):
-        began = 1795629600  # 2026-11-25 18:00:00 UTC
-        self.assertEqual(runs_in(LOG, "kantoor-1", "hv-n1"), [
-            Run("kantoor-1", "hv-n1", began + 0.25, began + 5),
-            Run("kantoor-1", "hv-n1", began + 60, began + 70, came=True, went=True),
-            Run("kantoor-1", "hv-n1", began + 120, began + 180),
-            Run("kantoor-1", "hv-n1", began + 180)])
+# Of libvirtd, as it starts a machine: thread 24311 gets the lock of the disk, and thread 24458 gives it up at the end.
+GOT = """2026-11-25 18:00:01.000+0000: 24311: debug : virDomainLockProcessResume:220 : plugin=0x55c0 dom=0x7fce state=<null>
+2026-11-25 18:00:01.000+0000: 24311: debug : virLockManagerLogParams:96 :   key=uuid type=uuid value=11111111-2222-3333-4444-6666
+2026-11-25 18:00:01.000+0000: 24311: debug : virLockManagerLogParams:89 :   key=name type=string value=kantoor-1
+2026-11-25 18:00:01.000+0000: 24311: debug : virLockManagerLogParams:77 :   key=pid type=uint value=24455
+2026-11-25 18:00:01.000+0000: 24311: debug : virLockManagerLogParams:92 :   key=uri type=cstring value=qemu:///system
+2026-11-25 18:00:01.010+0000: 24311: debug : virLockManagerAcquire:342 : lock=0x7fce state='<null>' flags=0x0 action=0 fd=(nil)
+2026-11-25 18:00:01.020+0000: 24311: debug : virLockManagerFree:380 : lock=0x7fce
+2026-11-25 18:00:05.001+0000: 24458: debug : virDomainLockProcessPause:200 : plugin=0x55c0 dom=0x7fce state=0x7fce
+2026-11-25 18:00:05.001+0000: 24458: debug : virLockManagerLogParams:89 :   key=name type=string value=kantoor-1
+2026-11-25 18:00:05.002+0000: 24458: debug : virLockManagerFree:380 : lock=0x7fce
+"""
+# The same where another host has the lock; meanwhile another thread fails at something else, and a third gets its lock.
+REFUSED = """2026-11-25 18:00:04.000+0000: 24340: debug : virDomainLockProcessResume:220 : plugin=0x5647 dom=0x7fbe state=<null>
+2026-11-25 18:00:04.000+0000: 24340: debug : virLockManagerLogParams:89 :   key=name type=string value=kantoor-1
+2026-11-25 18:00:04.001+0000: 24341: debug : virDomainLockProcessResume:220 : plugin=0x5647 dom=0x7fbf state=<null>
+2026-11-25 18:00:04.001+0000: 24341: debug : virLockManagerLogParams:89 :   key=name type=string value=kantoor-2
+2026-11-25 18:00:04.001+0000: 24340: debug : virLockManagerAcquire:342 : lock=0x7fbe state='<null>' flags=0x0 action=0 fd=(nil)
+2026-11-25 18:00:04.002+0000: 24342: error : virCgroupDetectControllers:451 : At least one cgroup controller is required
+2026-11-25 18:00:04.004+0000: 24340: error : virNetClientProgramDispatchError:172 : resource busy: Lockspace resource '8772' is locked
+2026-11-25 18:00:04.005+0000: 24340: debug : virLockManagerFree:380 : lock=0x7fbe
+2026-11-25 18:00:04.006+0000: 24341: debug : virLockManagerFree:380 : lock=0x7fbf
+"""
+OTHER = """2026-11-25 18:00:03.900+0000: starting up libvirt version: 9.0.0
+2026-11-25 18:00:{end}+0000: shutting down, reason={reason}
+"""
 
-    def test_a_start_that_was_refused_is_no_run(self):
-        refused = LOG + "2026-11-25 18:03:01.000+0000: shutting down, reason=failed\n"
-        self.assertEqual(len(runs_in(refused, "kantoor-1", "hv-n1")), 3)
+
+class HostLogTest(unittest.TestCase):
+    began = 1795629600  # 2026-11-25 18:00:00 UTC
+
+    def test_what_libvirt_wrote_is_read(self):
+        began = self.began
+        self.assertEqual(runs_in(LOG, "kantoor-1", "hv-n1", [began + 1, began + 3, began + 62, began + 122, began + 182]), [
+            Run("kantoor-1", "hv-n1", began + 1, began + 5),
+            Run("kantoor-1", "hv-n1", began + 62, began + 70, came=True, went=True),
+            Run("kantoor-1", "hv-n1", began + 122, began + 180),
+            Run("kantoor-1", "hv-n1", began + 182)])
+
+    def test_a_process_that_never_executed_is_no_run(self):
+        began = self.began
+        self.assertEqual(runs_in(LOG, "kantoor-1", "hv-n1", [began + 62]), [
+            Run("kantoor-1", "hv-n1", began + 62, began + 70, came=True, went=True)])
+
+    def test_logs_that_cannot_tell_what_executed_are_not_believed(self):
+        with self.assertRaises(ValueError):
+            runs_in(LOG, "kantoor-1", "hv-n1", [self.began + 1])
+
+    def test_a_guest_executes_once_its_host_has_the_lock(self):
+        self.assertEqual(executed_in(GOT), {"kantoor-1": [self.began + 1.02]})
+        self.assertEqual(executed_in(REFUSED), {"kantoor-2": [self.began + 4.006]})
+
+    def runs_of_both(self, other, said):
+        return (runs_in(LOG[:LOG.index("2026-11-25 18:01")], "kantoor-1", "a", executed_in(GOT)["kantoor-1"]) +
+                runs_in(other, "kantoor-1", "b", executed_in(said).get("kantoor-1", [])))
+
+    def test_a_process_made_while_the_old_one_runs_is_no_second_run_until_it_has_the_lock(self):
+        refused = self.runs_of_both(OTHER.format(end="04.005", reason="failed"), REFUSED)
+        self.assertEqual(refused, [Run("kantoor-1", "a", self.began + 1.02, self.began + 5)])
+        # Its process was made 1.1 s before the old one was gone; it was let execute 0.1 s after that.
+        late = self.runs_of_both(OTHER.format(end="09.000", reason="destroyed"), GOT.replace("18:00:01.0", "18:00:05.1"))
+        self.assertEqual(late[1], Run("kantoor-1", "b", self.began + 5.12, self.began + 9))
+        self.assertEqual((violations(History(runs=late)), overlap_s(late)), ([], 0))
+
+    def test_a_guest_that_executes_while_the_old_one_runs_is_caught(self):
+        both = self.runs_of_both(OTHER.format(end="09.000", reason="destroyed"), GOT.replace("18:00:01.0", "18:00:04.9"))
+        self.assertTrue(any(line.startswith("I3:") for line in violations(History(runs=both))), both)
+        self.assertAlmostEqual(overlap_s(both), 0.08, places=3)
 
     def test_who_killed_it_knows_the_end_before_libvirt_writes_it(self):
         self.assertEqual(ended_at(Run("d1", "a", 5, 10), [3, 9, 11]).ended, 9)

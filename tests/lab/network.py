@@ -120,7 +120,8 @@ class Network:
 def private_libvirt(machine, folder, host_uuid, address, lockspace, authority):
     """Gives the machine a libvirt of its own in `folder`; gives the commands that start its lock manager and it. The lock
     managers of machines with the same `lockspace` let only one of them use a disk. Desktops move over TLS between those
-    with certificates of the same authority."""
+    with certificates of the same authority. What libvirtd does with locks is in its log `libvirtd.log`: `host_log.py`
+    reads from it when guests execute."""
     conf = os.path.join(folder, "etc")
     for name in ("etc", "lib", "log", "cache"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
@@ -131,6 +132,8 @@ listen_tcp = 0
 listen_addr = "{address}"
 auth_unix_rw = "none"
 log_level = 3
+log_filters = "1:locking.domain_lock 1:locking.lock_manager"
+log_outputs = "3:stderr 1:file:/var/log/libvirt/libvirtd.log"
 """)
     write(os.path.join(conf, "qemu.conf"), f"""stdio_handler = "file"
 security_driver = "none"
