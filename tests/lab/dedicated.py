@@ -12,13 +12,13 @@ import subprocess
 import threading
 import time
 
-from faults import Fault
+from faults import Fault, NotBegun
 from history import overlap_s
 from host_log import runs_of
 from lab import CommandFailed
 from power_switch import guests_of, note_end, switch_off
 from processes import PartFailed, processes_naming, wait_until
-from work import Worker
+from work import NOT_SIGNED_IN, Worker
 
 # What `werkplek-agent.service` says: WatchdogSec, and a little for the new start.
 WATCHDOG_S = 17
@@ -43,7 +43,8 @@ class Owner(Worker):
             self.signed_in = self.signed_in or self.sign_in()
             if self.signed_in and self.connect():
                 return True
-            self.signed_in = self.signed_in and self.history.calls[-1].done is None
+            # A new sign-in waits for a new code.
+            self.signed_in = self.signed_in and self.status != NOT_SIGNED_IN
             self.over.wait(0.5)
         return False
 
@@ -51,10 +52,10 @@ class Owner(Worker):
 class Owners:
     """A dedicated pool in each site, and who owns a desktop there."""
 
-    def __init__(self, lab, history, people, chance):
+    def __init__(self, lab, history, people, chance, ways=None):
         self.lab, self.history, self.chance = lab, history, chance
         self.every = []
-        self.turn = []
+        self.ways, self.turn = sorted(ways or HostSilent.WAYS), []
         for number, person in enumerate(people):
             self.every.append(Owner(lab, history, person, lab.sites[number % len(lab.sites)]))
 
@@ -80,9 +81,9 @@ class Owners:
         return next((one for one in listed if one["desktop"].get("owner") == owner.person.user), None)
 
     def next_way(self):
-        """How a host goes silent this time: all of the ways in turn, each turn in another order."""
+        """How a host goes silent this time: all of the run's ways in turn, each turn in another order."""
         if not self.turn:
-            self.turn = self.chance.sample(sorted(HostSilent.WAYS), len(HostSilent.WAYS))
+            self.turn = self.chance.sample(self.ways, len(self.ways))
         return self.turn.pop()
 
     def runs(self, desktop):
@@ -96,12 +97,15 @@ class KeptFault(Fault):
     def an_owner_at_work(self):
         self.owner = self.chance.choice(self.lab.owners.every)
         if not self.owner.arrive(90 * self.patience):
-            raise PartFailed(f"{self.owner.person.user} gets no desktop of {self.owner.pool}")
+            raise NotBegun(f"{self.owner.person.user} gets no desktop of {self.owner.pool}")
         status = self.status()
         self.desktop, self.generation = status["desktop"]["id"], int(status["desktop"]["generation"])
         self.host = status["desktop"]["host"]
         self.other = next(host for host in self.lab.hosts[self.owner.site] if host != self.host)
         self.where = self.host
+        # Its screen was read, so it executes: who cannot see that from the logs cannot see a second one either.
+        now = [run for run in self.lab.owners.runs(self.desktop) if run.host == self.host and run.ended is None]
+        self.check(len(now) == 1, f"the logs of {self.host} tell of {len(now)} runs of {self.desktop} now")
 
     def status(self):
         return wait_until(lambda: self.lab.owners.status_of(self.owner), 30, "a broker tells of the owner's desktop")
@@ -119,8 +123,8 @@ class HostSilent(KeptFault):
             "power lost, admin's word": False}
 
     def begin(self):
-        self.way = self.lab.owners.next_way()
         self.an_owner_at_work()
+        self.way = self.lab.owners.next_way()
         self.where = f"{self.host}, {self.way}"
         if "admin" in self.way:
             # An administrator's word counts only soon after the sign-in.

@@ -11,8 +11,12 @@ import time
 
 from lab import CommandFailed
 from power_switch import guests_of, switch_off
-from processes import executable, processes_naming
+from processes import PartFailed, executable, processes_naming
 from two_sites import DESK, PORTS, WITNESS
+
+
+class NotBegun(PartFailed):
+    """What a fault begins with is not there; it has broken nothing. The message says what is missing."""
 
 
 class Fault:

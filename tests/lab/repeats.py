@@ -11,7 +11,8 @@ from processes import PartFailed, wait_until
 from two_sites import DESK
 
 CLIENT, ADMIN = "tc-repeat", "beheer"
-POOL = "kantoor"
+# Of its own, so that nobody but the requests ends a session, however long all of it takes.
+POOL = "twee-keer"
 NO_ANSWER = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 # What a repeated request brings anew, on purpose: the right to open a display, and the access token of the same sign-in.
 OF_THE_MOMENT = ("access_token", "ticket", "ticket_lifetime_s", "resumed", "gateways")
@@ -20,10 +21,14 @@ OF_THE_MOMENT = ("access_token", "ticket", "ticket_lifetime_s", "resumed", "gate
 class Repeater:
     """Keeps what it asked, so that it can ask once more much later."""
 
-    def __init__(self, lab, person, chance):
-        self.lab, self.person, self.chance = lab, person, chance
+    def __init__(self, lab, person, chance, patience):
+        self.lab, self.person, self.chance, self.patience = lab, person, chance, patience
         self.asked, self.late, self.token, self.site = [], [], None, "r-none"
         lab.certify("client", CLIENT)
+
+    def make_pool(self):
+        self.lab.add_pool(POOL, max_desktops=3, running_spares=1, memory_mib=128, suspend_after_s=0, end_after_s=0)
+        self.lab.wait_spares(POOL, 1)
 
     def number(self):
         """A request id."""
@@ -131,7 +136,7 @@ class Repeater:
         """Its effect takes a moment, which is not that of the request that comes again."""
         request = {"request_id": self.number(), "session": session}
         answer, again = self.first(CLIENT, "EndSession", request, watched=False)
-        wait_until(lambda: session not in self.sessions(), 30, f"the end of {session}")
+        wait_until(lambda: session not in self.sessions(), 30 * self.patience, f"the end of {session}")
         self.repeat(again)
         return answer, again
 

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from two_sites import ROOT, TwoSites  # noqa: E402  (first: it says where the others are)
 import dedicated  # noqa: E402
-from faults import ALL  # noqa: E402
+from faults import ALL, NotBegun  # noqa: E402
 from gateways import GatewayKilled, start_gateways  # noqa: E402
 from history import History, SessionSeen, violations  # noqa: E402
 from host_log import runs_of  # noqa: E402
@@ -26,6 +26,8 @@ from work import POOL, EpochWatch, Worker  # noqa: E402
 PROGRAMS = os.environ.get("WERKPLEK_BIN_DIR", os.path.join(ROOT, "build/dev/bin"))
 IMAGES = os.path.join(PROGRAMS, "..", "images", "tiny")
 STARTED = time.monotonic()
+# So many faults in a row without what they begin with: the run tells nothing more.
+MOST_NOT_BEGUN = 3
 
 
 def say(line):
@@ -68,9 +70,8 @@ def sessions_of(lab):
     return seen
 
 
-def one_fault(lab, kind, chance, prober, history, patience):
-    fault = kind(lab, chance, patience)
-    limit_s = fault.limit_s and fault.limit_s * patience
+def one_fault(fault, prober, history):
+    limit_s = fault.limit_s and fault.limit_s * fault.patience
     fault.begin()
     say(f"{fault}")
     ends = time.monotonic() + fault.lasts_s
@@ -109,7 +110,7 @@ def run(lab, options):
     people = list(lab.people.values())[20:]
     workers, probes = people[:options.people], people[options.people:options.people + options.probes]
     lab.outside = people[-1]
-    lab.repeater = Repeater(lab, people[-2], random.Random(options.seed))
+    lab.repeater = Repeater(lab, people[-2], random.Random(options.seed), options.patience)
     history.asked = lab.repeater.asked
     say(f"{len(workers) + len(probes)} people get their one-time tokens")
     for person in [*workers, *probes, lab.outside, lab.repeater.person]:
@@ -120,19 +121,30 @@ def run(lab, options):
     every = [*ALL, GatewayKilled, RequestsRepeated, *dedicated.ALL]
     kinds = [kind for kind in every if not options.rows or kind.row in options.rows]
     if set(kinds) & set(dedicated.ALL):
-        lab.owners = dedicated.Owners(lab, history, people[-options.owners - 2:-2], chance)
+        lab.owners = dedicated.Owners(lab, history, people[-options.owners - 2:-2], chance, options.way)
         say(f"{options.owners} people get a desktop of their own")
         lab.owners.make()
+    if RequestsRepeated in kinds:
+        lab.repeater.make_pool()
     at_work = [Worker(lab, history, person, options.seed * 1000 + i) for i, person in enumerate(workers)]
     watch = EpochWatch(lab, history)
     for thread in [*at_work, watch]:
         thread.start()
     prober = Prober(lab, probes)
-    rows, began, turn = [], time.monotonic(), []
+    rows, began, turn, not_begun = [], time.monotonic(), [], 0
     while time.monotonic() < began + options.minutes * 60 or len(rows) < options.at_least:
         if not turn:
             turn = chance.sample(kinds, len(kinds))
-        rows.append(one_fault(lab, turn.pop(), chance, prober, history, options.patience))
+        fault = turn.pop()(lab, chance, options.patience)
+        try:
+            rows.append(one_fault(fault, prober, history))
+            not_begun = 0
+        except NotBegun as failed:
+            say(f"{fault} did not begin: {failed}")
+            rows.append((f"{fault}: {failed}", "not begun", "-", "-", False))
+            not_begun += 1
+            if not_begun == MOST_NOT_BEGUN:
+                raise
         time.sleep(chance.uniform(0.2, 1.5))
     for thread in [*at_work, watch]:
         thread.over.set()
@@ -151,6 +163,9 @@ def main():
     parser.add_argument("--at-least", type=int, default=0, metavar="FAULTS",
                         help="goes on after the minutes until so many things went wrong")
     parser.add_argument("--rows", type=lambda text: text.split(","), help="only these rows: F1,F6")
+    ways = sorted(dedicated.HostSilent.WAYS)
+    parser.add_argument("--way", action="append", choices=ways, metavar="WAY",
+                        help=f"hosts go silent (F12) in this way only, or in these: {'; '.join(ways)}")
     parser.add_argument("--people", type=int, default=6, help="people at work at once")
     parser.add_argument("--owners", type=int, default=4, help="people with a dedicated desktop")
     parser.add_argument("--probes", type=int, default=40, help="people who sign in to see whether one can")

@@ -23,6 +23,8 @@ class Worker(threading.Thread):
         self.chance, self.pool = random.Random(seed), pool
         self.over = threading.Event()
         self.folder = lab.path("people", person.user)
+        # What the last call ended with.
+        self.status = 0
 
     def call(self, what, *words, given=""):
         """Makes one call, and notes what came of it. An answer that the client gave up on is no answer."""
@@ -30,9 +32,10 @@ class Worker(threading.Thread):
         self.history.calls.append(call)
         try:
             output = self.lab.werkplek("tc-001", *words, given=given, token_folder=self.folder)
-            call.ok, call.done = True, time.monotonic()
+            call.ok, call.done, self.status = True, time.monotonic(), 0
             return call, output
         except CommandFailed as failed:
+            self.status = failed.status
             if failed.status in (REFUSED, NOT_SIGNED_IN):
                 call.done = time.monotonic()
             return call, None
