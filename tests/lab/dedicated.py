@@ -108,7 +108,8 @@ class KeptFault(Fault):
         self.check(len(now) == 1, f"the logs of {self.host} tell of {len(now)} runs of {self.desktop} now")
 
     def status(self):
-        return wait_until(lambda: self.lab.owners.status_of(self.owner), 30, "a broker tells of the owner's desktop")
+        return wait_until(lambda: self.lab.owners.status_of(self.owner), 30 * self.patience,
+                          "a broker tells of the owner's desktop")
 
     def check(self, holds, complaint):
         if not holds:
@@ -286,7 +287,7 @@ class Moved(KeptFault):
         def ended():
             said = self.guest(host, {"execute": "guest-exec-status", "arguments": {"pid": pid}})
             return said if said["exited"] else None
-        return base64.b64decode(wait_until(ended, 20, "the guest's boot id")["out-data"]).decode().strip()
+        return base64.b64decode(wait_until(ended, 20 * self.patience, "the guest's boot id")["out-data"]).decode().strip()
 
     def guest(self, host, request):
         def answer():
@@ -294,7 +295,7 @@ class Moved(KeptFault):
                                                                json.dumps(request)),
                                   capture_output=True, text=True, check=False)
             return json.loads(done.stdout)["return"] if done.returncode == 0 else None
-        return wait_until(answer, 30, f"the guest agent of {self.desktop}", interval_s=0.3)
+        return wait_until(answer, 30 * self.patience, f"the guest agent of {self.desktop}", interval_s=0.3)
 
 
 ALL = [HostSilent, Moved]
