@@ -26,7 +26,7 @@ from work import POOL, EpochWatch, Worker  # noqa: E402
 PROGRAMS = os.environ.get("WERKPLEK_BIN_DIR", os.path.join(ROOT, "build/dev/bin"))
 IMAGES = os.path.join(PROGRAMS, "..", "images", "tiny")
 STARTED = time.monotonic()
-# So many faults in a row without what they begin with: the run tells nothing more.
+# After so many faults in a row that lacked what they begin with the run tells nothing more.
 MOST_NOT_BEGUN = 3
 
 
@@ -94,6 +94,26 @@ def one_fault(fault, prober, history):
     return row
 
 
+def let_go_wrong(lab, kinds, chance, prober, history, options):
+    """All kinds in turn, each turn in another order. One that could not begin is a figure missed, and the run goes on."""
+    rows, began, turn, not_begun = [], time.monotonic(), [], 0
+    while time.monotonic() < began + options.minutes * 60 or len(rows) < options.at_least:
+        if not turn:
+            turn = chance.sample(kinds, len(kinds))
+        fault = turn.pop()(lab, chance, options.patience)
+        try:
+            rows.append(one_fault(fault, prober, history))
+            not_begun = 0
+        except NotBegun as failed:
+            say(f"{fault} did not begin: {failed}")
+            rows.append((f"{fault}: {failed}", "not begun", "-", "-", False))
+            not_begun += 1
+            if not_begun == MOST_NOT_BEGUN:
+                raise
+        time.sleep(chance.uniform(0.2, 1.5))
+    return rows
+
+
 def table(rows):
     width = max([len(row[0]) for row in rows] + [5])
     print(f"\n{'FAULT':{width}}          MEANWHILE  AT MOST  WELL AFTER HEALING")
@@ -131,21 +151,7 @@ def run(lab, options):
     for thread in [*at_work, watch]:
         thread.start()
     prober = Prober(lab, probes)
-    rows, began, turn, not_begun = [], time.monotonic(), [], 0
-    while time.monotonic() < began + options.minutes * 60 or len(rows) < options.at_least:
-        if not turn:
-            turn = chance.sample(kinds, len(kinds))
-        fault = turn.pop()(lab, chance, options.patience)
-        try:
-            rows.append(one_fault(fault, prober, history))
-            not_begun = 0
-        except NotBegun as failed:
-            say(f"{fault} did not begin: {failed}")
-            rows.append((f"{fault}: {failed}", "not begun", "-", "-", False))
-            not_begun += 1
-            if not_begun == MOST_NOT_BEGUN:
-                raise
-        time.sleep(chance.uniform(0.2, 1.5))
+    rows = let_go_wrong(lab, kinds, chance, prober, history, options)
     for thread in [*at_work, watch]:
         thread.over.set()
     for thread in [*at_work, watch]:
