@@ -14,7 +14,7 @@ import time
 
 from faults import Fault, NotBegun
 from history import overlap_s
-from host_log import runs_of
+from host_log import DOMAIN, runs_of
 from lab import CommandFailed
 from power_switch import guests_of, note_end, switch_off
 from processes import PartFailed, processes_naming, wait_until
@@ -23,8 +23,6 @@ from work import NOT_SIGNED_IN, Worker
 # What `werkplek-agent.service` says: WatchdogSec, and a little for the new start.
 WATCHDOG_S = 17
 RESTART_LIMIT_S = 60
-# What a desktop's machine is called in libvirt, before the desktop's own id.
-DOMAIN = "werkplek-"
 
 
 class Owner(Worker):
@@ -88,7 +86,7 @@ class Owners:
 
     def runs(self, desktop):
         return [run for host in self.lab.agents for run in runs_of(self.lab.folder, host)
-                if run.desktop == DOMAIN + desktop]
+                if run.desktop == desktop]
 
 
 class KeptFault(Fault):

@@ -112,8 +112,12 @@ def one_session_of_a_user(history):
 
 
 def runs_on_one_host(history):
-    """I3: a desktop runs on at most one host. While it moves, live, it is on two, of which one stands still."""
-    complaints, last = [], {}
+    """I3: a desktop runs on at most one host. While it moves, live, it is on two, of which one stands still. And the logs
+    that say so tell of each desktop whose screen somebody saw."""
+    seen = {call.answer for call in history.calls if call.what == "connect" and call.ok}
+    ran, last = {run.desktop for run in history.runs}, {}
+    complaints = [f"desktop {session.desktop} of {session.id} ran on no host, say the logs"
+                  for session in history.sessions if session.id in seen and session.desktop not in ran]
     for run in sorted(history.runs, key=lambda run: run.began):
         before = last.get(run.desktop)
         both = before is not None and before.host != run.host and run.began < (before.ended or FOREVER)

@@ -1,7 +1,8 @@
 """What each host's own libvirt wrote down of the virtual machines that ran on it.
 
 A guest runs from the moment at which its libvirt has the lock of its disk and is about to let QEMU execute, which the debug
-log of libvirt's locking tells (see `private_libvirt`): QEMU's process is there before, stopped. What ended without that never ran.
+log of libvirt's locking tells (see `private_libvirt`): QEMU's process is there before, stopped. What ended without that never
+ran: it was refused the lock, for example, or restored from disk only to move.
 """
 
 import calendar
@@ -19,6 +20,8 @@ ENDED = re.compile(MOMENT + r"shutting down, reason=(\w+)")
 # In the daemon's log: the moment, the thread, how grave it is, and by whom.
 SAID = re.compile(MOMENT + r"(\d+): (\w+) : (\w+):\d+ : (.*)")
 NAME = re.compile(r" *key=name type=string value=(\S+)")
+# What a desktop's machine is called in libvirt, before the desktop's own id.
+DOMAIN = "werkplek-"
 
 
 def moment(match):
@@ -66,9 +69,6 @@ def runs_in(text, desktop, host, executed):
         if inside:
             process.began = min(inside)
             runs.append(process)
-        elif process.went:
-            # Only what executes moves: its log lacks what all of this rests on.
-            raise ValueError(f"{host}: {desktop} went to another host, but libvirtd's log does not tell that it executed")
     return runs
 
 
@@ -86,11 +86,13 @@ def read(*names):
 
 
 def runs_of(folder, host):
-    """Every run on one host of the lab in `folder`."""
+    """Every run of a desktop on one host of the lab in `folder`."""
     runs, logs = [], os.path.join(folder, host, "libvirt", "log")
-    machines = sorted(name for name in os.listdir(os.path.join(logs, "qemu")) if name.endswith(".log"))
+    machines = sorted(name for name in os.listdir(os.path.join(logs, "qemu")) if name.startswith(DOMAIN) and name.endswith(".log"))
     executed = executed_in(read(logs, "libvirtd.log"))
     for name in machines:
-        desktop = name[:-len(".log")]
-        runs += runs_in(read(logs, "qemu", name), desktop, host, executed.get(desktop, []))
-    return [ended_at(run, ends_known(folder, host) + ends_known(folder, f"{host}-{run.desktop}")) for run in runs]
+        domain = name[:-len(".log")]
+        found = runs_in(read(logs, "qemu", name), domain[len(DOMAIN):], host, executed.get(domain, []))
+        ends = ends_known(folder, host) + ends_known(folder, f"{host}-{domain}")
+        runs += [ended_at(run, ends) for run in found]
+    return runs
