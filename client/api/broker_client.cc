@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -75,37 +74,12 @@ RetryPorts RetryPorts::Real() {
 
 std::string NewRequestId() { return HexEncode(RandomBytes(16)); }
 
-// Keeps gRPC's connections going while nobody is in a call. Its synchronous API moves bytes only on
-// the threads that wait for an answer: a handshake that began in a pause between two attempts would
-// stand still until the broker gave it up, again and again.
-class BrokerClient::Poller {
- public:
-  Poller()
-      : thread_([this] {
-          void* tag = nullptr;
-          bool ok = false;
-          while (queue_.Next(&tag, &ok)) {
-          }
-        }) {}
-  ~Poller() {
-    queue_.Shutdown();
-    thread_.join();
-  }
-
- private:
-  grpc::CompletionQueue queue_;
-  std::thread thread_;
-};
-
 BrokerClient::BrokerClient(std::vector<BrokerEndpoint> endpoints, RetryPolicy policy,
                            RetryPorts ports)
     : endpoints_(std::move(endpoints)),
       policy_(policy),
       ports_(std::move(ports)),
-      unreachable_(endpoints_.size()),
-      poller_(std::make_unique<Poller>()) {}
-
-BrokerClient::~BrokerClient() = default;
+      unreachable_(endpoints_.size()) {}
 
 std::vector<std::string> BrokerClient::addresses() const {
   std::vector<std::string> addresses;

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "client/api/retry.h"
 #include "common/base/crypto.h"
+#include "common/grpc/connection_poller.h"
 #include "grpcpp/grpcpp.h"
 
 namespace werkplek {
@@ -46,7 +47,6 @@ class BrokerClient {
   // `endpoints` is not empty.
   BrokerClient(std::vector<BrokerEndpoint> endpoints, RetryPolicy policy,
                RetryPorts ports = RetryPorts::Real());
-  ~BrokerClient();
 
   // Sent with every call from now on, as `authorization: Bearer TOKEN`; empty: none.
   void SetAccessToken(Secret token) { access_token_ = std::move(token); }
@@ -112,8 +112,6 @@ class BrokerClient {
   using Attempt = absl::FunctionRef<grpc::Status(
       const BrokerEndpoint& broker, grpc::ClientContext& context, const Progress& progress)>;
 
-  class Poller;
-
   absl::Status Try(absl::Duration timeout, Attempt attempt);
   // False: the current broker is still connecting, and the others are to have their turn. Its
   // connection goes on meanwhile.
@@ -132,7 +130,7 @@ class BrokerClient {
   std::vector<std::string> unreachable_;
   // By endpoint: this call has waited for its connection in vain.
   std::vector<bool> passed_over_;
-  std::unique_ptr<Poller> poller_;
+  const ConnectionPoller poller_;
 };
 
 }  // namespace werkplek

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/grpc/connection_poller.h"
 #include "werkplek/v1/gateway.grpc.pb.h"
 
 namespace werkplek {
@@ -138,6 +139,7 @@ class GatewayLink::State {
 
   const GatewayLinkSettings settings_;
   const std::function<uint32_t()> channels_;
+  const ConnectionPoller poller_;
   std::vector<std::unique_ptr<v1::GatewayService::Stub>> stubs_;
   Mutex mutex_;
   CondVar changed_;

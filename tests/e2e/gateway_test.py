@@ -1,5 +1,6 @@
 """People outside: the screen through a gateway, and through the other one when the first is killed."""
 
+import os
 import re
 import time
 
@@ -16,9 +17,10 @@ class GatewayTest(EndToEndTest):
 
     def start_gateway(self, site):
         name, lab = f"gw-{site}", self.lab
-        said = lab.ctl("gateway", "add", name, yes=False)
-        url, code, ca = re.search(r"werkplek-gateway join (\S+) (\S+) (\S+)", said).groups()
-        lab.run([lab.program("werkplek-gateway"), "join", url, code, ca, "--out", lab.path(name)])
+        if not os.path.exists(lab.path(name)):
+            said = lab.ctl("gateway", "add", name, yes=False)
+            url, code, ca = re.search(r"werkplek-gateway join (\S+) (\S+) (\S+)", said).groups()
+            lab.run([lab.program("werkplek-gateway"), "join", url, code, ca, "--out", lab.path(name)])
         port = free_port()
         config = lab.write(f"{name}.yaml", f"""name: {name}
 site: {site}
@@ -31,10 +33,27 @@ tls:
 """)
         gateway = Part(name, [lab.program("werkplek-gateway"), "--config", config], lab.path(f"{name}.log")).start()
         self.addCleanup(gateway.stop)
-        return gateway.wait_ready(lambda: accepts(port) and "gateway-heard" in self.log_of(name))
+        heard = self.log_of(name).count("gateway-heard")
+        return gateway.wait_ready(lambda: accepts(port) and self.log_of(name).count("gateway-heard") > heard)
 
     def opened(self, site):
         return self.log_of(f"gw-{site}").count("display-opened")
+
+    def told(self, event):
+        return [self.log_of(f"gw-{site}").count(f"event={event} ") for site in self.gateways]
+
+    def wait_told(self, event, before, timeout_s):
+        self.wait(lambda: all(now > then for now, then in zip(self.told(event), before)), timeout_s, event)
+
+    def test_gateways_are_heard_again_after_each_restart_of_the_broker(self):
+        for _ in range(3):
+            heard, missed = self.told("gateway-heard"), self.told("gateway-not-heard")
+            self.lab.broker.kill()
+            self.wait_told("gateway-not-heard", missed, 20)
+            self.lab.start_broker()
+            began = time.monotonic()
+            self.wait_told("gateway-heard", heard, 10)
+            self.tell(f"heard again after {time.monotonic() - began:.1f} s")
 
     def test_a_killed_gateway_costs_seconds_and_no_session(self):
         self.lab.wait_spares("kantoor", 1)

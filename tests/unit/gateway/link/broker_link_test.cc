@@ -22,11 +22,12 @@ constexpr absl::Duration kDeadline = absl::Seconds(20);
 
 class Broker : public v1::GatewayService::Service {
  public:
-  Broker(const TlsFiles& files, grpc::StatusCode code) : code_(code) {
+  // Port 0: a free one.
+  Broker(const TlsFiles& files, grpc::StatusCode code, int port = 0) : code_(code) {
     const auto credentials = GrpcServerCredentials(files);
     EXPECT_TRUE(credentials.ok()) << credentials.status();
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", *credentials, &port_);
+    builder.AddListeningPort(absl::StrCat("127.0.0.1:", port), *credentials, &port_);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
   }
@@ -53,6 +54,7 @@ class Broker : public v1::GatewayService::Service {
     }
     return said_;
   }
+  int port() const { return port_; }
   std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
 
  private:
@@ -85,9 +87,10 @@ class GatewayLinkTest : public testing::Test {
   static absl::StatusOr<v1::FindDisplayResponse> Find(GatewayLink& link) {
     v1::FindDisplayRequest request;
     request.set_desktop("kantoor-1");
-    std::promise<absl::StatusOr<v1::FindDisplayResponse>> found;
-    link.Find(request, [&found](auto answer) { found.set_value(std::move(answer)); });
-    return found.get_future().get();
+    // The answer's thread may still be in it when this one goes on.
+    const auto found = std::make_shared<std::promise<absl::StatusOr<v1::FindDisplayResponse>>>();
+    link.Find(request, [found](auto answer) { found->set_value(std::move(answer)); });
+    return found->get_future().get();
   }
 
   TestPki pki_;
@@ -103,6 +106,18 @@ TEST_F(GatewayLinkTest, ItSaysAgainAndAgainThatItIsThere) {
   EXPECT_EQ(said[2].site(), "a");
   EXPECT_EQ(said[2].addresses(0), "192.0.2.1:7460");
   EXPECT_EQ(said[2].channels(), 7u);
+}
+
+TEST_F(GatewayLinkTest, ABrokerThatWasAwayIsToldAgain) {
+  auto broker = std::make_unique<Broker>(broker_files_, grpc::StatusCode::OK);
+  const int port = broker->port();
+  const auto link = Link({broker->address()});
+  for (int away = 0; away < 3; ++away) {
+    ASSERT_FALSE(broker->WaitForSaid(1).empty()) << away;
+    broker = nullptr;
+    broker = std::make_unique<Broker>(broker_files_, grpc::StatusCode::OK, port);
+  }
+  EXPECT_FALSE(broker->WaitForSaid(1).empty());
 }
 
 TEST_F(GatewayLinkTest, ABrokerThatCannotSayIsLeftForTheNext) {
