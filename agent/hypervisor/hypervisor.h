@@ -127,10 +127,9 @@ class Hypervisor {
   virtual absl::Status Kill(const std::string& desktop, const std::string& uuid) = 0;
   // Moves a running or suspended domain live to the hypervisor at `uri`, with its tag; one that is
   // saved is restored for that, and arrives suspended in memory. OK: it is there for good and gone
-  // from here. DEADLINE_EXCEEDED (minutes; see the implementation) and
-  // UNAVAILABLE: List() tells where it is. Any other error: it is here as it was,
-  // though what was saved may be suspended in memory; FAILED_PRECONDITION: it is off; ABORTED: a
-  // move of it is under way already.
+  // from here. DEADLINE_EXCEEDED (minutes; see the implementation) and UNAVAILABLE: List() tells
+  // where it is. Any other error: it is here as it was, though what was saved may be suspended in
+  // memory; FAILED_PRECONDITION: it is off; ABORTED: a move of it is under way already.
   virtual absl::Status Migrate(const std::string& desktop, const std::string& uri) = 0;
   virtual absl::Status Retag(const DomainTag& tag) = 0;
   // A connected stream socket to the domain's display; the caller owns it.

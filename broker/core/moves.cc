@@ -112,7 +112,8 @@ void JudgeGone(Turn& turn, const v1::Desktop& desktop, MoveSoft& move, const std
   const HostSoft* there = turn.fleet().host_soft.Find(target);
   const auto own = turn.state().hosts.find(target);
   if (there == nullptr || own == turn.state().hosts.end() || own->second.judged_down) {
-    // It can only be there; what becomes of it is judged like all else on that host.
+    // It can only be there; what becomes of it is judged like all else on that host. Silence alone
+    // is not enough: while an operator is asked about the site, it may be on neither.
     turn.Count("moves", "lost");
     v1::Desktop moved = desktop;
     moved.set_host(target);

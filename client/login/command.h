@@ -53,6 +53,7 @@ struct LoginContext {
   Language language = Language::kEnglish;
   OutputFormat output = OutputFormat::kTable;
   std::function<absl::Time()> now;
+  // Before a screen that did not open is tried again.
   std::function<void(absl::Duration)> sleep;
 
   std::string Text(Message message, std::initializer_list<MessageArgument> arguments = {}) const {

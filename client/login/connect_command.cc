@@ -19,9 +19,11 @@ constexpr int kMaxLosses = 20;
 constexpr int kMaxUnopened = 3;
 constexpr absl::Duration kOpenAgain = absl::Seconds(1);
 
-// A relay or a gateway that was busy, or knew nothing of the ticket yet: another ticket may do.
+// A relay or a gateway that was busy, or knew nothing of the ticket yet: another ticket may do. It
+// does nothing about this machine, such as a folder in which no picture may be saved.
 bool MayOpenLater(const absl::Status& status) {
-  return absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
+  return (absl::IsUnavailable(status) || absl::IsPermissionDenied(status)) &&
+         ExitCodeFor(status) != ExitCode::kLocal;
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ struct LoginPorts {
                              const DisplayChoice& choice)>
       show_display;
   std::function<absl::Time()> now;
-  // Before a screen that did not open is tried again.
+  // As LoginContext::sleep.
   std::function<void(absl::Duration)> sleep;
   RetryPolicy retries;
 };

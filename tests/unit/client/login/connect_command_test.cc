@@ -15,11 +15,7 @@ using ConnectCommandTest = LoginProgramTest;
 
 TEST_F(ConnectCommandTest, AsksForNewTicketsWhenGatewaysAreLostButNotForEver) {
   OfferPools();
-  v1::ConnectUpdate update;
-  update.mutable_ready()->set_desktop("kantoor-1");
-  FakeBroker::Answer stream;
-  stream.messages.push_back(std::make_shared<v1::ConnectUpdate>(update));
-  broker_.Always("Connect", stream);
+  OfferDesktop();
   gateways_lost_ = 2;
   const Result result = Run({"connect", "kantoor", "--outside"});
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
@@ -33,9 +29,7 @@ TEST_F(ConnectCommandTest, AsksForNewTicketsWhenGatewaysAreLostButNotForEver) {
 
 TEST_F(ConnectCommandTest, TriesAScreenThatDoesNotOpenThreeTimes) {
   OfferPools();
-  v1::ConnectUpdate update;
-  update.mutable_ready()->set_desktop("kantoor-1");
-  broker_.Reply("Connect", update);
+  OfferDesktop();
   unopened_ = 2;
   const Result result = Run({"connect", "kantoor"});
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
@@ -82,9 +76,7 @@ TEST_F(ConnectCommandTest, ConnectsThroughAllStages) {
 
 TEST_F(ConnectCommandTest, PassesTheChoiceOfDisplayOn) {
   SignIn();
-  v1::ConnectUpdate ready;
-  ready.mutable_ready()->set_desktop("d");
-  broker_.Reply("Connect", ready);
+  OfferDesktop();
   EXPECT_EQ(Run({"connect", "p", "--vnc"}).code, ExitCode::kOk);
   EXPECT_EQ(Run({"connect", "p", "--spice"}).code, ExitCode::kOk);
   EXPECT_EQ(Run({"connect", "p", "--screenshot", "a.png"}).code, ExitCode::kOk);
@@ -119,11 +111,17 @@ TEST_F(ConnectCommandTest, AStreamThatEndsWithoutAnAnswerIsAFailure) {
   EXPECT_EQ(Run({"connect", "p"}).code, ExitCode::kUnavailable);
 }
 
+TEST_F(ConnectCommandTest, AProblemOfThisMachineIsNotTriedAgain) {
+  OfferDesktop();
+  shown_status_ = LocalProblem(absl::PermissionDeniedError("a.png: Permission denied"));
+  EXPECT_EQ(Run({"connect", "p", "--screenshot", "a.png"}).code, ExitCode::kLocal);
+  EXPECT_EQ(shown_.size(), 1);
+  EXPECT_EQ(slept_, absl::ZeroDuration());
+}
+
 TEST_F(ConnectCommandTest, DisplayTroubleHasItsOwnCode) {
   SignIn();
-  v1::ConnectUpdate ready;
-  ready.mutable_ready()->set_desktop("d");
-  broker_.Reply("Connect", ready);
+  OfferDesktop();
   shown_status_ = LocalProblem(absl::NotFoundError("no viewer"));
   EXPECT_EQ(Run({"connect", "p"}).code, ExitCode::kLocal);
 }

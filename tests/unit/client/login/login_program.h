@@ -105,6 +105,12 @@ class LoginProgramTest : public testing::Test {
     }
     broker_.Reply("ListPools", pools);
   }
+  // Each connect gets it at once.
+  void OfferDesktop() {
+    v1::ConnectUpdate update;
+    update.mutable_ready()->set_desktop("kantoor-1");
+    broker_.Reply("Connect", update);
+  }
 
   static constexpr absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
   FakeBroker broker_;
