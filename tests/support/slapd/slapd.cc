@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -29,8 +30,6 @@ namespace werkplek {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
-// slapd's line once it listens.
-constexpr char kStarted[] = "slapd starting";
 
 constexpr char kAdminDn[] = "cn=admin,dc=voorbeeld,dc=nl";
 constexpr char kAdminPassword[] = "admin-password";
@@ -47,15 +46,28 @@ T OrDie(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
+template <typename Address>
+bool TakesConnections(int family, const Address& address) {
+  const int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int result =
+      connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  close(descriptor);
+  return result == 0;
+}
+
 bool TakesConnections(int port) {
-  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(static_cast<uint16_t>(port));
-  const int result = connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address));
-  close(descriptor);
-  return result == 0;
+  return TakesConnections(AF_INET, address);
+}
+
+bool TakesConnections(const std::string& socket_file) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket_file.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  return TakesConnections(AF_UNIX, address);
 }
 
 std::string BaseLdif(const SlapdOptions& options) {
@@ -171,15 +183,15 @@ void Slapd::Fill() {
 }
 
 void Slapd::Start() {
-  const int starts = CountInLog(kStarted);
   process_ = std::make_unique<ChildProcess>(
       std::vector<std::string>{"slapd", "-d", "stats", "-f", folder_.File("slapd.conf"), "-h",
                                absl::StrCat(url(), "/ ", local_url())},
       ChildOptions{
           .directory = folder_.path(), .environment = {}, .output_file = folder_.File("log")});
-  // Not by connecting to it: tests count its connections.
+  // The admin's socket is the last that slapd listens on, well after it logged "slapd starting";
+  // and tests count the connections to the port.
   const absl::Time deadline = absl::Now() + kPatience;
-  while (CountInLog(kStarted) == starts) {
+  while (!TakesConnections(folder_.File("admin"))) {
     if (process_->Wait(absl::Milliseconds(5)).has_value() || absl::Now() > deadline) {
       OrDie(absl::InternalError(absl::StrCat("slapd does not start: ", Log())));
     }
