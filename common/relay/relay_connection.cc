@@ -23,15 +23,6 @@ namespace {
 
 constexpr absl::Duration kDrainDeadline = absl::Seconds(2);
 
-std::string AddressOf(const asio::ip::tcp::socket& socket, std::string* source) {
-  error_code error;
-  const asio::ip::tcp::endpoint peer = socket.remote_endpoint(error);
-  if (error) return "";
-  *source = peer.address().to_string(error);
-  return peer.address().is_v6() ? absl::StrCat("[", *source, "]:", peer.port())
-                                : absl::StrCat(*source, ":", peer.port());
-}
-
 }  // namespace
 
 OwnedDescriptor::~OwnedDescriptor() {
@@ -44,7 +35,7 @@ RelayConnection::RelayConnection(asio::io_context& io, asio::ip::tcp::socket soc
     : io_(io),
       channel_(channel),
       owner_(owner),
-      address_(AddressOf(socket, &source_)),
+      address_(PeerAddressOf(socket, &source_)),
       deadline_(io) {
   TuneSocket(socket);
   stream_ = std::make_unique<TlsStream>(std::move(socket), context, TlsStream::Role::kServer);

@@ -7,7 +7,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <thread>
 #include <utility>
@@ -15,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
-#include "common/config/units.h"
+#include "common/relay/listener.h"
 #include "common/relay/relay_connection.h"
 
 namespace werkplek {
@@ -23,10 +22,6 @@ namespace werkplek {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-
-namespace {
-constexpr std::chrono::milliseconds kAcceptPause{50};
-}
 
 class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Parts> {
  public:
@@ -49,17 +44,10 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   absl::Status Listen();
   void Run();
   void Stop();
-  std::vector<int> ports() const { return ports_; }
+  std::vector<int> ports() const { return listener_->ports(); }
   void Cut(std::vector<uint64_t> channels);
 
  private:
-  struct Listener {
-    explicit Listener(asio::io_context& io) : acceptor(io), pause(io) {}
-    tcp::acceptor acceptor;
-    asio::steady_timer pause;
-  };
-
-  void Accept(Listener& listener);
   void Take(tcp::socket socket);
   void Ask(const std::shared_ptr<RelayConnection>& connection, const RelayRequest& request);
   void StopsWaiting(RelayConnection& connection);
@@ -70,8 +58,7 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   RelayConnection::Owner owner_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<int> ports_;
+  std::unique_ptr<Listener> listener_;
   std::thread thread_;
 
   // The relay's thread only.
@@ -83,31 +70,14 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
 };
 
 absl::Status RelayServer::Parts::Listen() {
-  for (const std::string& text : options_.addresses) {
-    ASSIGN_OR_RETURN(const HostPort where, ParseHostPort(text));
-    error_code error;
-    const asio::ip::address address = asio::ip::make_address(where.host, error);
-    if (error) {
-      return absl::InvalidArgumentError(absl::StrCat(text, ": a relay listens on an IP address"));
-    }
-    auto listener = std::make_unique<Listener>(io_);
-    const tcp::endpoint endpoint(address, where.port);
-    listener->acceptor.open(endpoint.protocol(), error);
-    if (!error) listener->acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-    if (!error) listener->acceptor.bind(endpoint, error);
-    if (!error) listener->acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", text, ": ", error.message()));
-    }
-    ports_.push_back(listener->acceptor.local_endpoint().port());
-    listeners_.push_back(std::move(listener));
-  }
-  if (listeners_.empty()) return absl::InvalidArgumentError("a relay needs an address");
+  ASSIGN_OR_RETURN(listener_,
+                   Listener::Create(io_, "relay", options_.addresses,
+                                    [this](tcp::socket socket) { Take(std::move(socket)); }));
   return absl::OkStatus();
 }
 
 void RelayServer::Parts::Run() {
-  for (const std::unique_ptr<Listener>& listener : listeners_) Accept(*listener);
+  listener_->Accept();
   thread_ = std::thread([this] { io_.run(); });
   pthread_setname_np(thread_.native_handle(), "relay");
 }
@@ -115,33 +85,12 @@ void RelayServer::Parts::Run() {
 void RelayServer::Parts::Stop() {
   asio::post(io_, [this] {
     stopping_ = true;
-    for (const std::unique_ptr<Listener>& listener : listeners_) {
-      error_code ignored;
-      listener->acceptor.close(ignored);
-      listener->pause.cancel();
-    }
+    listener_->Close();
     const auto connections = connections_;
     for (const auto& [channel, connection] : connections) connection->Abort();
   });
   work_.reset();
   if (thread_.joinable()) thread_.join();
-}
-
-void RelayServer::Parts::Accept(Listener& listener) {
-  listener.acceptor.async_accept([this, &listener](error_code error, tcp::socket socket) {
-    if (stopping_ || error == asio::error::operation_aborted) return;
-    if (!error) {
-      Take(std::move(socket));
-      Accept(listener);
-      return;
-    }
-    // Out of descriptors: those who hold them are cut by their deadlines.
-    Log(Severity::kWarning, "relay-accept-failed", {{"error", error.message()}});
-    listener.pause.expires_after(kAcceptPause);
-    listener.pause.async_wait([this, &listener](error_code) {
-      if (!stopping_) Accept(listener);
-    });
-  });
 }
 
 void RelayServer::Parts::Take(tcp::socket socket) {

@@ -179,4 +179,15 @@ void TuneSocket(asio::ip::tcp::socket& socket) {
   SetOption(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, 20'000);
 }
 
+std::string PeerAddressOf(const asio::ip::tcp::socket& socket, std::string* source) {
+  error_code error;
+  const asio::ip::tcp::endpoint peer = socket.remote_endpoint(error);
+  if (error) return "";
+  *source = peer.address().to_string(error);
+  // "fe80::1%eth0": which of our interfaces it came by is no part of its address.
+  source->erase(std::min(source->find('%'), source->size()));
+  return peer.address().is_v6() ? absl::StrCat("[", *source, "]:", peer.port())
+                                : absl::StrCat(*source, ":", peer.port());
+}
+
 }  // namespace werkplek

@@ -6,6 +6,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "common/relay/stream_end.h"
@@ -48,5 +49,8 @@ class TlsStream : public StreamEnd {
 
 // Notices within about 20 s that the other side is gone without a word, and sends at once.
 void TuneSocket(boost::asio::ip::tcp::socket& socket);
+
+// "192.0.2.7:51234", and in `source` the address alone; empty when the peer has gone.
+std::string PeerAddressOf(const boost::asio::ip::tcp::socket& socket, std::string* source);
 
 }  // namespace werkplek

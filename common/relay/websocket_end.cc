@@ -1,13 +1,10 @@
 #include "common/relay/websocket_end.h"
 
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/beast/core/role.hpp>
 #include <boost/beast/websocket.hpp>
-#include <type_traits>
 #include <utility>
 
 #include "common/relay/relay_head.h"
+#include "common/relay/tls_async_stream.h"
 
 namespace werkplek {
 namespace {
@@ -17,66 +14,15 @@ namespace beast = boost::beast;
 namespace websocket = boost::beast::websocket;
 using boost::system::error_code;
 
-// What Beast asks of a stream, over a TlsStream. Takes the first buffer of a sequence, which the
-// concept allows.
-class TlsAsyncStream {
- public:
-  using executor_type = asio::ip::tcp::socket::executor_type;
-
-  explicit TlsAsyncStream(std::unique_ptr<TlsStream> stream) : stream_(std::move(stream)) {}
-  executor_type get_executor() { return stream_->socket().get_executor(); }
-
-  template <typename Buffers, typename Handler>
-  auto async_read_some(const Buffers& buffers, Handler&& handler) {
-    asio::mutable_buffer first;
-    for (auto at = asio::buffer_sequence_begin(buffers); at != asio::buffer_sequence_end(buffers);
-         ++at) {
-      if (first.size() == 0) first = *at;
-    }
-    return asio::async_initiate<Handler, void(error_code, size_t)>(
-        [this, first](auto&& completion) {
-          stream_->Read(first, std::forward<decltype(completion)>(completion));
-        },
-        handler);
-  }
-
-  template <typename Buffers, typename Handler>
-  auto async_write_some(const Buffers& buffers, Handler&& handler) {
-    asio::const_buffer first;
-    for (auto at = asio::buffer_sequence_begin(buffers); at != asio::buffer_sequence_end(buffers);
-         ++at) {
-      if (first.size() == 0) first = *at;
-    }
-    return asio::async_initiate<Handler, void(error_code, size_t)>(
-        [this, first](auto&& completion) {
-          stream_->Write(first, std::forward<decltype(completion)>(completion));
-        },
-        handler);
-  }
-
-  TlsStream& stream() { return *stream_; }
-
- private:
-  std::unique_ptr<TlsStream> stream_;
-};
-
-// Beast finds these by argument-dependent lookup.
-void beast_close_socket(TlsAsyncStream& stream) { stream.stream().Close(); }
-
-template <typename Handler>
-void async_teardown(beast::role_type, TlsAsyncStream& stream, Handler&& handler) {
-  stream.stream().ShutdownWrite();
-  asio::post(stream.get_executor(),
-             [handler = std::forward<Handler>(handler)]() mutable { handler(error_code()); });
-}
-
 constexpr absl::Duration kPingAfter = absl::Seconds(20);
 
 }  // namespace
 
 class WebSocketEnd::Parts {
  public:
-  explicit Parts(std::unique_ptr<TlsStream> stream) : socket(std::move(stream)) {}
+  explicit Parts(std::unique_ptr<TlsStream> given)
+      : stream(std::move(given)), socket(stream.get()) {}
+  const std::unique_ptr<TlsStream> stream;
   websocket::stream<TlsAsyncStream, /*deflateSupported=*/false> socket;
   bool closing = false;
 };
@@ -92,7 +38,6 @@ WebSocketEnd::WebSocketEnd(std::unique_ptr<TlsStream> stream)
   parts_->socket.set_option(websocket::stream_base::decorator([](websocket::response_type& head) {
     head.set(beast::http::field::sec_websocket_protocol, kRelaySubprotocol);
   }));
-  parts_->socket.binary(true);
   parts_->socket.read_message_max(kMaxMessageBytes);
 }
 
@@ -116,6 +61,14 @@ void WebSocketEnd::Read(asio::mutable_buffer into, Done done) {
 }
 
 void WebSocketEnd::Write(asio::const_buffer from, Done done) {
+  parts_->socket.binary(true);
+  parts_->socket.async_write(asio::const_buffers_1(from),
+                             [parts = parts_, done = std::move(done)](
+                                 error_code error, size_t size) mutable { done(error, size); });
+}
+
+void WebSocketEnd::WriteText(asio::const_buffer from, Done done) {
+  parts_->socket.text(true);
   parts_->socket.async_write(asio::const_buffers_1(from),
                              [parts = parts_, done = std::move(done)](
                                  error_code error, size_t size) mutable { done(error, size); });
@@ -127,6 +80,6 @@ void WebSocketEnd::ShutdownWrite() {
   parts_->socket.async_close(websocket::close_code::normal, [parts = parts_](error_code) {});
 }
 
-void WebSocketEnd::Close() { parts_->socket.next_layer().stream().Close(); }
+void WebSocketEnd::Close() { parts_->stream->Close(); }
 
 }  // namespace werkplek

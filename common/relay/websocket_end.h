@@ -24,8 +24,10 @@ class WebSocketEnd : public StreamEnd {
               absl::AnyInvocable<void(boost::system::error_code)> done);
 
   void Read(boost::asio::mutable_buffer into, Done done) override;
-  // One message.
+  // One binary message.
   void Write(boost::asio::const_buffer from, Done done) override;
+  // One text message, before the stream begins: what the display's owner has to say. As Write.
+  void WriteText(boost::asio::const_buffer from, Done done);
   // Starts the closing handshake: a WebSocket has no half that stays open.
   void ShutdownWrite() override;
   void Close() override;
