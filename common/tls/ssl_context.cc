@@ -142,6 +142,13 @@ absl::StatusOr<SslContextPointer> MakeMutual(const SSL_METHOD* method, const Tls
   return context;
 }
 
+absl::StatusOr<SslContextPointer> MakeOpen(const TlsMaterial& own, bool with_authority) {
+  ASSIGN_OR_RETURN(SslContextPointer context, MakeContext(TLS_server_method()));
+  RETURN_IF_ERROR(ShowOwn(context.get(), own, with_authority));
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+  return context;
+}
+
 }  // namespace
 
 PeerCheck ExpectPeer(PeerName expected) {
@@ -173,10 +180,11 @@ absl::StatusOr<SslContextPointer> MakeClientContext(const TlsMaterial& own, Peer
 }
 
 absl::StatusOr<SslContextPointer> MakeOpenServerContext(const TlsMaterial& own) {
-  ASSIGN_OR_RETURN(SslContextPointer context, MakeContext(TLS_server_method()));
-  RETURN_IF_ERROR(ShowOwn(context.get(), own, /*with_authority=*/true));
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
-  return context;
+  return MakeOpen(own, /*with_authority=*/true);
+}
+
+absl::StatusOr<SslContextPointer> MakeBrowserContext(const TlsMaterial& own) {
+  return MakeOpen(own, /*with_authority=*/false);
 }
 
 absl::StatusOr<SslContextPointer> MakePinnedClientContext(const std::string& ca_sha256) {
@@ -195,19 +203,23 @@ absl::StatusOr<PeerCertificate> PeerOf(const SSL* ssl) {
 }
 
 absl::StatusOr<std::unique_ptr<FollowingContext>> FollowingContext::Create(TlsFiles files,
-                                                                           Make make, Clock clock) {
+                                                                           Make make, Clock clock,
+                                                                           Load load) {
   // First the watch, then the reading: a change in between is then seen later, not missed.
   std::unique_ptr<FollowingContext> following(
-      new FollowingContext(std::move(files), std::move(make), std::move(clock)));
+      new FollowingContext(std::move(files), std::move(make), std::move(clock), std::move(load)));
   MutexLock lock(following->mutex_);
   ASSIGN_OR_RETURN(const TlsMaterial material,
-                   LoadTlsFiles(following->watch_.files(), following->clock_()));
+                   following->load_(following->watch_.files(), following->clock_()));
   ASSIGN_OR_RETURN(following->context_, following->make_(material));
   return following;
 }
 
-FollowingContext::FollowingContext(TlsFiles files, Make make, Clock clock)
-    : make_(std::move(make)), clock_(std::move(clock)), watch_(std::move(files)) {}
+FollowingContext::FollowingContext(TlsFiles files, Make make, Clock clock, Load load)
+    : make_(std::move(make)),
+      clock_(std::move(clock)),
+      load_(std::move(load)),
+      watch_(std::move(files)) {}
 
 SslContextPointer FollowingContext::Get() {
   MutexLock lock(mutex_);
@@ -215,7 +227,7 @@ SslContextPointer FollowingContext::Get() {
   if (now - looked_ < absl::Seconds(1) && now >= looked_) return context_;
   looked_ = now;
   if (!watch_.Changed()) return context_;
-  const absl::StatusOr<TlsMaterial> material = LoadTlsFiles(watch_.files(), now);
+  const absl::StatusOr<TlsMaterial> material = load_(watch_.files(), now);
   const absl::StatusOr<SslContextPointer> made =
       material.ok() ? make_(*material) : absl::StatusOr<SslContextPointer>(material.status());
   if (made.ok()) {

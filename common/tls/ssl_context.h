@@ -30,6 +30,8 @@ PeerCheck ExpectIdentity(std::vector<v1::Identity> expected);
 absl::StatusOr<SslContextPointer> MakeServerContext(const TlsMaterial& own, PeerCheck check);
 // A server for newcomers that have no certificate yet; it asks for none.
 absl::StatusOr<SslContextPointer> MakeOpenServerContext(const TlsMaterial& own);
+// A server for browsers: it asks for no certificate, and shows what was sent with its own.
+absl::StatusOr<SslContextPointer> MakeBrowserContext(const TlsMaterial& own);
 absl::StatusOr<SslContextPointer> MakeClientContext(const TlsMaterial& own, PeerCheck check);
 // For a newcomer: no own certificate, and the only thing known of the authority is the SHA-256 (32
 // bytes) of its certificate, which the server must send along. The server must be a broker.
@@ -44,20 +46,23 @@ class FollowingContext {
  public:
   using Make = std::function<absl::StatusOr<SslContextPointer>(const TlsMaterial&)>;
   using Clock = std::function<absl::Time()>;
+  using Load = std::function<absl::StatusOr<TlsMaterial>(const TlsFiles&, absl::Time)>;
 
-  // The files must be good now.
+  // The files must be good now. `load`: LoadTlsFiles or LoadBrowserFacingFiles.
   static absl::StatusOr<std::unique_ptr<FollowingContext>> Create(
-      TlsFiles files, Make make, Clock clock = [] { return absl::Now(); });
+      TlsFiles files, Make make, Clock clock = [] { return absl::Now(); },
+      Load load = LoadTlsFiles);
 
   // The context to use for the next handshake. Looks at the files at most once a second; new ones
   // that are bad are logged, and the old context stays.
   SslContextPointer Get();
 
  private:
-  FollowingContext(TlsFiles files, Make make, Clock clock);
+  FollowingContext(TlsFiles files, Make make, Clock clock, Load load);
 
   const Make make_;
   const Clock clock_;
+  const Load load_;
   Mutex mutex_;
   TlsFilesWatch watch_ ABSL_GUARDED_BY(mutex_);
   SslContextPointer context_ ABSL_GUARDED_BY(mutex_);

@@ -152,22 +152,33 @@ absl::Status WriteFilesTogether(const std::vector<FileToWrite>& files) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<TlsMaterial> LoadTlsFiles(const TlsFiles& files, absl::Time now) {
-  TlsMaterial material;
-  ASSIGN_OR_RETURN(material.certificate_pem, ReadWholeFile(files.certificate, kMaxPemBytes));
-  ASSIGN_OR_RETURN(material.key_pem, ReadSecretFile(files.key, kMaxPemBytes));
-  ASSIGN_OR_RETURN(material.ca_pem, ReadWholeFile(files.ca, kMaxPemBytes));
-  ASSIGN_OR_RETURN(const std::vector<X509Pointer> chain,
-                   ParseCertificatesPem(material.certificate_pem, files.certificate));
-  ASSIGN_OR_RETURN(const KeyPointer key, ParseKeyPem(material.key_pem.Reveal(), files.key));
-  ASSIGN_OR_RETURN(const std::vector<X509Pointer> authorities,
-                   ParseCertificatesPem(material.ca_pem, files.ca));
+namespace {
+
+// The certificate with what it was sent with; fits the key, and is in its life.
+absl::StatusOr<std::vector<X509Pointer>> LoadOwn(const TlsFiles& files, absl::Time now,
+                                                 TlsMaterial& into) {
+  ASSIGN_OR_RETURN(into.certificate_pem, ReadWholeFile(files.certificate, kMaxPemBytes));
+  ASSIGN_OR_RETURN(into.key_pem, ReadSecretFile(files.key, kMaxPemBytes));
+  ASSIGN_OR_RETURN(std::vector<X509Pointer> chain,
+                   ParseCertificatesPem(into.certificate_pem, files.certificate));
+  ASSIGN_OR_RETURN(const KeyPointer key, ParseKeyPem(into.key_pem.Reveal(), files.key));
   if (X509_check_private_key(chain.front().get(), key.get()) != 1) {
     OpensslError();
     return absl::FailedPreconditionError(
         absl::StrCat(files.key, ": does not belong to the certificate in ", files.certificate));
   }
   RETURN_IF_ERROR(CheckCertificateTime(*chain.front(), now, files.certificate));
+  return chain;
+}
+
+}  // namespace
+
+absl::StatusOr<TlsMaterial> LoadTlsFiles(const TlsFiles& files, absl::Time now) {
+  TlsMaterial material;
+  ASSIGN_OR_RETURN(const std::vector<X509Pointer> chain, LoadOwn(files, now, material));
+  ASSIGN_OR_RETURN(material.ca_pem, ReadWholeFile(files.ca, kMaxPemBytes));
+  ASSIGN_OR_RETURN(const std::vector<X509Pointer> authorities,
+                   ParseCertificatesPem(material.ca_pem, files.ca));
   for (const X509Pointer& authority : authorities) {
     RETURN_IF_ERROR(CheckCertificateTime(*authority, now, files.ca));
   }
@@ -178,6 +189,14 @@ absl::StatusOr<TlsMaterial> LoadTlsFiles(const TlsFiles& files, absl::Time now) 
         absl::StrCat(files.certificate, ": ", own.status().message()));
   }
   material.own = *std::move(own);
+  return material;
+}
+
+absl::StatusOr<TlsMaterial> LoadBrowserFacingFiles(const TlsFiles& files, absl::Time now) {
+  TlsMaterial material;
+  ASSIGN_OR_RETURN(const std::vector<X509Pointer> chain, LoadOwn(files, now, material));
+  material.own.not_before = CertificateNotBefore(*chain.front());
+  material.own.not_after = CertificateNotAfter(*chain.front());
   return material;
 }
 
@@ -193,6 +212,7 @@ bool TlsFilesWatch::Changed() {
 std::string TlsFilesWatch::Version() const {
   std::string version;
   for (const std::string* path : {&files_.certificate, &files_.key, &files_.ca}) {
+    if (path->empty()) continue;
     struct stat status {};
     if (stat(path->c_str(), &status) != 0) return "";
     absl::StrAppend(&version, status.st_dev, "/", status.st_ino, "/", status.st_size, "/",

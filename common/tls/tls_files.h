@@ -17,7 +17,7 @@ struct TlsFiles {
   std::string certificate;
   // PEM, without a password; others must have no access to it.
   std::string key;
-  // PEM: the only authority (or authorities) that peers are judged by.
+  // PEM: the only authority (or authorities) that peers are judged by. Empty: no peer is.
   std::string ca;
 };
 
@@ -50,6 +50,10 @@ absl::Status WriteFilesTogether(const std::vector<FileToWrite>& files);
 // Reads and checks all three: readable, parse, key fits certificate, certificate is in its life at
 // `now`, names one Werkplek identity, and was issued by the authority. Every error names the file.
 absl::StatusOr<TlsMaterial> LoadTlsFiles(const TlsFiles& files, absl::Time now);
+
+// As LoadTlsFiles for a port that browsers judge: any authority and any name will do, `ca` is not
+// read, and of `own` only the times are set.
+absl::StatusOr<TlsMaterial> LoadBrowserFacingFiles(const TlsFiles& files, absl::Time now);
 
 // Tells when the files have changed, by their identities, sizes and times. Thread-compatible.
 class TlsFilesWatch {

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "common/base/log.h"
+#include "common/pki/key_request.h"
+#include "tests/support/pki/browser_pki.h"
 #include "tests/support/pki/test_pki.h"
 
 namespace werkplek {
@@ -174,6 +176,82 @@ TEST_F(SslContextTest, ARenewedCertificateIsUsedAndABadOneIsNot) {
   now += absl::Seconds(1);
   EXPECT_EQ((*following)->Get(), second);
   EXPECT_THAT(lines_, Contains(HasSubstr("event=certificate-not-reloaded")));
+}
+
+class BrowserContextTest : public SslContextTest {
+ protected:
+  BrowserContextTest() : browser_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
+    // As a browser: no certificate of its own, the authority in its store, and the host's name.
+    X509* authority = const_cast<X509*>(&browser_pki_.authority());
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(browser_.get()), authority);
+    X509_VERIFY_PARAM_set1_host(SSL_CTX_get0_param(browser_.get()), "werkplek.example", 0);
+    SSL_CTX_set_verify(browser_.get(), SSL_VERIFY_PEER, nullptr);
+  }
+
+  static std::string ServerSha256(const Ends& ends) {
+    const X509* shown = SSL_get0_peer_certificate(ends.client.get());
+    return shown == nullptr ? "" : CertificateSha256(*shown);
+  }
+
+  BrowserPki browser_pki_{pki_.folder()};
+  const TlsFiles files_ = browser_pki_.Issue("werkplek.example");
+  const SslContextPointer browser_;
+};
+
+TEST_F(BrowserContextTest, ABrowserNeedsNoCertificateAndSeesWhatStandsBetween) {
+  const auto server = MakeBrowserContext(*LoadBrowserFacingFiles(files_, absl::Now()));
+  ASSERT_TRUE(server.ok()) << server.status();
+  const Ends ends = Shake(browser_.get(), server->get());
+  ASSERT_TRUE(ends.ok) << SSL_get_verify_result(ends.client.get());
+  const STACK_OF(X509)* shown = SSL_get_peer_cert_chain(ends.client.get());
+  ASSERT_EQ(sk_X509_num(shown), 2);
+  EXPECT_EQ(CertificateSha256(*sk_X509_value(shown, 1)), CertificateSha256(browser_pki_.between()));
+  EXPECT_FALSE(PeerOf(ends.server.get()).ok()) << "it asks for none";
+}
+
+TEST_F(BrowserContextTest, OurAuthorityIsNotShown) {
+  // A file that names one all the same.
+  TlsMaterial own = Material(v1::IDENTITY_GATEWAY, "gw-a");
+  ASSERT_NE(own.ca_pem, "");
+  const auto server = MakeBrowserContext(own);
+  const SslContextPointer trusting(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+  const Ends ends = Shake(trusting.get(), server->get());
+  ASSERT_TRUE(ends.ok);
+  EXPECT_EQ(sk_X509_num(SSL_get_peer_cert_chain(ends.client.get())), 1);
+}
+
+TEST_F(BrowserContextTest, ABrowserThatKnowsAnotherAuthorityRefuses) {
+  BrowserPki other(pki_.folder());
+  const auto server =
+      MakeBrowserContext(*LoadBrowserFacingFiles(other.Issue("werkplek.example"), absl::Now()));
+  EXPECT_FALSE(Shake(browser_.get(), server->get()).ok);
+}
+
+TEST_F(BrowserContextTest, Tls12IsRefused) {
+  const auto server = MakeBrowserContext(*LoadBrowserFacingFiles(files_, absl::Now()));
+  SSL_CTX_set_max_proto_version(browser_.get(), TLS1_2_VERSION);
+  EXPECT_FALSE(Shake(browser_.get(), server->get()).ok);
+}
+
+TEST_F(BrowserContextTest, ARenewedCertificateIsUsedAndABadOneIsNot) {
+  absl::Time now = absl::Now();
+  const auto following = FollowingContext::Create(
+      files_, MakeBrowserContext, [&] { return now; }, LoadBrowserFacingFiles);
+  ASSERT_TRUE(following.ok()) << following.status();
+  const auto shake = [&] { return Shake(browser_.get(), (*following)->Get().get()); };
+  const std::string first = ServerSha256(shake());
+  browser_pki_.Issue("werkplek.example");
+  now += absl::Seconds(1);
+  const Ends renewed = shake();
+  EXPECT_TRUE(renewed.ok);
+  EXPECT_NE(ServerSha256(renewed), first);
+  EXPECT_THAT(lines_, Contains(HasSubstr("event=certificate-reloaded")));
+  // Of another key, as between the two writes of a renewal.
+  ASSERT_TRUE(WriteFileAtomically(files_.key, NewPrivateKeyPem()->Reveal(), 0600).ok());
+  now += absl::Seconds(1);
+  EXPECT_EQ(ServerSha256(shake()), ServerSha256(renewed));
+  EXPECT_THAT(lines_, Contains(testing::AllOf(HasSubstr("event=certificate-not-reloaded"),
+                                              HasSubstr("does not belong"))));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/support/pki/browser_pki.h"
 #include "tests/support/pki/test_pki.h"
 
 namespace werkplek {
@@ -112,6 +113,76 @@ TEST_F(TlsFilesTest, AChangeIsToldOnce) {
   unlink(files_.key.c_str());
   EXPECT_FALSE(watch.Changed()) << "a renewal under way";
   pki_.Issue(v1::IDENTITY_HOST, "hv-a1");
+  EXPECT_TRUE(watch.Changed());
+}
+
+class BrowserFacingFilesTest : public testing::Test {
+ protected:
+  absl::Status Refusal() const { return LoadBrowserFacingFiles(files_, absl::Now()).status(); }
+
+  TestPki pki_;
+  BrowserPki browser_pki_{pki_.folder()};
+  TlsFiles files_ = browser_pki_.Issue("werkplek.example");
+};
+
+TEST_F(BrowserFacingFilesTest, AnyAuthorityAndAnyNameWillDo) {
+  const auto material = LoadBrowserFacingFiles(files_, absl::Now());
+  ASSERT_TRUE(material.ok()) << material.status();
+  EXPECT_THAT(material->certificate_pem, HasSubstr(CertificatePem(browser_pki_.between())));
+  EXPECT_EQ(material->ca_pem, "");
+  EXPECT_EQ(material->own.name, PeerName{});
+  EXPECT_EQ(material->own.not_after - material->own.not_before, absl::Hours(1));
+  // Peers of ours would not have it.
+  files_.ca = pki_.authority_files().certificate;
+  EXPECT_FALSE(LoadTlsFiles(files_, absl::Now()).ok());
+}
+
+TEST_F(BrowserFacingFilesTest, AMachinesOwnWillDoToo) {
+  TlsFiles own = pki_.Issue(v1::IDENTITY_GATEWAY, "gw-a");
+  own.ca = "/nowhere/is-not-read.pem";
+  EXPECT_TRUE(LoadBrowserFacingFiles(own, absl::Now()).ok());
+}
+
+TEST_F(BrowserFacingFilesTest, AKeyOfAnotherCertificateIsRefused) {
+  files_.key = browser_pki_.Issue("other.example").key;
+  EXPECT_THAT(
+      Message(Refusal()),
+      HasSubstr(files_.key + ": does not belong to the certificate in " + files_.certificate));
+}
+
+TEST_F(BrowserFacingFilesTest, AKeyThatOthersCanReadIsRefused) {
+  chmod(files_.key.c_str(), 0644);
+  EXPECT_EQ(Refusal().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(Message(Refusal()), AllOf(HasSubstr(files_.key), HasSubstr("chmod 0600")));
+}
+
+TEST_F(BrowserFacingFilesTest, ExpiredAndNotYetValidAreRefused) {
+  for (const absl::Duration away : {absl::Hours(2), absl::Hours(-2)}) {
+    const absl::Status status = LoadBrowserFacingFiles(files_, absl::Now() + away).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(Message(status),
+                HasSubstr(files_.certificate +
+                          (away > absl::ZeroDuration() ? ": expired" : ": not valid yet")));
+  }
+}
+
+TEST_F(BrowserFacingFilesTest, MissingAndNonsenseAreNamed) {
+  ASSERT_TRUE(WriteFileAtomically(files_.certificate, "nonsense", 0644).ok());
+  EXPECT_THAT(Message(Refusal()), HasSubstr(files_.certificate));
+  unlink(files_.certificate.c_str());
+  EXPECT_EQ(Refusal().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Message(Refusal()), HasSubstr(files_.certificate + ": cannot open it"));
+}
+
+TEST_F(BrowserFacingFilesTest, AChangeIsToldOnceWithoutAnAuthoritysFile) {
+  TlsFilesWatch watch(files_);
+  EXPECT_FALSE(watch.Changed());
+  browser_pki_.Issue("werkplek.example");
+  EXPECT_TRUE(watch.Changed());
+  EXPECT_FALSE(watch.Changed());
+  unlink(files_.certificate.c_str());
+  EXPECT_FALSE(watch.Changed()) << "a renewal under way";
+  browser_pki_.Issue("werkplek.example");
   EXPECT_TRUE(watch.Changed());
 }
 
