@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "broker/model/names.h"
 #include "common/base/crypto.h"
 #include "werkplek/v1/admin.pb.h"
 #include "werkplek/v1/agent.pb.h"
@@ -93,14 +94,22 @@ bool IsRevoked(const Fleet& fleet, const Caller& caller) {
          caller.certificate_issued_unix_ms < revocation->issued_before_unix_ms();
 }
 
+bool IsThroughGateway(const v1::SignIn& sign_in) {
+  return IdentityOfPeer(sign_in.peer()) == v1::IDENTITY_GATEWAY;
+}
+
+bool IsBoundTo(const v1::SignIn& sign_in, const Caller& caller) {
+  const bool at_gateway = caller.identity == v1::IDENTITY_GATEWAY;
+  if (IsThroughGateway(sign_in) || at_gateway) return IsThroughGateway(sign_in) && at_gateway;
+  return EqualInConstantTime(sign_in.certificate_sha256(), caller.certificate_sha256);
+}
+
 std::string SignInFault(const Fleet& fleet, const Caller& caller, const BrokerSettings& settings,
                         absl::Time now) {
   if (caller.token_sha256.empty()) return "no token";
   const auto sign_in = SignInOf(fleet, caller);
   if (sign_in == nullptr) return "unknown token";
-  if (!EqualInConstantTime(sign_in->certificate_sha256(), caller.certificate_sha256)) {
-    return "another certificate";
-  }
+  if (!IsBoundTo(*sign_in, caller)) return "another machine";
   if (now >= absl::FromUnixMillis(sign_in->expires_unix_ms())) return "expired";
   if (SignInEnds(fleet, *sign_in, settings, now) <= now) return "idle";
   return "";

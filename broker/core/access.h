@@ -32,9 +32,16 @@ const v1::Access* AccessFor(const google::protobuf::Descriptor* request);
 // Whether the caller's certificate was issued before its machine's certificates were revoked.
 bool IsRevoked(const Fleet& fleet, const Caller& caller);
 
+// Whether the sign-in was made by browser, through a gateway.
+bool IsThroughGateway(const v1::SignIn& sign_in);
+
+// Whether the sign-in counts where the caller is: one that was made through a gateway at every
+// gateway and nowhere else, any other with the certificate that it was made with.
+bool IsBoundTo(const v1::SignIn& sign_in, const Caller& caller);
+
 // OK: the caller may. PERMISSION_DENIED: not with this certificate (also because it was revoked),
 // or not with these roles. UNAUTHENTICATED: the method needs a sign-in, and the token is absent,
-// unknown, expired, idled out or bound to another certificate: one answer for all of these.
+// unknown, expired, idled out or bound to another machine: one answer for all of these.
 absl::Status Authorize(const Fleet& fleet, const v1::Access& access, const Caller& caller,
                        const BrokerSettings& settings, absl::Time now);
 
@@ -42,7 +49,7 @@ absl::Status Authorize(const Fleet& fleet, const v1::Access& access, const Calle
 std::shared_ptr<const v1::SignIn> SignInOf(const Fleet& fleet, const Caller& caller);
 
 // Why the caller's sign-in does not count, for the log: "no token", "unknown token", "expired",
-// "idle", "another certificate". Empty: it counts.
+// "idle", "another machine". Empty: it counts.
 std::string SignInFault(const Fleet& fleet, const Caller& caller, const BrokerSettings& settings,
                         absl::Time now);
 

@@ -31,7 +31,7 @@ struct Caller {
   // When its certificate was issued, milliseconds since 1970. 0: not known, so older than any
   // revocation.
   int64_t certificate_issued_unix_ms = 0;
-  // "192.0.2.7:51234".
+  // "192.0.2.7:51234"; the browser's, when a gateway told it.
   std::string address;
   // SHA-256 of the access token it sent, 32 bytes; empty: none.
   std::string token_sha256;

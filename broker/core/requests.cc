@@ -175,7 +175,7 @@ absl::Status MayCall(Turn& turn, const CallRequested& event, const MethodInfo& m
   if (may.ok()) return may;
   const std::string fault = SignInFault(turn.fleet(), event.caller, turn.settings(), turn.now());
   // A token that comes from another machine than it was given to was stolen.
-  const bool stolen = fault == "another certificate";
+  const bool stolen = fault == "another machine";
   turn.Count("calls", stolen ? "stolen-token" : "denied");
   turn.Note(stolen ? Severity::kError : Severity::kWarning, "call-denied",
             {{"method", method.path},
@@ -195,7 +195,7 @@ void Deny(Turn& turn, const CallRequested& event, bool is_connect, absl::Status 
 void HandleUnary(Turn& turn, const CallRequested& event, const MethodInfo& method,
                  const v1::SignIn& sign_in, const std::string& request_id,
                  const std::string& hash) {
-  const std::string key = absl::StrCat(event.caller.peer, "/", request_id);
+  const std::string key = RequestKey(event.caller, request_id);
   if (auto earlier = Earlier(turn, key, method, hash)) {
     return Give(turn, event, *std::move(earlier));
   }
@@ -214,6 +214,12 @@ void HandleUnary(Turn& turn, const CallRequested& event, const MethodInfo& metho
 
 }  // namespace
 
+std::string RequestKey(const Caller& caller, const std::string& request_id) {
+  // Machines' names have a part more, so none of them can be taken for this.
+  if (caller.identity == v1::IDENTITY_GATEWAY) return absl::StrCat("gateway/", request_id);
+  return absl::StrCat(caller.peer, "/", request_id);
+}
+
 void HandleCall(Turn& turn, const CallRequested& event) {
   if (event.request == nullptr) {
     return turn.Answer(event.call, absl::InternalError("the call came without a request"));
@@ -230,7 +236,7 @@ void HandleCall(Turn& turn, const CallRequested& event) {
   if (is_sign_out && IsRequestId(request_id)) {
     // The token of a sign-out is dead when it is repeated; holding it is proof enough to be told
     // so.
-    const std::string key = absl::StrCat(event.caller.peer, "/", request_id);
+    const std::string key = RequestKey(event.caller, request_id);
     const std::string hash = RequestHash(event, *method, event.caller.token_sha256);
     auto earlier = Earlier(turn, key, *method, hash);
     if (earlier && earlier->ok()) return Give(turn, event, *std::move(earlier));

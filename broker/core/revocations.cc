@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "broker/core/access.h"
 #include "broker/core/sign_in.h"
 #include "broker/core/views.h"
 #include "broker/model/names.h"
@@ -17,12 +17,11 @@ namespace {
 constexpr size_t kMaxReason = 256;
 constexpr size_t kMaxPageBytes = 48 << 10;
 
-// "host/hv-a1", as certificates name machines.
-bool IsPeer(absl::string_view peer) {
-  for (absl::string_view word : {"client/", "host/", "gateway/", "admin/", "broker/"}) {
-    if (absl::ConsumePrefix(&peer, word)) return IsResourceName(peer);
-  }
-  return false;
+// Whether the machine may know the sign-in's token. Browsers take theirs from gateway to gateway,
+// and nobody keeps a list of where they came.
+bool MayKnow(absl::string_view peer, const v1::SignIn& sign_in) {
+  return sign_in.peer() == peer ||
+         (IdentityOfPeer(peer) == v1::IDENTITY_GATEWAY && IsThroughGateway(sign_in));
 }
 
 // Certificates tell their times in whole seconds.
@@ -31,7 +30,7 @@ int64_t IssuedBefore(absl::Time now) {
 }
 
 absl::Status Check(const v1::RevokeCertificatesRequest& request) {
-  if (!IsPeer(request.peer())) {
+  if (IdentityOfPeer(request.peer()) == v1::IDENTITY_UNSPECIFIED) {
     return absl::InvalidArgumentError(
         "peer: name the machine as its certificates do: host/NAME, client/NAME, gateway/NAME, "
         "admin/NAME or broker/NAME");
@@ -67,7 +66,7 @@ CallAnswer RevokeCertificates(Turn& turn, const CallRequested& event,
 
   std::vector<std::string> ended;
   for (const auto& entry : turn.fleet().sign_ins) {
-    if (entry.record->peer() == request.peer()) ended.push_back(entry.key);
+    if (MayKnow(request.peer(), *entry.record)) ended.push_back(entry.key);
   }
   turn.Audit(actor, "revoke-certificates", request.peer(), "ok", Origin(event.caller),
              {{"reason", request.reason()}, {"sign_ins_ended", absl::StrCat(ended.size())}});

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
 #include "broker/core/connect.h"
+#include "broker/core/requests.h"
 #include "broker/core/sessions.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
@@ -27,9 +28,16 @@ std::string Shown(const std::string& typed) {
   return IsUserName(typed) ? typed : "(no name)";
 }
 
+bool IsAtGateway(const SignInChecked& event) {
+  return event.caller.identity == v1::IDENTITY_GATEWAY;
+}
+
+// Whoever comes through a gateway may be anywhere, whatever network is told.
+bool IsWaived(const SignInChecked& event) { return event.token_waived && !IsAtGateway(event); }
+
 CodeVerdict JudgeCode(const Turn& turn, const SignInChecked& event,
                       const v1::TokenEnrolment* token) {
-  if (event.token_waived) return {};
+  if (IsWaived(event)) return {};
   if (token == nullptr || token->state() == v1::TOKEN_STATE_PENDING) return {"not-enrolled", false};
   if (token->state() != v1::TOKEN_STATE_ACTIVE) return {"token-revoked", false};
   if (token->failures() >= turn.settings().token_failures_stop) return {"token-stopped", false};
@@ -74,10 +82,6 @@ std::shared_ptr<v1::SignInResponse> ResponseFor(const Turn& turn, const v1::Sign
   return response;
 }
 
-std::string RequestKey(const SignInChecked& event) {
-  return absl::StrCat(event.caller.peer, "/", event.request_id);
-}
-
 // What the request was, without its secrets.
 std::string RequestHash(const SignInChecked& event) {
   return Sha256(absl::StrCat("sign-in/", event.typed_user));
@@ -87,14 +91,17 @@ constexpr absl::string_view kSignInMethod = "/werkplek.v1.SessionService/SignIn"
 
 // The sign-in that an earlier attempt under this request id made, when it may be given again.
 std::shared_ptr<const v1::SignIn> Earlier(const Turn& turn, const SignInChecked& event) {
-  const v1::AnsweredRequest* answered = turn.fleet().answered.Find(RequestKey(event));
+  // A machine that repeats proves by its certificate that it is the same; a browser has the code.
+  if (IsAtGateway(event) && event.matched_step < 0) return nullptr;
+  const v1::AnsweredRequest* answered =
+      turn.fleet().answered.Find(RequestKey(event.caller, event.request_id));
   if (answered == nullptr || answered->sign_in().empty()) return nullptr;
   if (turn.now() - absl::FromUnixMillis(answered->answered_unix_ms()) >= kSignInRepeat) {
     return nullptr;
   }
   const auto sign_in = turn.fleet().sign_ins.FindShared(answered->sign_in());
   if (sign_in == nullptr || sign_in->user() != event.person.user ||
-      sign_in->certificate_sha256() != event.caller.certificate_sha256 ||
+      !IsBoundTo(*sign_in, event.caller) ||
       SignInEnds(turn.fleet(), *sign_in, turn.settings(), turn.now()) <= turn.now()) {
     return nullptr;
   }
@@ -153,7 +160,7 @@ void Accept(Turn& turn, const SignInChecked& event) {
   auto response = ResponseFor(turn, sign_in, event.notices);
 
   v1::AnsweredRequest answered;
-  answered.set_key(RequestKey(event));
+  answered.set_key(RequestKey(event.caller, event.request_id));
   answered.set_method(std::string(kSignInMethod));
   answered.set_request_sha256(RequestHash(event));
   answered.set_sign_in(sign_in.id());
@@ -161,7 +168,7 @@ void Accept(Turn& turn, const SignInChecked& event) {
   turn.Put(std::move(answered));
   turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-in",
              absl::StrCat("user:", sign_in.user()), "ok", Origin(event.caller),
-             {{"sign_in", sign_in.id()}, {"token", event.token_waived ? "waived" : "checked"}});
+             {{"sign_in", sign_in.id()}, {"token", IsWaived(event) ? "waived" : "checked"}});
   turn.Count("sign_ins", "ok");
   turn.Put(std::move(sign_in));
   turn.Answer(event.call, std::move(response));
@@ -177,7 +184,8 @@ absl::Status CheckRequest(const Turn& turn, const SignInChecked& event) {
     return absl::InvalidArgumentError(
         "request_id: give 1 to 64 of A-Z, a-z, 0-9, '_' and '-', another one for each request");
   }
-  const v1::AnsweredRequest* answered = turn.fleet().answered.Find(RequestKey(event));
+  const v1::AnsweredRequest* answered =
+      turn.fleet().answered.Find(RequestKey(event.caller, event.request_id));
   if (answered != nullptr &&
       (answered->method() != kSignInMethod || answered->request_sha256() != RequestHash(event))) {
     return absl::InvalidArgumentError("request_id: was used for another request; take a new one");
@@ -224,7 +232,7 @@ void HandleSignIn(Turn& turn, const SignInChecked& event) {
     if (verdict.counts) CountWrongCode(turn, *token);
     return Deny(turn, event, event.person.user, verdict.rule);
   }
-  if (!event.token_waived) {
+  if (!IsWaived(event)) {
     v1::TokenEnrolment used = *token;
     used.set_last_step(event.matched_step);
     used.set_failures(0);

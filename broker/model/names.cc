@@ -10,6 +10,13 @@
 namespace werkplek {
 namespace {
 
+constexpr std::pair<absl::string_view, v1::Identity> kPeerWords[] = {
+    {"client/", v1::IDENTITY_CLIENT},
+    {"host/", v1::IDENTITY_HOST},
+    {"gateway/", v1::IDENTITY_GATEWAY},
+    {"admin/", v1::IDENTITY_ADMIN},
+    {"broker/", v1::IDENTITY_BROKER}};
+
 bool IsLowerOrDigit(char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c); }
 
 bool AllOf(absl::string_view text, absl::string_view others) {
@@ -66,6 +73,16 @@ bool IsResourceName(absl::string_view name) {
   if (!IsLowerOrDigit(name.front()) || !IsLowerOrDigit(name.back())) return false;
   return std::all_of(name.begin(), name.end(),
                      [](char c) { return IsLowerOrDigit(c) || c == '.' || c == '-'; });
+}
+
+v1::Identity IdentityOfPeer(absl::string_view peer) {
+  for (const auto& [word, identity] : kPeerWords) {
+    absl::string_view name = peer;
+    if (absl::ConsumePrefix(&name, word)) {
+      return IsResourceName(name) ? identity : v1::IDENTITY_UNSPECIFIED;
+    }
+  }
+  return v1::IDENTITY_UNSPECIFIED;
 }
 
 bool IsUserName(absl::string_view name) {

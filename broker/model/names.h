@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "werkplek/v1/access.pb.h"
 #include "werkplek/v1/resources.pb.h"
 #include "werkplek/v1/stored.pb.h"
 
@@ -12,6 +13,10 @@ namespace werkplek {
 
 // A resource's name: 1 to 63 of [a-z0-9.-], first and last a letter or digit.
 bool IsResourceName(absl::string_view name);
+
+// What a machine is, by its name as certificates give it: IDENTITY_CLIENT for "client/tc-017".
+// IDENTITY_UNSPECIFIED: this is no machine's name.
+v1::Identity IdentityOfPeer(absl::string_view peer);
 
 // A sign-in name: 1 to 64 of [A-Za-z0-9._@-].
 bool IsUserName(absl::string_view name);

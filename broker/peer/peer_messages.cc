@@ -3,8 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/strip.h"
 #include "broker/model/names.h"
 #include "common/base/status_macros.h"
 
@@ -14,24 +12,12 @@ namespace {
 constexpr size_t kSha256Bytes = 32;
 constexpr size_t kMaxAddressBytes = 128;
 
-// "client/tc-017" under IDENTITY_CLIENT.
+// "client/tc-017" under IDENTITY_CLIENT. Hosts attach to the leader themselves, and brokers speak
+// for others only.
 bool IsPeerOf(v1::Identity identity, absl::string_view peer) {
-  absl::string_view word;
-  switch (identity) {
-    case v1::IDENTITY_CLIENT:
-      word = "client/";
-      break;
-    case v1::IDENTITY_GATEWAY:
-      word = "gateway/";
-      break;
-    case v1::IDENTITY_ADMIN:
-      word = "admin/";
-      break;
-    default:
-      // Hosts attach to the leader themselves, and brokers speak for others only.
-      return false;
-  }
-  return absl::ConsumePrefix(&peer, word) && IsResourceName(peer);
+  const bool comes = identity == v1::IDENTITY_CLIENT || identity == v1::IDENTITY_GATEWAY ||
+                     identity == v1::IDENTITY_ADMIN;
+  return comes && IdentityOfPeer(peer) == identity;
 }
 
 v1::DirectoryVerdict ToVerdict(DirectoryOutcome outcome) {

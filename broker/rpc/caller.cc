@@ -12,6 +12,8 @@
 #include "absl/strings/strip.h"
 #include "common/base/crypto.h"
 #include "common/base/status_macros.h"
+#include "common/config/address_checks.h"
+#include "common/grpc/browser_address.h"
 #include "common/tls/certificate.h"
 #include "common/tls/peer_name.h"
 #include "grpc/grpc_security_constants.h"
@@ -48,6 +50,30 @@ absl::StatusOr<std::string> TokenSha256(absl::string_view authorization) {
     return absl::UnauthenticatedError("the authorization header must be \"Bearer TOKEN\"");
   }
   return Sha256(token);
+}
+
+absl::StatusOr<std::string> CallersAddress(v1::Identity identity,
+                                           const std::vector<std::string>& told,
+                                           std::string transport) {
+  if (told.empty()) return transport;
+  // Refused rather than passed over, so that a forgery stands in the log.
+  if (identity != v1::IDENTITY_GATEWAY) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kBrowserAddressKey, ": only a gateway tells of a browser"));
+  }
+  if (told.size() != 1 || !CheckNumericAddress(told.front()).ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        kBrowserAddressKey, ": give one numeric address with its port, as in 192.0.2.7:51234"));
+  }
+  return told.front();
+}
+
+absl::Status TakeBrowserAddress(const grpc::ServerContextBase& context, Caller& caller) {
+  const auto [first, last] = context.client_metadata().equal_range(kBrowserAddressKey);
+  std::vector<std::string> told;
+  for (auto at = first; at != last; ++at) told.emplace_back(View(at->second));
+  ASSIGN_OR_RETURN(caller.address, CallersAddress(caller.identity, told, caller.address));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Caller> CallerReader::Read(const grpc::ServerContextBase& context, absl::Time now) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
@@ -20,6 +21,17 @@ std::string PeerAddress(absl::string_view grpc_peer);
 // The token of an `authorization: Bearer TOKEN` header as its SHA-256. UNAUTHENTICATED: the header
 // has another form.
 absl::StatusOr<std::string> TokenSha256(absl::string_view authorization);
+
+// Where the person is whose call this is: what a gateway tells of its browser (the values of
+// kBrowserAddressKey), else `transport`. INVALID_ARGUMENT: not one numeric ADDRESS:PORT, or told by
+// another kind of machine.
+absl::StatusOr<std::string> CallersAddress(v1::Identity identity,
+                                           const std::vector<std::string>& told,
+                                           std::string transport);
+
+// Puts what the call tells of its browser in the place of the transport's address.
+// INVALID_ARGUMENT: see CallersAddress.
+absl::Status TakeBrowserAddress(const grpc::ServerContextBase& context, Caller& caller);
 
 // Reads callers from calls. Thread-safe.
 class CallerReader {

@@ -43,6 +43,10 @@ absl::StatusOr<Admitted> Gate::Admit(const grpc::ServerContextBase& context,
     return std::move(caller).status();
   }
   call.caller = *std::move(caller);
+  if (absl::Status told = TakeBrowserAddress(context, call.caller); !told.ok()) {
+    LogRefusal(call, told);
+    return told;
+  }
   call.picture = parts_.picture();
   if (absl::Status taken = TakeForwarded(context, call); !taken.ok()) {
     LogRefusal(call, taken);

@@ -61,6 +61,8 @@ struct Cell {
   // UNSPECIFIED: no token.
   v1::Role role;
   bool at_agent_port;
+  // Of the machine where the token was given; UNSPECIFIED: of the one that calls.
+  v1::Identity signed_in_at = v1::IDENTITY_UNSPECIFIED;
 };
 
 // What the method's option says of this cell.
@@ -73,7 +75,9 @@ grpc::StatusCode Expected(const Cell& cell) {
     return grpc::StatusCode::PERMISSION_DENIED;
   }
   if (access.roles().empty()) return grpc::StatusCode::OK;
-  if (cell.role == v1::ROLE_UNSPECIFIED) return grpc::StatusCode::UNAUTHENTICATED;
+  if (cell.role == v1::ROLE_UNSPECIFIED || cell.signed_in_at != v1::IDENTITY_UNSPECIFIED) {
+    return grpc::StatusCode::UNAUTHENTICATED;
+  }
   for (const int role : access.roles()) {
     if (role == v1::ROLE_EMPLOYEE || role == cell.role) return grpc::StatusCode::OK;
   }
@@ -92,7 +96,9 @@ class AccessMatrix : public testing::Test {
         // Hosts and brokers cannot sign anybody in; they try with a token of someone else.
         const v1::Identity through =
             kAtClientPort.count(identity) != 0 ? identity : v1::IDENTITY_CLIENT;
-        const auto token = broker_.SignIn(at_client_port_.at(through), PersonOf(role));
+        const auto token =
+            broker_.SignIn(at_client_port_.at(through), PersonOf(role),
+                           through == v1::IDENTITY_GATEWAY ? broker_.CodeNow(PersonOf(role)) : "");
         EXPECT_TRUE(token.ok()) << token.status();
         tokens_[{identity, role}] = token.ok() ? *token : "none";
       }
@@ -102,7 +108,10 @@ class AccessMatrix : public testing::Test {
   static LoopbackOptions Options() {
     LoopbackOptions options;
     options.rpc.machine_sign_ins = {.per_second = 1000, .burst = 1000};
-    for (const v1::Role role : kSignedIn) options.people.push_back({PersonOf(role), role});
+    for (const v1::Role role : kSignedIn) {
+      options.people.push_back({PersonOf(role), role});
+      options.enrolled.push_back(PersonOf(role));
+    }
     return options;
   }
 
@@ -111,7 +120,8 @@ class AccessMatrix : public testing::Test {
     const auto& channels = cell.at_agent_port ? at_agent_port_ : at_client_port_;
     GenericCall call;
     call.path = Path(cell.method);
-    call.token = tokens_.at({cell.identity, cell.role});
+    const bool own = cell.signed_in_at == v1::IDENTITY_UNSPECIFIED;
+    call.token = tokens_.at({own ? cell.identity : cell.signed_in_at, cell.role});
     const GenericAnswer answer = Call(channels.at(cell.identity), call);
     const grpc::StatusCode code = answer.status.error_code();
     const grpc::StatusCode expected = Expected(cell);
@@ -126,8 +136,10 @@ class AccessMatrix : public testing::Test {
     const bool right = expected == grpc::StatusCode::OK ? reached : denied && code == expected;
     if (right) return "";
     return absl::StrCat(call.path, " as ", v1::Identity_Name(cell.identity), " with ",
-                        v1::Role_Name(cell.role), cell.at_agent_port ? " at the agent port" : "",
-                        ": ", code, " ", answer.status.error_message(), ", expected ", expected);
+                        v1::Role_Name(cell.role),
+                        own ? "" : absl::StrCat(" of ", v1::Identity_Name(cell.signed_in_at)),
+                        cell.at_agent_port ? " at the agent port" : "", ": ", code, " ",
+                        answer.status.error_message(), ", expected ", expected);
   }
 
   int Walk(const std::vector<const char*>& services, bool at_agent_port) {
@@ -158,6 +170,44 @@ TEST_F(AccessMatrix, EveryCellAtTheClientPort) {
 
 TEST_F(AccessMatrix, EveryCellAtTheAgentPort) {
   EXPECT_EQ(Walk({"werkplek.v1.AgentService", "werkplek.v1.PeerService"}, true), 5 * 25);
+}
+
+// A browser's sign-in is none at a machine of another kind, nor a machine's at a gateway.
+TEST_F(AccessMatrix, ATokenOfAnotherKindOfMachineIsNone) {
+  int cells = 0;
+  for (const MethodDescriptor* method :
+       Methods({"werkplek.v1.AdminService", "werkplek.v1.SessionService"})) {
+    for (const v1::Identity identity : kAtClientPort) {
+      for (const v1::Identity other : kAtClientPort) {
+        if (other == identity) continue;
+        for (const v1::Role role : kSignedIn) {
+          EXPECT_EQ(Judge({method, identity, role, false, other}), "");
+          ++cells;
+        }
+      }
+    }
+  }
+  EXPECT_GE(cells, 25 * 6 * 4) << "methods are missing from the walk";
+}
+
+TEST_F(AccessMatrix, AnotherMachineOfTheSameKindCountsWhenItIsAGateway) {
+  int reached = 0;
+  for (const v1::Identity identity : kAtClientPort) {
+    const auto another = broker_.AtClientPort(identity, "m-2");
+    for (const MethodDescriptor* method : Methods({"werkplek.v1.SessionService"})) {
+      if (method->options().GetExtension(v1::access).roles().empty()) continue;
+      GenericCall call;
+      call.path = Path(method);
+      call.token = tokens_.at({identity, v1::ROLE_EMPLOYEE});
+      const GenericAnswer answer = Call(another, call);
+      const bool refused =
+          !answer.answered && answer.status.error_code() == grpc::StatusCode::UNAUTHENTICATED;
+      EXPECT_EQ(refused, identity != v1::IDENTITY_GATEWAY)
+          << v1::Identity_Name(identity) << " " << call.path << answer.status.error_message();
+      reached += !refused;
+    }
+  }
+  EXPECT_EQ(reached, 5);
 }
 
 // The session and admin services are not at the agents' port at all.

@@ -46,7 +46,8 @@ class ForwardMatrix : public testing::Test {
         // the others sign in at the follower.
         const v1::Identity through = may_sign_in ? identity : v1::IDENTITY_CLIENT;
         const auto token = BrokerGroup::SignIn(
-            channels_.at({through, static_cast<size_t>(role) % 2}), PersonOf(role));
+            channels_.at({through, static_cast<size_t>(role) % 2}), PersonOf(role),
+            through == v1::IDENTITY_GATEWAY ? brokers_.CodeNow(PersonOf(role)) : "");
         EXPECT_TRUE(token.ok()) << token.status();
         tokens_[{identity, role}] = token.ok() ? *token : "none";
       }
@@ -56,7 +57,10 @@ class ForwardMatrix : public testing::Test {
   static GroupOptions Options() {
     GroupOptions options;
     options.rpc.machine_sign_ins = {.per_second = 1000, .burst = 1000};
-    for (const v1::Role role : kSignedIn) options.people.push_back({PersonOf(role), role});
+    for (const v1::Role role : kSignedIn) {
+      options.people.push_back({PersonOf(role), role});
+      options.enrolled.push_back(PersonOf(role));
+    }
     return options;
   }
 

@@ -158,7 +158,7 @@ TEST_F(Refusals, ATokenOnAnotherMachine) {
   EXPECT_EQ(stolen.status.error_code(), StatusCode::UNAUTHENTICATED);
   const GenericAnswer made_up = Call(thief, {.path = kListPools, .token = "wp1_nothing"});
   EXPECT_EQ(Words(made_up), Words(stolen)) << "the answers tell a good token from a bad one";
-  EXPECT_TRUE(absl::StrContains(log_.With("client/tc-2"), "another certificate"))
+  EXPECT_TRUE(absl::StrContains(log_.With("client/tc-2"), "another machine"))
       << log_.With("client/tc-2");
   EXPECT_EQ(log_.With(*token), "");
 }

@@ -8,7 +8,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "broker/token/one_time_code.h"
 #include "gtest/gtest.h"
 #include "tests/integration/rpc/generic_call.h"
 #include "werkplek/v1/agent.grpc.pb.h"
@@ -259,10 +258,7 @@ class SeveralBrokersWithCodes : public testing::Test {
   SeveralBrokersWithCodes()
       : brokers_(WithCodes()), client_(brokers_, v1::IDENTITY_CLIENT, "tc-1", 3) {}
 
-  std::string CodeNow() {
-    return TotpCode(brokers_.Seed("jan"), absl::ToUnixSeconds(absl::Now()) / kStepSeconds, 6,
-                    CodeHash::kSha1);
-  }
+  std::string CodeNow() { return brokers_.CodeNow("jan"); }
 
   BrokerGroup brokers_;
   Machine client_;

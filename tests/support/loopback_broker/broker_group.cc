@@ -4,22 +4,19 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "broker/peer/peer_calls.h"
 #include "broker/store/memory_store.h"
-#include "broker/token/seal.h"
-#include "broker/token/token_authority.h"
 #include "common/base/crypto.h"
 #include "common/base/loop_executor.h"
 #include "common/base/mutex.h"
 #include "common/tls/grpc_credentials.h"
 #include "common/tls/process_tls.h"
 #include "tests/support/fake_election.h"
-#include "tests/support/store_client.h"
+#include "tests/support/loopback_broker/enrolments.h"
 #include "werkplek/v1/session.grpc.pb.h"
 
 namespace werkplek {
@@ -86,15 +83,11 @@ struct BrokerGroup::Broker {
 struct BrokerGroup::Parts {
   Parts() : store(&executor) {}
 
-  static Secret SealingKey() { return Secret(std::string(kSealKeyBytes, 'k')); }
-
   TestPki pki;
   LoopExecutor executor{"test-brokers"};
   MemoryStore store;
-  std::unique_ptr<TokenAuthority> tokens =
-      OrDie(TokenAuthority::Create(SealingKey(), "Werkplek test"));
+  Enrolments enrolments;
   std::vector<std::unique_ptr<Broker>> brokers;
-  std::map<std::string, std::string> seeds;
   uint64_t epoch = 0;
 };
 
@@ -105,7 +98,10 @@ BrokerGroup::BrokerGroup(GroupOptions options) {
   options.rpc.client_address = "127.0.0.1:0";
   options.rpc.agent_address = "127.0.0.1:0";
   const NodeSettings settings = SettingsFor(options);
-  Enrol(options.enrolled);
+  if (!options.enrolled.empty()) {
+    p.enrolments.Commit(options.enrolled, &p.store, &p.executor);
+    p.epoch = 1;
+  }
   for (size_t i = 0; i < options.brokers; ++i) {
     p.brokers.push_back(std::make_unique<Broker>(&p.executor, absl::StrCat("b", i + 1)));
     Broker& broker = *p.brokers.back();
@@ -130,7 +126,7 @@ BrokerGroup::BrokerGroup(GroupOptions options) {
                                                          .election = &broker.election,
                                                          .directory = &broker.directory,
                                                          .agents = &broker.links,
-                                                         .tokens = p.tokens.get(),
+                                                         .tokens = &p.enrolments.tokens(),
                                                          .observe = nullptr,
                                                          .leader = AskOverLink(broker.link.get())});
     RpcParts rpc;
@@ -169,27 +165,9 @@ BrokerGroup::~BrokerGroup() {
   parts_->executor.Stop();
 }
 
-void BrokerGroup::Enrol(const std::vector<std::string>& users) {
-  ChangeSet changes;
-  for (const std::string& user : users) {
-    const SealedSeed seed = parts_->tokens->NewSeed(user, RandomBytes(64));
-    parts_->seeds[user] =
-        OrDie(OpenSeal(Parts::SealingKey(), seed.sealed, user, seed.seed_id)).Reveal();
-    v1::TokenEnrolment enrolment;
-    enrolment.set_user(user);
-    enrolment.set_seed_id(seed.seed_id);
-    enrolment.set_sealed_seed(seed.sealed);
-    enrolment.set_state(v1::TOKEN_STATE_ACTIVE);
-    changes.push_back(PutChange(std::string(kTokenTable), user, enrolment.SerializeAsString()));
-  }
-  if (changes.empty()) return;
-  parts_->epoch = 1;
-  StoreClient store(&parts_->store, &parts_->executor);
-  OrDie(store.Load(parts_->epoch).status());
-  OrDie(store.Commit(parts_->epoch, std::move(changes)));
+std::string BrokerGroup::CodeNow(const std::string& user) const {
+  return parts_->enrolments.CodeNow(user);
 }
-
-std::string BrokerGroup::Seed(const std::string& user) const { return parts_->seeds.at(user); }
 
 void BrokerGroup::RunOnLoop(absl::FunctionRef<void()> task) {
   std::atomic<bool> ran{false};

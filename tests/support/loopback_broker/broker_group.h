@@ -24,7 +24,8 @@ struct GroupOptions {
   size_t brokers = 2;
   RpcSettings rpc;
   std::vector<LoopbackPerson> people;
-  // False: everybody needs a code; those below have a seed.
+  // False: everybody needs a code, as whoever comes through a gateway always does; those below have
+  // a seed.
   bool token_waived = true;
   std::vector<std::string> enrolled;
 };
@@ -56,8 +57,8 @@ class BrokerGroup {
   std::vector<std::pair<uint64_t, LeaderSign>> SeenBy(size_t broker) const;
   GrpcServer& server(size_t broker);
   LeaderInfo info(size_t broker) const;
-  // The seed of a person who is enrolled.
-  std::string Seed(const std::string& user) const;
+  // The code of a person who is enrolled. Good for one sign-in.
+  std::string CodeNow(const std::string& user) const;
   // How often the broker asked its directory to judge a password.
   int AskedDirectory(size_t broker);
   // What each broker's directory says instead of the truth; kOk: the truth.
@@ -76,7 +77,6 @@ class BrokerGroup {
  private:
   struct Broker;
   struct Parts;
-  void Enrol(const std::vector<std::string>& users);
   void RunOnLoop(absl::FunctionRef<void()> task);
   void WaitFor(const char* what, absl::FunctionRef<bool()> done);
 

@@ -7,13 +7,13 @@
 #include "absl/time/clock.h"
 #include "broker/election/standalone_election.h"
 #include "broker/store/memory_store.h"
-#include "broker/token/token_authority.h"
 #include "common/base/crypto.h"
 #include "common/base/loop_executor.h"
 #include "common/base/mutex.h"
 #include "common/tls/grpc_credentials.h"
 #include "common/tls/process_tls.h"
 #include "tests/support/fake_directory.h"
+#include "tests/support/loopback_broker/enrolments.h"
 #include "werkplek/v1/agent.grpc.pb.h"
 #include "werkplek/v1/session.grpc.pb.h"
 
@@ -60,8 +60,7 @@ struct LoopbackBroker::Parts {
   explicit Parts(const LoopbackOptions& options)
       : store(&executor),
         election(&executor, [this](auto done) { store.ClaimEpoch(std::move(done)); }),
-        directory(&executor),
-        tokens(OrDie(TokenAuthority::Create(Secret(std::string(32, 'k')), "Werkplek test"))) {
+        directory(&executor) {
     for (const LoopbackPerson& person : options.people) {
       directory.AddPerson(person.user, "pw-" + person.user, {"employees", GroupOf(person.role)});
     }
@@ -72,7 +71,7 @@ struct LoopbackBroker::Parts {
   MemoryStore store;
   StandaloneElection election;
   FakeDirectory directory;
-  std::unique_ptr<TokenAuthority> tokens;
+  Enrolments enrolments;
   GrpcAgentLinks links;
   std::unique_ptr<BrokerNode> node;
   std::unique_ptr<GrpcServer> server;
@@ -83,13 +82,14 @@ LoopbackBroker::LoopbackBroker(LoopbackOptions options) {
   parts_ = std::make_unique<Parts>(options);
   Parts& p = *parts_;
   p.directory.SetDelay(options.directory_delay);
+  if (!options.enrolled.empty()) p.enrolments.Commit(options.enrolled, &p.store, &p.executor);
   const NodeSettings settings = SettingsForTests();
   p.node = std::make_unique<BrokerNode>(settings, NodeParts{.executor = &p.executor,
                                                             .store = &p.store,
                                                             .election = &p.election,
                                                             .directory = &p.directory,
                                                             .agents = &p.links,
-                                                            .tokens = p.tokens.get(),
+                                                            .tokens = &p.enrolments.tokens(),
                                                             .observe = nullptr});
   options.rpc.client_address = "127.0.0.1:0";
   options.rpc.agent_address = "127.0.0.1:0";
@@ -172,14 +172,20 @@ std::string LoopbackBroker::ServedCertificateSha256() {
   return seen->sha256;
 }
 
+std::string LoopbackBroker::CodeNow(const std::string& user) const {
+  return parts_->enrolments.CodeNow(user);
+}
+
 absl::StatusOr<std::string> LoopbackBroker::SignIn(const std::shared_ptr<grpc::Channel>& channel,
-                                                   const std::string& user) {
+                                                   const std::string& user,
+                                                   const std::string& code) {
   grpc::ClientContext context;
   Prepare(context, "");
   v1::SignInRequest request;
   request.set_request_id(HexEncode(RandomBytes(16)));
   request.set_user(user);
   request.set_password("pw-" + user);
+  request.set_token_code(code);
   v1::SignInResponse response;
   const grpc::Status status =
       v1::SessionService::NewStub(channel)->SignIn(&context, request, &response);

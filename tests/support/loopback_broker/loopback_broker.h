@@ -27,6 +27,8 @@ struct LoopbackPerson {
 struct LoopbackOptions {
   RpcSettings rpc;
   std::vector<LoopbackPerson> people;
+  // Those who have codes, for sign-ins through gateways; others need none.
+  std::vector<std::string> enrolled;
   // How long the directory thinks.
   absl::Duration directory_delay = absl::Milliseconds(1);
 };
@@ -51,9 +53,11 @@ class LoopbackBroker {
   // Of the certificate that the broker shows to a new connection; empty: there was none.
   std::string ServedCertificateSha256();
 
-  // The access token of a person who signs in over this connection.
+  // The access token of a person who signs in over this connection; the code may be empty.
   absl::StatusOr<std::string> SignIn(const std::shared_ptr<grpc::Channel>& channel,
-                                     const std::string& user);
+                                     const std::string& user, const std::string& code = "");
+  // The code of a person who is enrolled. Good for one sign-in.
+  std::string CodeNow(const std::string& user) const;
 
  private:
   struct Parts;

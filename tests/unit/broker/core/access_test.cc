@@ -55,10 +55,27 @@ TEST(AccessTest, PathsAreThoseOfGrpc) {
 
 class AuthorizeTest : public testing::Test {
  protected:
+  static std::string Peer(v1::Identity identity) {
+    switch (identity) {
+      case v1::IDENTITY_CLIENT:
+        return "client/m-1";
+      case v1::IDENTITY_HOST:
+        return "host/m-1";
+      case v1::IDENTITY_GATEWAY:
+        return "gateway/m-1";
+      case v1::IDENTITY_ADMIN:
+        return "admin/m-1";
+      case v1::IDENTITY_BROKER:
+        return "broker/m-1";
+      default:
+        return "";
+    }
+  }
   // A sign-in with this one role.
   Caller As(v1::Identity identity, v1::Role role) {
     Caller caller;
     caller.identity = identity;
+    caller.peer = Peer(identity);
     caller.certificate_sha256 = std::string(32, 'c');
     if (role == v1::ROLE_UNSPECIFIED) return caller;
     caller.token_sha256 = std::string(32, static_cast<char>('0' + role));
@@ -68,6 +85,7 @@ class AuthorizeTest : public testing::Test {
     sign_in.set_user("jan");
     sign_in.add_roles(role);
     sign_in.set_certificate_sha256(caller.certificate_sha256);
+    sign_in.set_peer(caller.peer);
     sign_in.set_last_used_unix_ms(absl::ToUnixMillis(now_));
     sign_in.set_expires_unix_ms(absl::ToUnixMillis(now_ + absl::Hours(12)));
     Put(sign_in);
@@ -140,7 +158,7 @@ TEST_F(AuthorizeTest, ASignInMustLive) {
   Caller stolen = jan;
   stolen.certificate_sha256 = std::string(32, 'd');
   EXPECT_EQ(Judge(access, stolen).message(), "sign in first");
-  EXPECT_EQ(SignInFault(fleet_, stolen, settings_, now_), "another certificate");
+  EXPECT_EQ(SignInFault(fleet_, stolen, settings_, now_), "another machine");
 
   now_ += absl::Minutes(30) - absl::Milliseconds(1);
   EXPECT_TRUE(Judge(access, jan).ok());
@@ -181,6 +199,41 @@ TEST_F(AuthorizeTest, AConnectedDisplayKeepsTheSignInAwake) {
   change.set_value(session.SerializeAsString());
   ASSERT_TRUE(ApplyChange(change, fleet_));
   EXPECT_EQ(SignInFault(fleet_, jan, settings_, now_), "idle");
+}
+
+TEST_F(AuthorizeTest, ASignInThroughAGatewayCountsAtEveryGatewayAndNowhereElse) {
+  const v1::Access& access = *AccessFor(v1::ListPoolsRequest::descriptor());
+  const Caller here = As(v1::IDENTITY_GATEWAY, v1::ROLE_EMPLOYEE);
+  ASSERT_TRUE(IsThroughGateway(*SignInOf(fleet_, here)));
+  EXPECT_TRUE(Judge(access, here).ok());
+  Caller there = here;
+  there.peer = "gateway/m-2";
+  there.certificate_sha256 = std::string(32, 'd');
+  EXPECT_TRUE(Judge(access, there).ok());
+  // Though the certificate were the same.
+  for (const v1::Identity identity : {v1::IDENTITY_CLIENT, v1::IDENTITY_ADMIN}) {
+    Caller thief = here;
+    thief.identity = identity;
+    thief.peer = Peer(identity);
+    EXPECT_EQ(Judge(access, thief).message(), "sign in first");
+    EXPECT_EQ(SignInFault(fleet_, thief, settings_, now_), "another machine");
+  }
+  now_ += absl::Minutes(30);
+  EXPECT_EQ(SignInFault(fleet_, there, settings_, now_), "idle");
+}
+
+TEST_F(AuthorizeTest, ASignInOfAMachineCountsAtNoGateway) {
+  const v1::Access& access = *AccessFor(v1::ListPoolsRequest::descriptor());
+  for (const v1::Identity identity : {v1::IDENTITY_CLIENT, v1::IDENTITY_ADMIN}) {
+    const Caller jan = As(identity, v1::ROLE_EMPLOYEE);
+    EXPECT_FALSE(IsThroughGateway(*SignInOf(fleet_, jan)));
+    Caller gateway = jan;
+    gateway.identity = v1::IDENTITY_GATEWAY;
+    gateway.peer = Peer(gateway.identity);
+    EXPECT_EQ(Judge(access, gateway).message(), "sign in first");
+    EXPECT_EQ(SignInFault(fleet_, gateway, settings_, now_), "another machine");
+    EXPECT_TRUE(Judge(access, jan).ok());
+  }
 }
 
 }  // namespace

@@ -313,8 +313,16 @@ Caller Driver::CallerOf(const std::string& token_sha256) const {
   return caller;
 }
 
-absl::StatusOr<std::shared_ptr<const google::protobuf::Message>> Driver::Call(
-    const std::string& token_sha256, std::shared_ptr<google::protobuf::Message> request) {
+Caller Driver::AtGateway(const std::string& name, const std::string& token_sha256) const {
+  Caller caller = CallerOf(token_sha256);
+  caller.identity = v1::IDENTITY_GATEWAY;
+  caller.peer = absl::StrCat("gateway/", name);
+  caller.certificate_sha256 = Sha256(caller.peer);
+  return caller;
+}
+
+absl::StatusOr<std::shared_ptr<const google::protobuf::Message>> Driver::CallAs(
+    const Caller& caller, std::shared_ptr<google::protobuf::Message> request) {
   const CallId call = next_++;
   const auto* field = request->GetDescriptor()->FindFieldByName("request_id");
   if (field != nullptr && request->GetReflection()->GetString(*request, field).empty()) {
@@ -322,7 +330,7 @@ absl::StatusOr<std::shared_ptr<const google::protobuf::Message>> Driver::Call(
   }
   CallRequested event;
   event.call = call;
-  event.caller = CallerOf(token_sha256);
+  event.caller = caller;
   event.request = request;
   event.sealed_seed = "sealed";
   event.seed_id = absl::StrCat("seed-", call);

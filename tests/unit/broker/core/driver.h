@@ -85,16 +85,23 @@ class Driver {
                      std::vector<std::string> groups = {});
   SignInChecked GoodSignIn(const std::string& user);
   Caller CallerOf(const std::string& token_sha256) const;
+  // The same person by browser, through this gateway.
+  Caller AtGateway(const std::string& name, const std::string& token_sha256 = "") const;
 
   // A call by the sign-in; its status and response.
-  absl::StatusOr<std::shared_ptr<const google::protobuf::Message>> Call(
-      const std::string& token_sha256, std::shared_ptr<google::protobuf::Message> request);
+  absl::StatusOr<std::shared_ptr<const google::protobuf::Message>> CallAs(
+      const Caller& caller, std::shared_ptr<google::protobuf::Message> request);
+  template <typename Request>
+  absl::StatusOr<std::shared_ptr<const google::protobuf::Message>> CallAs(const Caller& caller,
+                                                                          Request request) {
+    std::shared_ptr<google::protobuf::Message> shared =
+        std::make_shared<Request>(std::move(request));
+    return CallAs(caller, std::move(shared));
+  }
   template <typename Request>
   absl::StatusOr<std::shared_ptr<const google::protobuf::Message>> Call(
       const std::string& token_sha256, Request request) {
-    std::shared_ptr<google::protobuf::Message> shared =
-        std::make_shared<Request>(std::move(request));
-    return Call(token_sha256, std::move(shared));
+    return CallAs(CallerOf(token_sha256), std::move(request));
   }
   // The administrator's token; signs in once.
   const std::string& Admin();

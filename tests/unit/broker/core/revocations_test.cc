@@ -135,5 +135,32 @@ TEST_F(RevocationsTest, AreListedByPages) {
   EXPECT_GT(pages, 1);
 }
 
+// Browsers go from gateway to gateway, so each may know the token of every sign-in through any.
+TEST_F(RevocationsTest, OfAGatewayEndsAllSignInsThroughGateways) {
+  driver_.Enrol("jan");
+  const auto sign_in = [this](const std::string& gateway) {
+    SignInChecked event = driver_.GoodSignIn("jan");
+    event.caller = driver_.AtGateway(gateway);
+    driver_.Apply(event);
+    return event.token_sha256;
+  };
+  const auto lives = [this](const std::string& token) {
+    return driver_.fleet().sign_in_by_token.Find(token) != nullptr;
+  };
+  const std::string here = sign_in("gw-a");
+  const std::string there = sign_in("gw-b");
+  const std::string machine = driver_.SignIn("piet");
+  ASSERT_TRUE(Revoke("client/tc-1").ok());
+  EXPECT_TRUE(lives(here) && lives(there) && lives(machine));
+  ASSERT_TRUE(Revoke("gateway/gw-a").ok());
+  EXPECT_FALSE(lives(here));
+  EXPECT_FALSE(lives(there));
+  EXPECT_TRUE(lives(machine));
+  EXPECT_TRUE(driver_.Logged("revoke-certificates", "sign_ins_ended", "2"));
+  // From then on only through others.
+  EXPECT_FALSE(lives(sign_in("gw-a")));
+  EXPECT_TRUE(lives(sign_in("gw-b")));
+}
+
 }  // namespace
 }  // namespace werkplek

@@ -317,5 +317,51 @@ TEST_F(SignInTest, ASignInEndsAfterTwelveHoursAlsoOverARestart) {
   EXPECT_EQ(driver_.fleet().sign_ins.size(), 0u);
 }
 
+TEST_F(SignInTest, NoNetworkWaivesTheTokenThroughAGateway) {
+  SignInChecked event = driver_.GoodSignIn("piet");  // Never enrolled.
+  event.caller = driver_.AtGateway("gw-a");
+  event.token_waived = true;
+  ExpectDenied(event, "not-enrolled");
+  event = WithStep(-1);
+  event.caller = driver_.AtGateway("gw-a");
+  event.token_waived = true;
+  ExpectDenied(event, "wrong-code");
+  event = driver_.GoodSignIn("jan");
+  event.caller = driver_.AtGateway("gw-a");
+  event.token_waived = true;
+  ASSERT_TRUE(Try(event).status.ok());
+  EXPECT_TRUE(driver_.Logged("sign-in", "token", "checked"));
+  EXPECT_EQ(Token().last_step(), event.matched_step) << "the code is used up";
+}
+
+TEST_F(SignInTest, ALostAnswerIsGivenAgainAtAnotherGateway) {
+  SignInChecked event = driver_.GoodSignIn("jan");
+  event.caller = driver_.AtGateway("gw-a");
+  ASSERT_TRUE(Try(event).status.ok());
+  SignInChecked again = driver_.GoodSignIn("jan");
+  again.caller = driver_.AtGateway("gw-b");
+  again.request_id = event.request_id;
+  again.matched_step = event.matched_step;
+  ASSERT_TRUE(Try(again).status.ok());
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u);
+  EXPECT_EQ(driver_.fleet().sign_ins.Find(event.sign_in_id)->token_sha256(), again.token_sha256);
+  EXPECT_EQ(driver_.fleet().sign_in_by_token.Find(event.token_sha256), nullptr);
+
+  // Not without the code, not for another person, and machines have request ids of their own.
+  SignInChecked guess = driver_.GoodSignIn("jan");
+  guess.caller = again.caller;
+  guess.request_id = event.request_id;
+  guess.matched_step = -1;
+  ExpectDenied(guess, "wrong-code");
+  SignInChecked other = driver_.GoodSignIn("piet");
+  other.caller = again.caller;
+  other.request_id = event.request_id;
+  EXPECT_TRUE(absl::IsInvalidArgument(Try(other).status));
+  SignInChecked machine = driver_.GoodSignIn("jan");
+  machine.request_id = event.request_id;
+  machine.matched_step = event.matched_step;
+  ExpectDenied(machine, "code-used-already");
+}
+
 }  // namespace
 }  // namespace werkplek

@@ -116,5 +116,18 @@ TEST(NamesTest, Kinds) {
   EXPECT_EQ(KindName(KindOf(resource)), "entitlement");
 }
 
+TEST(NamesTest, AMachinesNameSaysWhatItIs) {
+  EXPECT_EQ(IdentityOfPeer("client/tc-017"), v1::IDENTITY_CLIENT);
+  EXPECT_EQ(IdentityOfPeer("host/hv-a1.site-a"), v1::IDENTITY_HOST);
+  EXPECT_EQ(IdentityOfPeer("gateway/gw-a"), v1::IDENTITY_GATEWAY);
+  EXPECT_EQ(IdentityOfPeer("admin/desk-1"), v1::IDENTITY_ADMIN);
+  EXPECT_EQ(IdentityOfPeer("broker/b1"), v1::IDENTITY_BROKER);
+  for (const char* other :
+       {"", "gateway", "gateway/", "gateway/GW", "gateway/a/b", "gateways/gw-a", " gateway/gw-a",
+        "gateway/gw-a ", "werkplek://gateway/gw-a", "/gw-a", "client/gateway/gw-a"}) {
+    EXPECT_EQ(IdentityOfPeer(other), v1::IDENTITY_UNSPECIFIED) << other;
+  }
+}
+
 }  // namespace
 }  // namespace werkplek

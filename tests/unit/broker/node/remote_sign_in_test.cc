@@ -20,7 +20,7 @@ class RemoteSignInTest : public NodeHarness {
     // A leader that has the harness' enrolments and says yes.
     leader_.get_enrolment = [this](const Caller& caller, const std::string& user,
                                    EnrolmentCallback done) {
-      EXPECT_EQ(caller.peer, "client/tc-1");
+      EXPECT_EQ(caller.peer, client_.peer);
       asked_.push_back(user);
       if (!outage_.ok()) return done(outage_);
       const auto found = enrolments_.find(user);
@@ -206,6 +206,22 @@ TEST_F(RemoteSignInTest, ASubmissionIsDecidedByWhoLeadsAndByNobodyElse) {
   node_->SubmitSignIn(checked, again.Callback());
   Go();
   EXPECT_EQ(again.code(), absl::StatusCode::kUnauthenticated);
+}
+
+TEST_F(RemoteSignInTest, TheNetworkIsJudgedHereAndNeverForAGateway) {
+  settings_.token_waived_networks = {"0.0.0.0/0"};
+  Make();
+  node_->Start();
+  executor_.RunUntilIdle();
+  Got machine, browser;
+  node_->SignIn(client_, SignInOf("jan", ""), machine.Callback());
+  Go();
+  client_ = CallerOf("gateway/gw-a", v1::IDENTITY_GATEWAY);
+  node_->SignIn(client_, SignInOf("jan", ""), browser.Callback());
+  Go();
+  ASSERT_EQ(submitted_.size(), 2u);
+  EXPECT_TRUE(submitted_[0].token_waived);
+  EXPECT_FALSE(submitted_[1].token_waived);
 }
 
 }  // namespace

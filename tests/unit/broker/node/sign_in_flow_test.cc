@@ -261,5 +261,17 @@ TEST(SignInRulesTest, RolesComeFromGroupsByNameOrDn) {
               ElementsAre(v1::ROLE_EMPLOYEE, v1::ROLE_HELPDESK));
 }
 
+TEST_F(SignInFlowTest, TheTokenIsNeverWaivedThroughAGateway) {
+  settings_.token_waived_networks = {"0.0.0.0/0", "::/0"};
+  StartLeading();
+  const Caller gateway = CallerOf("gateway/gw-a", v1::IDENTITY_GATEWAY);
+  Got without, with;
+  node_->SignIn(gateway, SignInOf("jan", ""), without.Callback());
+  node_->SignIn(gateway, SignInOf("jan", Code("jan")), with.Callback());
+  executor_.Advance(absl::Milliseconds(50));
+  EXPECT_EQ(without.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(with.code(), absl::StatusCode::kOk);
+}
+
 }  // namespace
 }  // namespace werkplek

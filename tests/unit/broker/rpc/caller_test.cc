@@ -32,5 +32,40 @@ TEST(TokenSha256, RefusesOtherForms) {
   EXPECT_TRUE(TokenSha256("Bearer " + std::string(512, 'a')).ok());
 }
 
+constexpr char kTransport[] = "192.0.2.1:443";
+
+TEST(CallersAddress, IsTheTransportsUnlessAGatewayTellsTheBrowsers) {
+  for (const v1::Identity identity : {v1::IDENTITY_CLIENT, v1::IDENTITY_HOST, v1::IDENTITY_GATEWAY,
+                                      v1::IDENTITY_ADMIN, v1::IDENTITY_BROKER}) {
+    EXPECT_EQ(*CallersAddress(identity, {}, kTransport), kTransport);
+  }
+  for (const char* told : {"198.51.100.7:51234", "[2001:db8::7]:51234"}) {
+    EXPECT_EQ(*CallersAddress(v1::IDENTITY_GATEWAY, {told}, kTransport), told);
+  }
+}
+
+TEST(CallersAddress, RefusesWhatAnyOtherMachineTells) {
+  for (const v1::Identity identity : {v1::IDENTITY_UNSPECIFIED, v1::IDENTITY_CLIENT,
+                                      v1::IDENTITY_HOST, v1::IDENTITY_ADMIN, v1::IDENTITY_BROKER}) {
+    const auto refused = CallersAddress(identity, {"198.51.100.7:51234"}, kTransport);
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << identity;
+  }
+}
+
+TEST(CallersAddress, RefusesWhatIsNotOneNumericAddress) {
+  for (const std::string& told :
+       {std::string(), std::string("198.51.100.7"), std::string("browser.example:51234"),
+        std::string("198.51.100.7:"), std::string("198.51.100.7:99999"),
+        std::string("2001:db8::7:51234"), std::string("[2001:db8::7]"),
+        std::string("[fe80::1%eth0]:51234"), std::string("198.51.100.7:1 admin:beheer"),
+        std::string("198.51.100.7:51234, 192.0.2.9:1"), std::string(200, '1') + ":1"}) {
+    const auto refused = CallersAddress(v1::IDENTITY_GATEWAY, {told}, kTransport);
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << told;
+  }
+  const std::string good = "198.51.100.7:51234";
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      CallersAddress(v1::IDENTITY_GATEWAY, {good, good}, kTransport).status()));
+}
+
 }  // namespace
 }  // namespace werkplek
