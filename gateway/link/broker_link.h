@@ -1,8 +1,5 @@
-// What a gateway asks of the brokers, and that it tells them that it is there. Any broker answers;
-// one that does not lead asks the one that does.
+// What a gateway asks of the brokers, and that it tells them that it is there.
 #pragma once
-
-#include <grpcpp/security/credentials.h>
 
 #include <functional>
 #include <memory>
@@ -11,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "gateway/link/broker_lines.h"
 #include "werkplek/v1/gateway.pb.h"
 
 namespace werkplek {
@@ -31,7 +29,8 @@ class GatewayLink {
   using Found = std::function<void(absl::StatusOr<v1::FindDisplayResponse>)>;
 
   // Announces from now on, on a thread of its own. `channels` gives the displays that go through.
-  GatewayLink(GatewayLinkSettings settings, std::shared_ptr<grpc::ChannelCredentials> credentials,
+  GatewayLink(GatewayLinkSettings settings,
+              const std::shared_ptr<grpc::ChannelCredentials>& credentials,
               std::function<uint32_t()> channels);
   // Ends what is under way; no callback comes afterwards.
   ~GatewayLink();
@@ -41,6 +40,9 @@ class GatewayLink {
   // Where the display is that this ticket opens. Returns at once; `found` is called once, from any
   // thread. NOT_FOUND: there is none. UNAVAILABLE: no broker could say.
   void Find(v1::FindDisplayRequest request, Found found);
+
+  // For calls on behalf of people; they live as long as the link.
+  BrokerLines& lines();
 
  private:
   class State;

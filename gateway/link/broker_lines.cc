@@ -1,0 +1,113 @@
+#include "gateway/link/broker_lines.h"
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/grpc/browser_address.h"
+
+namespace werkplek {
+namespace {
+
+// Trailing metadata of a broker's answer, and the payload that keeps it.
+constexpr char kRetryAfterKey[] = "retry-after-ms";
+
+grpc::ChannelArguments Arguments() {
+  grpc::ChannelArguments arguments;
+  // The retries are ours.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(64 * 1024);
+  return arguments;
+}
+
+}  // namespace
+
+BrokerLines::BrokerLines(const std::vector<std::string>& brokers,
+                         const std::shared_ptr<grpc::ChannelCredentials>& credentials,
+                         absl::Duration call_deadline)
+    : call_deadline_(call_deadline) {
+  for (const std::string& broker : brokers) {
+    const auto channel = grpc::CreateCustomChannel(broker, credentials, Arguments());
+    lines_.push_back(
+        {broker, v1::GatewayService::NewStub(channel), v1::SessionService::NewStub(channel)});
+  }
+}
+
+BrokerLines::~BrokerLines() {
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  for (grpc::ClientContext* context : running_) context->TryCancel();
+  while (under_way_ > 0) changed_.Wait(mutex_);
+}
+
+bool BrokerLines::Begin(grpc::ClientContext& context, const CalledFor& whom) {
+  if (!whom.access_token.empty()) {
+    context.AddMetadata("authorization", absl::StrCat("Bearer ", whom.access_token.Reveal()));
+  }
+  if (!whom.browser_address.empty()) {
+    context.AddMetadata(kBrowserAddressKey, whom.browser_address);
+  }
+  MutexLock lock(mutex_);
+  if (stopping_) return false;
+  running_.insert(&context);
+  ++under_way_;
+  return true;
+}
+
+void BrokerLines::End(std::unique_ptr<grpc::ClientContext> context) {
+  {
+    MutexLock lock(mutex_);
+    running_.erase(context.get());
+  }
+  context = nullptr;
+  MutexLock lock(mutex_);
+  --under_way_;
+  changed_.SignalAll();
+}
+
+void BrokerLines::PassOver(const Line& line) {
+  MutexLock lock(mutex_);
+  if (&lines_[current_] == &line) current_ = (current_ + 1) % lines_.size();
+}
+
+size_t BrokerLines::Current() {
+  MutexLock lock(mutex_);
+  return current_;
+}
+
+std::chrono::system_clock::time_point BrokerLines::Deadline() const {
+  return absl::ToChronoTime(absl::Now() + call_deadline_);
+}
+
+bool BrokerLines::IsWorthAnother(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+}
+
+absl::Status BrokerLines::ToStatus(const Line& line, const grpc::ClientContext& context,
+                                   const grpc::Status& status) {
+  absl::Status mapped(static_cast<absl::StatusCode>(status.error_code()),
+                      IsWorthAnother(status)
+                          ? absl::StrCat(line.broker, ": ", status.error_message())
+                          : status.error_message());
+  const auto& trailing = context.GetServerTrailingMetadata();
+  if (const auto found = trailing.find(kRetryAfterKey); found != trailing.end()) {
+    mapped.SetPayload(kRetryAfterKey,
+                      absl::Cord(absl::string_view(found->second.data(), found->second.size())));
+  }
+  return mapped;
+}
+
+absl::Duration RetryAfter(const absl::Status& status) {
+  int64_t ms = 0;
+  const auto payload = status.GetPayload(kRetryAfterKey);
+  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &ms)) {
+    return absl::ZeroDuration();
+  }
+  return absl::Milliseconds(ms);
+}
+
+}  // namespace werkplek
