@@ -1,12 +1,16 @@
 #include "gateway/program/gateway_config.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/base/status_macros.h"
 #include "common/config/address_checks.h"
 #include "common/config/config_file.h"
 #include "common/tls/peer_name.h"
+#include "gateway/portal/page_book.h"
 
 namespace werkplek {
 namespace {
@@ -17,6 +21,8 @@ void ReadListen(ConfigSection section, GatewayConfig& config) {
                             .max_items = 8,
                             .item = {.max_bytes = 64, .check = CheckNumericAddress}};
   section.TextList("clients", &config.relay.addresses, listens);
+  section.TextList("portal", &config.portal.addresses,
+                   {.max_items = 8, .item = {.max_bytes = 64, .check = CheckNumericAddress}});
   section.AddressList("advertise", &config.advertise, {.max_items = 8});
   section.Text("metrics", &config.metrics_address, {.max_bytes = 64, .check = CheckLoopback});
   if (!config.advertise.empty()) return;
@@ -43,6 +49,40 @@ void ReadTls(ConfigSection section, GatewayConfig& config) {
                      absl::StrCat(config.tls.certificate, " is of ", PeerLabel(material->own.name),
                                   ", not of gateway/", config.name, "; set `name`, or join again"));
   }
+}
+
+// "https://werkplek.example.nl", with a port when it is not 443: as browsers write it.
+absl::Status CheckOrigin(const std::string& text) {
+  absl::string_view host = text;
+  const bool https = absl::ConsumePrefix(&host, "https://");
+  const bool plain = std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || absl::StrContains(".-:[]", c);
+  });
+  if (https && !host.empty() && plain && !absl::EndsWith(host, ":443")) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      text,
+      " is no origin as browsers write it: https://, the name in lower case, and :PORT only "
+      "when it is not 443; no path"));
+}
+
+void ReadPortal(ConfigSection section, GatewayConfig& config) {
+  if (section.present() && config.portal.addresses.empty()) {
+    section.Complain("", "there is no `listen.portal` that it is for; add that, or leave this out");
+  }
+  section.TextList("origins", &config.portal.origins,
+                   {.required = true,
+                    .min_items = 1,
+                    .max_items = 16,
+                    .item = {.max_bytes = 256, .check = CheckOrigin}});
+  section.Path("certificate", &config.portal_tls.certificate, /*required=*/true);
+  section.Path("key", &config.portal_tls.key, /*required=*/true);
+  section.Path("novnc", &config.portal.novnc);
+  if (config.portal_tls.certificate.empty() || config.portal_tls.key.empty()) return;
+  const absl::StatusOr<TlsMaterial> material =
+      LoadBrowserFacingFiles(config.portal_tls, absl::Now());
+  if (!material.ok()) section.Complain("certificate", material.status().message());
+  const absl::StatusOr<PageBook> pages = PageBook::Load(config.portal.novnc);
+  if (!pages.ok()) section.Complain("novnc", pages.status().message());
 }
 
 void ReadLimits(ConfigSection section, RelayOptions& relay) {
@@ -78,7 +118,9 @@ absl::StatusOr<GatewayConfig> LoadGatewayConfig(const std::string& path) {
                {"error", Severity::kError}});
   ReadListen(root.Section("listen", /*required=*/true), config);
   ReadTls(root.Section("tls", /*required=*/true), config);
+  ReadPortal(root.Section("portal", /*required=*/!config.portal.addresses.empty()), config);
   ReadLimits(root.Section("limits"), config.relay);
+  config.portal.max_displays = config.relay.max_channels;
   RETURN_IF_ERROR(file->Finish());
   return config;
 }

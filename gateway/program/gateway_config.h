@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/relay/relay_server.h"
 #include "common/tls/tls_files.h"
+#include "gateway/portal/portal_server.h"
 
 namespace werkplek {
 
@@ -22,6 +23,9 @@ struct GatewayConfig {
   // The port for clients, with its limits.
   RelayOptions relay;
   TlsFiles tls;
+  // The port for browsers; without addresses there is none. `portal_tls` has no authority.
+  PortalOptions portal;
+  TlsFiles portal_tls;
   // Loopback; empty: no metrics.
   std::string metrics_address;
   Severity log_severity = Severity::kInfo;

@@ -1,5 +1,6 @@
 #include "gateway/program/gateway_program.h"
 
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "common/tls/grpc_credentials.h"
 #include "common/tls/ssl_context.h"
 #include "gateway/link/broker_link.h"
+#include "gateway/portal/portal_server.h"
 #include "gateway/relay/display_desk.h"
 
 namespace werkplek {
@@ -43,6 +45,8 @@ struct GatewayProgram::Parts {
     renewer.reset();
     metrics.StopServing();
     SetLink(nullptr);
+    portal.reset();
+    portal_dialer.reset();
     link.reset();
     desk.reset();
   }
@@ -60,6 +64,9 @@ struct GatewayProgram::Parts {
 
   absl::Status BuildTrust();
   absl::Status Serve();
+  absl::Status ServePortal();
+  // Displays that go through now.
+  uint32_t channels() const { return desk->channels() + portal_displays; }
 
   const GatewayConfig config;
   const std::shared_ptr<LinkBox> box = std::make_shared<LinkBox>();
@@ -69,6 +76,10 @@ struct GatewayProgram::Parts {
   std::unique_ptr<FollowingContext> probe_context;
   std::unique_ptr<DisplayDesk> desk;
   std::unique_ptr<GatewayLink> link;
+  std::atomic<uint32_t> portal_displays = 0;
+  std::unique_ptr<FollowingContext> portal_context;
+  std::unique_ptr<HostDialer> portal_dialer;
+  std::unique_ptr<PortalServer> portal;
   std::unique_ptr<CertificateRenewer> renewer;
   std::unique_ptr<Watchdog> watchdog;
 };
@@ -110,12 +121,13 @@ absl::Status GatewayProgram::Parts::Serve() {
     settings.announcement.add_addresses(WithPort(address, desk->ports().front()));
   }
   link = std::make_unique<GatewayLink>(std::move(settings), credentials,
-                                       [desk = desk.get()] { return desk->channels(); });
+                                       [this] { return channels(); });
   SetLink(link.get());
+  RETURN_IF_ERROR(ServePortal());
   if (!config.metrics_address.empty()) {
     metrics.BeforeScrape([this] {
       metrics.SetGauge("werkplek_gateway_channels", "Channels of displays that go through now.", {},
-                       desk->channels());
+                       channels());
     });
     RETURN_IF_ERROR(metrics.Serve(config.metrics_address));
   }
@@ -133,6 +145,19 @@ absl::Status GatewayProgram::Parts::Serve() {
        {"site", config.site},
        {"version", WERKPLEK_VERSION},
        {"port", absl::StrCat(desk->ports().front())}});
+  return absl::OkStatus();
+}
+
+absl::Status GatewayProgram::Parts::ServePortal() {
+  if (config.portal.addresses.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(portal_context, FollowingContext::Create(
+                                       config.portal_tls, MakeBrowserContext,
+                                       [] { return absl::Now(); }, LoadBrowserFacingFiles));
+  portal_dialer = std::make_unique<HostDialer>(config.tls);
+  ASSIGN_OR_RETURN(portal, PortalServer::Start(config.portal,
+                                               {portal_context.get(), &link->lines(),
+                                                portal_dialer.get(), &metrics, &portal_displays}));
+  Log(Severity::kInfo, "portal-started", {{"port", absl::StrCat(portal->ports().front())}});
   return absl::OkStatus();
 }
 

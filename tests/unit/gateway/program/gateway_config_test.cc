@@ -4,14 +4,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/pki/key_request.h"
+#include "tests/support/pki/browser_pki.h"
 #include "tests/support/pki/test_pki.h"
 #include "tests/support/process/child_process.h"
 
 namespace werkplek {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -27,6 +32,14 @@ listen:
 tls:
   certificate: )",
                          files.certificate, "\n  key: ", files.key, "\n  ca: ", files.ca, "\n");
+    folder_.Write("novnc/core/rfb.js", "rfb");
+    folder_.Write("novnc/vendor/pako.js", "pako");
+    with_portal_ = absl::StrCat(
+        absl::StrReplaceAll(good_, {{"listen:\n", "listen:\n  portal: [\"192.0.2.10:443\"]\n"}}),
+        R"(portal:
+  origins: ["https://werkplek.example", "https://werkplek.example:8443"]
+  certificate: )",
+        portal_.certificate, "\n  key: ", portal_.key, "\n  novnc: ", folder_.File("novnc"), "\n");
   }
 
   absl::StatusOr<GatewayConfig> Load(const std::string& text) {
@@ -35,7 +48,9 @@ tls:
 
   TestPki pki_;
   TemporaryFolder folder_;
+  const TlsFiles portal_ = BrowserPki(pki_.folder()).Issue("werkplek.example");
   std::string good_;
+  std::string with_portal_;
 };
 
 TEST_F(GatewayConfigTest, AGoodOneIsRead) {
@@ -92,6 +107,75 @@ TEST_F(GatewayConfigTest, EveryBadOneIsToldWhatToDo) {
     EXPECT_THAT(config.status().message(), HasSubstr(bad.complaint));
     EXPECT_THAT(config.status().message(), HasSubstr("gateway.yaml:"));
   }
+}
+
+TEST_F(GatewayConfigTest, APortalIsRead) {
+  const auto config = Load(with_portal_);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->portal.addresses, ElementsAre("192.0.2.10:443"));
+  EXPECT_THAT(config->portal.origins,
+              ElementsAre("https://werkplek.example", "https://werkplek.example:8443"));
+  EXPECT_EQ(config->portal.novnc, folder_.File("novnc"));
+  EXPECT_EQ(config->portal.max_displays, config->relay.max_channels);
+  EXPECT_EQ(config->portal_tls.certificate, portal_.certificate);
+  EXPECT_EQ(config->portal_tls.key, portal_.key);
+  EXPECT_EQ(config->portal_tls.ca, "");
+}
+
+TEST_F(GatewayConfigTest, WithoutItThereIsNoPortal) {
+  const auto config = Load(good_);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->portal.addresses.empty());
+  EXPECT_EQ(config->portal.novnc, "/usr/share/novnc");
+}
+
+TEST_F(GatewayConfigTest, EveryBadPortalIsToldWhatToDo) {
+  constexpr char kOrigin[] = "no origin as browsers write it: https://, the name in lower case";
+  struct Bad {
+    std::string before;
+    std::string after;
+    std::string complaint;
+  };
+  const Bad all[] = {
+      {"portal:\n  origins", "limits:\n  origins", "portal"},
+      {"  portal: [\"192.0.2.10:443\"]\n", "", "there is no `listen.portal` that it is for"},
+      {"192.0.2.10:443", "werkplek.example:443", "must begin with an IP address"},
+      {"\"https://werkplek.example\"", "\"https://werkplek.example/\"", kOrigin},
+      {"\"https://werkplek.example\"", "\"https://werkplek.example/portal\"", kOrigin},
+      {"\"https://werkplek.example\"", "\"https://Werkplek.example\"", kOrigin},
+      {"\"https://werkplek.example\"", "\"http://werkplek.example\"", kOrigin},
+      {"\"https://werkplek.example\"", "\"werkplek.example\"", kOrigin},
+      {"\"https://werkplek.example\"", "\"https://\"", kOrigin},
+      {"\"https://werkplek.example\"", "\"*\"", kOrigin},
+      {"werkplek.example:8443", "werkplek.example:443", "only when it is not 443"},
+      {"[\"https://werkplek.example\", \"https://werkplek.example:8443\"]", "[]", "origins"},
+      {"  origins: [\"https://werkplek.example\", \"https://werkplek.example:8443\"]\n", "",
+       "origins"},
+      {"  certificate: " + portal_.certificate + "\n", "", "certificate"},
+      {"  key: " + portal_.key + "\n", "", "key"},
+      {portal_.certificate, "/nonexistent.pem", "/nonexistent.pem: cannot open it"},
+      {portal_.key, "/nonexistent.key", "/nonexistent.key: cannot open it"},
+      {folder_.File("novnc"), "/nonexistent", "install Debian's package novnc"},
+      {"  novnc:", "  no_vnc:", "no_vnc"},
+  };
+  for (const Bad& bad : all) {
+    const std::string text = absl::StrReplaceAll(with_portal_, {{bad.before, bad.after}});
+    ASSERT_NE(text, with_portal_) << bad.before;
+    const auto config = Load(text);
+    EXPECT_TRUE(absl::IsInvalidArgument(config.status())) << bad.after;
+    EXPECT_THAT(std::string(config.status().message()),
+                AllOf(HasSubstr(bad.complaint), HasSubstr("gateway.yaml:")));
+  }
+}
+
+TEST_F(GatewayConfigTest, APortalsCertificateIsJudged) {
+  const auto complaint = [this] { return std::string(Load(with_portal_).status().message()); };
+  ASSERT_TRUE(WriteFileAtomically(portal_.key, NewPrivateKeyPem()->Reveal(), 0600).ok());
+  EXPECT_THAT(complaint(), HasSubstr(portal_.key + ": does not belong to the certificate"));
+  std::filesystem::permissions(portal_.key, std::filesystem::perms(0644));
+  EXPECT_THAT(complaint(), AllOf(HasSubstr(portal_.key), HasSubstr("chmod 0600")));
+  BrowserPki(pki_.folder()).Issue("werkplek.example", absl::Now() - absl::Hours(2));
+  EXPECT_THAT(complaint(), HasSubstr(portal_.certificate + ": expired"));
 }
 
 TEST_F(GatewayConfigTest, TheProgramJudgesItAndEndsWithItsOwnCode) {

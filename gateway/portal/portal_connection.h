@@ -1,0 +1,82 @@
+// One browser's connection to the portal: requests one after another, or one display.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/relay/tls_async_stream.h"
+#include "common/relay/tls_stream.h"
+#include "gateway/portal/display_visit.h"
+#include "gateway/portal/page_book.h"
+#include "gateway/portal/portal_call.h"
+
+namespace werkplek {
+
+// Belongs to the portal's thread.
+class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
+ public:
+  // What the server gives to its connections.
+  struct Owner {
+    DisplayVisit::Parts parts;
+    const PageBook* pages = nullptr;
+    std::vector<std::string> origins;
+    // From the connection, or from the answer before, to the whole request.
+    absl::Duration request_deadline;
+    // Whether another display may begin; it counts as begun then.
+    std::function<bool()> begin_display;
+    // It is over. Once; `displayed`: it was a display.
+    std::function<void(const std::shared_ptr<PortalConnection>&, bool displayed)> over;
+  };
+
+  PortalConnection(boost::asio::ip::tcp::socket socket, const SslContextPointer& context,
+                   const Owner* owner);
+
+  void Start();
+  // Ends it, whatever it is waiting for.
+  void Abort() { Over(); }
+
+  // The browser's address without its port.
+  const std::string& source() const { return source_; }
+
+ private:
+  void ReadRequest();
+  void OnRequest(boost::system::error_code error);
+  void OnDisplay();
+  void OnCall();
+  // A call to the brokers, whose answer is then written.
+  template <typename Response, typename Request>
+  void Ask(void (v1::SessionService::StubInterface::async_interface::*method)(
+               grpc::ClientContext*, const Request*, Response*, std::function<void(grpc::Status)>),
+           const Request& request);
+  void Write(PortalAnswer answer);
+  void Finish();
+  void ArmDeadline(absl::Duration deadline);
+  CalledFor Whom() const;
+  void Over();
+
+  const Owner* owner_;
+  std::string source_;
+  std::string address_;
+  std::unique_ptr<TlsStream> stream_;
+  TlsAsyncStream http_stream_;
+  boost::asio::steady_timer deadline_;
+  boost::beast::flat_buffer buffer_;
+  std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
+  boost::beast::http::response<boost::beast::http::string_body> response_;
+  std::shared_ptr<DisplayVisit> visit_;
+  bool over_ = false;
+};
+
+}  // namespace werkplek

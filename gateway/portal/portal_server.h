@@ -1,0 +1,66 @@
+// The portal's HTTPS port: pages, calls and displays for browsers. Everything is bounded, and
+// nothing is kept: a browser's sign-in is in its cookie, and the brokers judge it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/metrics/metrics.h"
+#include "common/tls/ssl_context.h"
+#include "gateway/link/broker_lines.h"
+#include "gateway/relay/host_dialer.h"
+
+namespace werkplek {
+
+struct PortalOptions {
+  // "ADDRESS:PORT" each; port 0 takes a free one.
+  std::vector<std::string> addresses;
+  // The portal's own, exactly as browsers write them: "https://werkplek.example.nl".
+  std::vector<std::string> origins;
+  // Where noVNC is.
+  std::string novnc = "/usr/share/novnc";
+  // From the connection, or from the answer before, to the whole request.
+  absl::Duration request_deadline = absl::Seconds(30);
+  // Displays included; many people may stand behind one address.
+  size_t max_connections = 8'192;
+  size_t max_connections_per_address = 1'024;
+  size_t max_displays = 4'096;
+};
+
+class PortalServer {
+ public:
+  // All outlive the server.
+  struct Parts {
+    // Asks browsers for no certificate.
+    FollowingContext* tls = nullptr;
+    BrokerLines* lines = nullptr;
+    HostDialer* dialer = nullptr;
+    Metrics* metrics = nullptr;
+    // Displays that go through now; kept by the server.
+    std::atomic<uint32_t>* displays = nullptr;
+  };
+
+  // Listens and serves on a thread of its own. NOT_FOUND: noVNC is not there. UNAVAILABLE: an
+  // address is taken.
+  static absl::StatusOr<std::unique_ptr<PortalServer>> Start(PortalOptions options,
+                                                             const Parts& parts);
+  // Ends every connection.
+  ~PortalServer();
+  PortalServer(const PortalServer&) = delete;
+  PortalServer& operator=(const PortalServer&) = delete;
+
+  // In the order of the addresses.
+  std::vector<int> ports() const;
+
+ private:
+  class Inside;
+  explicit PortalServer(std::unique_ptr<Inside> inside);
+  const std::unique_ptr<Inside> inside_;
+};
+
+}  // namespace werkplek

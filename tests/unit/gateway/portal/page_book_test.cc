@@ -1,0 +1,162 @@
+// Which paths of the portal have a page, and that there are no others.
+#include "gateway/portal/page_book.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/process/child_process.h"
+
+namespace werkplek {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr char kScript[] = "text/javascript; charset=utf-8";
+
+class PageBookTest : public testing::Test {
+ protected:
+  PageBookTest() {
+    folder_.Write("novnc/core/rfb.js", "rfb");
+    folder_.Write("novnc/core/util/browser.js", "browser");
+    folder_.Write("novnc/vendor/pako/lib/zlib/inflate.js", "inflate");
+    folder_.Write("novnc/core/README.md", "text");
+    folder_.Write("novnc/core/rfb.js.map", "map");
+    folder_.Write("novnc/app/ui.js", "ui");
+    folder_.Write("novnc/vnc.html", "page");
+    folder_.Write("secret.js", "secret");
+    std::filesystem::create_directory(folder_.File("novnc/core/folder.js"));
+  }
+
+  PageBook MustLoad() const {
+    absl::StatusOr<PageBook> book = PageBook::Load(novnc_);
+    EXPECT_TRUE(book.ok()) << book.status();
+    return *std::move(book);
+  }
+  // NOT_FOUND, and what to do.
+  void ExpectToBeTold(const std::string& where) const {
+    const absl::Status status = PageBook::Load(novnc_).status();
+    EXPECT_TRUE(absl::IsNotFound(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(where), HasSubstr("install Debian's package novnc")));
+  }
+
+  TemporaryFolder folder_;
+  const std::string novnc_ = folder_.File("novnc");
+};
+
+TEST_F(PageBookTest, OurOwnPagesAreThere) {
+  const PageBook book = MustLoad();
+  const std::pair<const char*, const char*> all[] = {
+      {"/", "text/html; charset=utf-8"},
+      {"/portal.js", kScript},
+      {"/texts.js", kScript},
+      {"/portal.css", "text/css; charset=utf-8"},
+      {"/favicon.svg", "image/svg+xml"},
+  };
+  for (const auto& [path, type] : all) {
+    const Page* page = book.Find(path);
+    ASSERT_NE(page, nullptr) << path;
+    EXPECT_EQ(page->content_type, type) << path;
+    EXPECT_FALSE(page->body.empty()) << path;
+  }
+}
+
+TEST_F(PageBookTest, EveryFileOfOursIsAPage) {
+  const PageBook book = MustLoad();
+  const std::filesystem::path pages =
+      absl::StrCat(std::getenv("WERKPLEK_SOURCE_DIR"), "/gateway/portal/pages");
+  int count = 0;
+  for (const auto& file : std::filesystem::directory_iterator(pages)) {
+    const std::string name = file.path().filename().string();
+    const Page* page = book.Find(name == "index.html" ? "/" : "/" + name);
+    ASSERT_NE(page, nullptr) << name << " is missing in gateway/portal/CMakeLists.txt";
+    EXPECT_EQ(page->body, ReadWholeFile(file.path().string())) << name;
+    ++count;
+  }
+  EXPECT_GE(count, 5);
+}
+
+TEST_F(PageBookTest, TheScriptsOfNovncAreThereByTheirPaths) {
+  const PageBook book = MustLoad();
+  const std::pair<const char*, const char*> all[] = {
+      {"/novnc/core/rfb.js", "rfb"},
+      {"/novnc/core/util/browser.js", "browser"},
+      {"/novnc/vendor/pako/lib/zlib/inflate.js", "inflate"},
+  };
+  for (const auto& [path, body] : all) {
+    const Page* page = book.Find(path);
+    ASSERT_NE(page, nullptr) << path;
+    EXPECT_EQ(page->content_type, kScript) << path;
+    EXPECT_EQ(page->body, body) << path;
+  }
+}
+
+TEST_F(PageBookTest, AFolderWithASlashAtItsEndIsTheSame) {
+  const auto book = PageBook::Load(novnc_ + "/");
+  ASSERT_TRUE(book.ok()) << book.status();
+  EXPECT_NE(book->Find("/novnc/core/util/browser.js"), nullptr);
+}
+
+TEST_F(PageBookTest, AScriptThatIsALinkIsThereByItsOwnPath) {
+  std::filesystem::create_symlink(folder_.Write("elsewhere/pako.js", "pako"),
+                                  folder_.File("novnc/vendor/pako.js"));
+  const PageBook book = MustLoad();
+  ASSERT_NE(book.Find("/novnc/vendor/pako.js"), nullptr);
+  EXPECT_EQ(book.Find("/novnc/vendor/pako.js")->body, "pako");
+  EXPECT_EQ(book.Find("/novnc/../elsewhere/pako.js"), nullptr);
+}
+
+TEST_F(PageBookTest, NothingElseIsThere) {
+  const PageBook book = MustLoad();
+  for (const char* path : {"",
+                           "index.html",
+                           "/portal.html",
+                           "//",
+                           "/novnc",
+                           "/novnc/",
+                           "/novnc/core",
+                           "/novnc/core/",
+                           "/novnc/core/README.md",
+                           "/novnc/core/rfb.js.map",
+                           "/novnc/core/folder.js",
+                           "/novnc/app/ui.js",
+                           "/novnc/app/x.js",
+                           "/novnc/vnc.html",
+                           "/novnc/../..",
+                           "/novnc/../secret.js",
+                           "/novnc/core/../../secret.js",
+                           "/novnc/core/../core/rfb.js",
+                           "/novnc/core//rfb.js",
+                           "/novnc/core/%72fb.js",
+                           "/NOVNC/core/rfb.js",
+                           "/novnc/core/rfb.js?",
+                           "/etc/passwd"}) {
+    EXPECT_EQ(book.Find(path), nullptr) << path;
+  }
+}
+
+TEST_F(PageBookTest, WithoutNovncOneIsToldWhatToInstall) {
+  std::filesystem::remove(folder_.File("novnc/core/rfb.js"));
+  ExpectToBeTold(novnc_ + "/core/rfb.js");
+  std::filesystem::remove_all(folder_.File("novnc/vendor"));
+  ExpectToBeTold(novnc_ + "/vendor");
+  std::filesystem::remove_all(novnc_);
+  ExpectToBeTold(novnc_ + "/core");
+}
+
+TEST_F(PageBookTest, AScriptThatIsTooLargeIsNamed) {
+  const std::string large = folder_.Write("novnc/core/large.js", std::string(1024 * 1024 + 1, ' '));
+  const absl::Status status = PageBook::Load(novnc_).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(large));
+}
+
+}  // namespace
+}  // namespace werkplek
