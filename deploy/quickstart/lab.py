@@ -5,6 +5,7 @@ The quick start shows it to a person; the end-to-end tests drive it. Every progr
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,14 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 HOSTS = {"noord": ["hv-n1"], "zuid": ["hv-z1"]}
 # Paths of sockets may have 107 bytes, and libvirt adds some sixty to the folder it is given.
 MAX_SOCKET_FOLDER = 40
+
+
+def times_in(path, text):
+    """How often the text is in the file; a file that is not there has nothing in it."""
+    if not os.path.exists(path):
+        return 0
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().count(text)
 
 
 class CommandFailed(Exception):
@@ -92,12 +101,17 @@ class Lab:
 
     # -- directory --------------------------------------------------------------------------------
 
+    def self_signed(self, name, common_name, alternative):
+        """Files of a certificate that no authority vouches for, and of its key."""
+        certificate, key = self.path(f"{name}.pem"), self.path(f"{name}.key")
+        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                  "-keyout", key, "-out", certificate, "-days", "30", "-subj", f"/CN={common_name}",
+                  "-addext", f"subjectAltName={alternative}"])
+        return certificate, key
+
     def make_directory(self):
         self.tell(f"directory: {self.employees} employees")
-        key, certificate = self.path("ldap.key"), self.path("ldap.pem")
-        self.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                  "-keyout", key, "-out", certificate, "-days", "30", "-subj", "/CN=ldap.voorbeeld.nl",
-                  "-addext", "subjectAltName=IP:127.0.0.1"])
+        certificate, key = self.self_signed("ldap", "ldap.voorbeeld.nl", "IP:127.0.0.1")
         self.run([os.path.join(ROOT, "deploy/quickstart/directory/make-directory"), "--folder",
                   self.path("directory"), "--certificate", certificate, "--key", key,
                   "--employees", str(self.employees), *self.directory_options])
@@ -207,6 +221,38 @@ tls:
         if os.path.exists(known) and not os.path.exists(own):
             os.makedirs(os.path.dirname(own), mode=0o700, exist_ok=True)
             shutil.copy(known, own)
+
+    # -- gateways ---------------------------------------------------------------------------------
+
+    def start_gateway(self, name, site, portal=None):
+        """Joined by a code the first time. `portal` says where browsers come: address, origin, certificate, key."""
+        if not os.path.exists(self.path(name)):
+            said = self.ctl("gateway", "add", name, yes=False)
+            url, code, ca = re.search(r"werkplek-gateway join (\S+) (\S+) (\S+)", said).groups()
+            self.run([self.program("werkplek-gateway"), "join", url, code, ca, "--out", self.path(name)])
+        port = free_port()
+        config = self.write(f"{name}.yaml", self.gateway_config(name, site, port, portal))
+        log = self.path(f"{name}.log")
+        heard = times_in(log, "gateway-heard")
+        gateway = Part(name, [self.program("werkplek-gateway"), "--config", config], log).start()
+        return gateway.wait_ready(lambda: accepts(port) and times_in(log, "gateway-heard") > heard)
+
+    def gateway_config(self, name, site, port, portal):
+        listen = f"  clients: [\"127.0.0.1:{port}\"]\n"
+        browsers = ""
+        if portal:
+            listen += f"  portal: [\"{portal['address']}\"]\n"
+            browsers = (f"portal:\n  origins: [\"{portal['origin']}\"]\n  certificate: {portal['certificate']}\n"
+                        f"  key: {portal['key']}\n")
+        return f"""name: {name}
+site: {site}
+brokers: ["127.0.0.1:{self.ports['clients']}"]
+listen:
+{listen}{browsers}tls:
+  certificate: {self.path(name, 'certificate.pem')}
+  key: {self.path(name, 'key.pem')}
+  ca: {self.path(name, 'ca.pem')}
+"""
 
     # -- commands ---------------------------------------------------------------------------------
 

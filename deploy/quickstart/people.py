@@ -30,6 +30,8 @@ class Authenticator:
 
     def __init__(self, otpauth_uri):
         self._seed = seed_of(otpauth_uri)
+        # For a person who wants codes from another program.
+        self.secret = base64.b32encode(self._seed).decode().rstrip("=")
         self._last = 0
 
     def code(self):

@@ -4,11 +4,14 @@ import os
 import shlex
 import shutil
 import signal
+import ssl
 import struct
 import sys
 import time
+import urllib.request
 
 from lab import ROOT, CommandFailed, Lab, PartFailed
+from processes import free_port
 
 STATE = os.path.join(ROOT, "deploy/quickstart/state")
 POOL = "kantoor"
@@ -49,7 +52,22 @@ def show(lab):
     return person
 
 
-def next_steps(lab, person):
+def open_portal(lab):
+    """A gateway with a portal for browsers on this machine; gives its address."""
+    port = free_port()
+    origin = f"https://localhost:{port}"
+    certificate, key = lab.self_signed("portal", "localhost", "DNS:localhost")
+    gateway = lab.start_gateway("gw-noord", "noord", {"address": f"127.0.0.1:{port}", "origin": origin,
+                                                      "certificate": certificate, "key": key})
+    trust = ssl.create_default_context(cafile=certificate)
+    with urllib.request.urlopen(origin, context=trust, timeout=20) as page:
+        if b"portal.js" not in page.read():
+            raise PartFailed(f"{origin} shows no portal; see {gateway.log}")
+    say(f"gateway of site noord: its portal for browsers is {origin}")
+    return gateway, origin
+
+
+def next_steps(lab, person, portal):
     token = f"XDG_RUNTIME_DIR={shlex.quote(lab.environment()['XDG_RUNTIME_DIR'])}"
     ctl = f"{token} {shlex.quote(lab.program('werkplekctl'))} --config {shlex.quote(lab.path('beheer.yaml'))}"
     client = f"{token} {shlex.quote(lab.program('werkplek'))} --config {shlex.quote(lab.path('tc-001.yaml'))}"
@@ -68,6 +86,11 @@ It runs. In another terminal:
   wp end {POOL}                 the desktop is reset; nothing of {person.user} is left on it
   ctl watch                     each change as it happens
 
+In a browser on this machine, {portal} (no authority vouches for its certificate: your browser will say so):
+
+  {person.user}, password {person.password}, and the code that this gives:
+  oathtool --totp --base32 {person.authenticator.secret}
+
 Passwords of the 200 employees: {lab.path('directory', 'passwords.tsv')}
 A token for another one:        ctl token enrol USER
 Ctrl-C stops everything.""", flush=True)
@@ -81,16 +104,17 @@ def main():
             os.path.exists(path) and os.remove(path)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     lab = Lab(os.path.join(STATE, "lab"), os.path.join(ROOT, "build/dev/bin"), os.path.join(STATE, "images"), say)
-    status = 1
+    status, gateway = 1, None
     try:
         person = show(lab)
+        gateway, portal = open_portal(lab)
         status = 0
         if check:
             say("check: all of it worked")
         else:
-            next_steps(lab, person)
+            next_steps(lab, person, portal)
             while True:
-                for part in [lab.directory, lab.broker, *lab.agents.values()]:
+                for part in [lab.directory, lab.broker, gateway, *lab.agents.values()]:
                     if not part.running():
                         raise PartFailed(f"{part.name} ended by itself; see {part.log}")
                 time.sleep(1)
@@ -101,6 +125,8 @@ def main():
         print(f"quickstart: {failed}\nThe logs are in {lab.folder}", file=sys.stderr)
     finally:
         say("stopping")
+        if gateway is not None:
+            gateway.stop()
         lab.stop()
     return status
 

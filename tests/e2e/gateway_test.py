@@ -1,49 +1,15 @@
 """People outside: the screen through a gateway, and through the other one when the first is killed."""
 
-import os
 import re
 import time
 
-from end_to_end import EndToEndTest, main
-from processes import Part, accepts, free_port
+from end_to_end import main
 from viewers import OpenDisplay, VncClient
+from with_gateways import GatewaysTest
 
 
-class GatewayTest(EndToEndTest):
+class GatewayTest(GatewaysTest):
     pools = {"kantoor": {"min_desktops": 1, "max_desktops": 4, "running_spares": 1}}
-
-    def setUp(self):
-        self.gateways = {site: self.start_gateway(site) for site in self.lab.hosts}
-
-    def start_gateway(self, site):
-        name, lab = f"gw-{site}", self.lab
-        if not os.path.exists(lab.path(name)):
-            said = lab.ctl("gateway", "add", name, yes=False)
-            url, code, ca = re.search(r"werkplek-gateway join (\S+) (\S+) (\S+)", said).groups()
-            lab.run([lab.program("werkplek-gateway"), "join", url, code, ca, "--out", lab.path(name)])
-        port = free_port()
-        config = lab.write(f"{name}.yaml", f"""name: {name}
-site: {site}
-brokers: ["127.0.0.1:{lab.ports['clients']}"]
-listen: {{clients: ["127.0.0.1:{port}"]}}
-tls:
-  certificate: {lab.path(name, 'certificate.pem')}
-  key: {lab.path(name, 'key.pem')}
-  ca: {lab.path(name, 'ca.pem')}
-""")
-        gateway = Part(name, [lab.program("werkplek-gateway"), "--config", config], lab.path(f"{name}.log")).start()
-        self.addCleanup(gateway.stop)
-        heard = self.log_of(name).count("gateway-heard")
-        return gateway.wait_ready(lambda: accepts(port) and self.log_of(name).count("gateway-heard") > heard)
-
-    def opened(self, site):
-        return self.log_of(f"gw-{site}").count("display-opened")
-
-    def told(self, event):
-        return [self.log_of(f"gw-{site}").count(f"event={event} ") for site in self.gateways]
-
-    def wait_told(self, event, before, timeout_s):
-        self.wait(lambda: all(now > then for now, then in zip(self.told(event), before)), timeout_s, event)
 
     def test_gateways_are_heard_again_after_each_restart_of_the_broker(self):
         for _ in range(3):
