@@ -1,11 +1,20 @@
-"""A certificate authority of openssl's, for the servers of the lab that are not ours: etcd, libvirt."""
+"""A certificate authority of openssl's, for what people and the lab's other servers trust: portal, etcd, libvirt."""
 
+import ipaddress
 import os
 import subprocess
 
 from network import write
 
 NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+def kind_of(address):
+    try:
+        ipaddress.ip_address(address)
+        return "IP:"
+    except ValueError:
+        return "DNS:"
 
 
 class Authority:
@@ -23,8 +32,9 @@ class Authority:
         return os.path.join(self.folder, name)
 
     def issue(self, name, *addresses):
-        """One certificate for both ends of a connection; gives the paths of it and of its key."""
-        extensions = write(self.path(f"{name}.ext"), "subjectAltName=" + ",".join(f"IP:{address}" for address in addresses) +
+        """One certificate for both ends of a connection; gives the paths of it and of its key. An address is numeric, or
+        a name."""
+        extensions = write(self.path(f"{name}.ext"), "subjectAltName=" + ",".join(kind_of(one) + one for one in addresses) +
                            "\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n")
         request, certificate, key = (self.path(f"{name}.{kind}") for kind in ("csr", "pem", "key"))
         self._openssl("req", "-new", *NEW_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}",

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+from authority import Authority
 from faults import Fault
 from lab import CommandFailed
 from processes import PartFailed, wait_until
@@ -14,7 +15,8 @@ from two_sites import HOME, PORTS, ROOT
 
 sys.path.append(os.path.join(ROOT, "tests/e2e"))
 
-from viewers import OpenDisplay, VncClient  # noqa: E402  (found by the path above)
+from portal_page import PORTAL_NAME  # noqa: E402  (found by the path above)
+from viewers import OpenDisplay, VncClient  # noqa: E402
 
 CLIENT = "tc-home"
 CLONE_NEWNET = 0x40000000
@@ -22,6 +24,8 @@ CLONE_NEWNET = 0x40000000
 
 def start_gateways(lab):
     """Each gateway joins by a code, as an administrator would have it done; the machine at home is kept from the hosts."""
+    lab.portal_authority = Authority(lab.path("portal"), "portal of the lab")
+    lab.portal_authority.issue("portal", PORTAL_NAME)
     for site in lab.sites:
         name = lab.gateway_of(site)
         said = lab.ctl("gateway", "add", name, yes=False)
@@ -40,7 +44,13 @@ def start_gateway(lab, site):
     config = lab.write(f"{name}.yaml", f"""name: {name}
 site: {site}
 brokers: [{brokers}]
-listen: {{clients: ["{lab.addresses[name]}:{PORTS['gateway']}"]}}
+listen:
+  clients: ["{lab.addresses[name]}:{PORTS['gateway']}"]
+  portal: ["{lab.addresses[name]}:{PORTS['portal']}"]
+portal:
+  origins: ["https://{PORTAL_NAME}"]
+  certificate: {lab.portal_authority.path("portal.pem")}
+  key: {lab.portal_authority.path("portal.key")}
 tls:
   certificate: {lab.path(name, 'certificate.pem')}
   key: {lab.path(name, 'key.pem')}
@@ -70,7 +80,7 @@ def inside(machine, work):
                 return
         try:
             result.append(work())
-        except (OSError, EOFError) as failed:
+        except Exception as failed:  # pylint: disable=broad-except
             result.append(failed)
 
     thread = threading.Thread(target=enter)
@@ -102,6 +112,7 @@ class GatewayKilled(Fault):
         self.killed = time.monotonic()
 
     def opened(self):
+        """How many displays each gateway has opened so far, by site."""
         return {site: told(self.lab, self.lab.gateway_of(site), "display-opened") for site in self.lab.sites}
 
     def session(self):

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from two_sites import ROOT, TwoSites  # noqa: E402  (first: it says where the others are)
 import dedicated  # noqa: E402
+from browsers import GatewayOfBrowserKilled  # noqa: E402
 from faults import ALL, NotBegun  # noqa: E402
 from gateways import GatewayKilled, start_gateways  # noqa: E402
 from history import History, SessionSeen, violations  # noqa: E402
@@ -138,7 +139,7 @@ def run(lab, options):
     os.makedirs(lab.path("people", "probe"), mode=0o700, exist_ok=True)
     start_gateways(lab)
     lab.wait_spares(POOL, 2)
-    every = [*ALL, GatewayKilled, RequestsRepeated, *dedicated.ALL]
+    every = [*ALL, GatewayKilled, GatewayOfBrowserKilled, RequestsRepeated, *dedicated.ALL]
     kinds = [kind for kind in every if not options.rows or kind.row in options.rows]
     if set(kinds) & set(dedicated.ALL):
         lab.owners = dedicated.Owners(lab, history, people[-options.owners - 2:-2], chance, options.way)

@@ -20,7 +20,7 @@ from people import Authenticator  # noqa: E402
 from processes import Part, stop_virtual_machines, wait_until  # noqa: E402
 
 SITES = {"noord": ["hv-n1", "hv-n2"], "zuid": ["hv-z1", "hv-z2"]}
-PORTS = {"clients": 7443, "agents": 7444, "join": 7445, "ldap": 636, "relay": 7450, "gateway": 7460, "etcd": 2379, "etcd-peer": 2380}
+PORTS = {"clients": 7443, "agents": 7444, "join": 7445, "ldap": 636, "relay": 7450, "gateway": 7460, "portal": 443, "etcd": 2379, "etcd-peer": 2380}
 WITNESS, DESK, HOME = "witness", "desk", "home"
 
 
@@ -42,8 +42,9 @@ class TwoSites(Lab):
         self.etcd, self.directories, self.brokers, self.libvirt, self.locks = {}, {}, {}, {}, {}
         # Who has a dedicated desktop, where the run has such people.
         self.owners = None
-        # Gateways, by site, and the person at home who uses them: see gateways.py. Who asks things twice: repeats.py.
-        self.gateways, self.outside, self.repeater = {}, None, None
+        # Gateways, by site, whom browsers trust there, and the person at home who uses them: see gateways.py. Who asks
+        # things twice: repeats.py.
+        self.gateways, self.portal_authority, self.outside, self.repeater = {}, None, None, None
 
     @staticmethod
     def broker_of(site):
