@@ -65,7 +65,10 @@ void PollingThreads::Call(bool hold) {
   }
   grpc::GenericStub(channel_).UnaryCall(&call->context, "/werkplek.v1.Nobody/Call",
                                         grpc::StubOptions(), &call->request, &call->response,
-                                        [call, hold, shared = shared_](const grpc::Status&) {
+                                        [call, hold, shared = shared_](const auto&) mutable {
+                                          // It has the channel, whose last holder must not be a
+                                          // thread of gRPC's: that one would wait for itself.
+                                          call = nullptr;
                                           MutexLock lock(shared->mutex);
                                           if (hold) {
                                             ++shared->held;
