@@ -27,7 +27,7 @@ class PollingThreadsTest : public testing::Test {
 
   // The thread on which the answer to a call comes.
   std::thread::id ThreadOfAnAnswer() {
-    const auto context = std::make_shared<grpc::ClientContext>();
+    auto context = std::make_shared<grpc::ClientContext>();
     context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
     const auto answered = std::make_shared<std::promise<std::thread::id>>();
     const grpc::Slice nothing;
@@ -35,7 +35,9 @@ class PollingThreadsTest : public testing::Test {
     grpc::ByteBuffer response;
     grpc::GenericStub(channel_).UnaryCall(context.get(), "/werkplek.v1.Nobody/Call",
                                           grpc::StubOptions(), &request, &response,
-                                          [context, answered](const grpc::Status&) {
+                                          [context, answered](const grpc::Status&) mutable {
+                                            // It has the channel, and must not be its last holder.
+                                            context = nullptr;
                                             answered->set_value(std::this_thread::get_id());
                                           });
     return answered->get_future().get();
