@@ -25,13 +25,6 @@ constexpr absl::string_view kTicketSubprotocol = "werkplek.ticket.";
 
 absl::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-// The value of a header that stands there once; nullopt: not at all, or more than once.
-std::optional<absl::string_view> Only(const http::request_header<>& head, const char* name) {
-  const auto [begin, end] = head.equal_range(name);
-  if (begin == end || std::next(begin) != end) return std::nullopt;
-  return View(begin->value());
-}
-
 std::optional<RelayRefusal> ReadTicket(absl::string_view text, RelayHead& into) {
   if (!IsUrlSafe(text, kMaxTicketBytes)) return RelayRefusal{401, "the ticket is malformed"};
   into.ticket = Secret(std::string(text));
@@ -39,7 +32,7 @@ std::optional<RelayRefusal> ReadTicket(absl::string_view text, RelayHead& into) 
 }
 
 std::optional<RelayRefusal> ReadChannel(const http::request_header<>& head, RelayHead& into) {
-  const std::optional<absl::string_view> channel = Only(head, "Werkplek-Channel");
+  const std::optional<absl::string_view> channel = OnlyValueOf(head, "Werkplek-Channel");
   if (channel == "spice") {
     into.kind = RelayChannelKind::kSpice;
   } else if (channel == "vnc") {
@@ -60,19 +53,19 @@ std::variant<RelayHead, RelayRefusal> ReadConnect(const http::request_header<>& 
   RelayHead result;
   result.desktop = std::string(View(head.target()));
   if (!IsPeerName(result.desktop)) return RelayRefusal{400, "the target is no desktop's name"};
-  std::optional<absl::string_view> authorization = Only(head, "Authorization");
+  std::optional<absl::string_view> authorization = OnlyValueOf(head, "Authorization");
   if (!authorization.has_value() || !absl::ConsumePrefix(&*authorization, "Ticket ")) {
     return RelayRefusal{401, "one Authorization header with a ticket is needed"};
   }
   if (auto refusal = ReadTicket(*authorization, result)) return *refusal;
   if (auto refusal = ReadChannel(head, result)) return *refusal;
-  const std::optional<absl::string_view> viewer = Only(head, "Werkplek-Viewer");
+  const std::optional<absl::string_view> viewer = OnlyValueOf(head, "Werkplek-Viewer");
   if (!viewer.has_value() || !IsUrlSafe(*viewer, kMaxViewerBytes)) {
     return RelayRefusal{400, "Werkplek-Viewer must be 1 to 64 of [A-Za-z0-9_-]"};
   }
   result.viewer = std::string(*viewer);
   if (head.count("Werkplek-Certificate") > 0) {
-    result.certificate_sha256 = ReadDigest(Only(head, "Werkplek-Certificate").value_or(""));
+    result.certificate_sha256 = ReadDigest(OnlyValueOf(head, "Werkplek-Certificate").value_or(""));
     if (result.certificate_sha256.empty()) {
       return RelayRefusal{400, "Werkplek-Certificate must be one SHA-256 in hexadecimal"};
     }
@@ -83,7 +76,7 @@ std::variant<RelayHead, RelayRefusal> ReadConnect(const http::request_header<>& 
 std::variant<RelayHead, RelayRefusal> ReadUpgrade(const http::request_header<>& head,
                                                   const std::vector<std::string>& origins) {
   // The exact text: a browser writes its origin in one way only.
-  const std::optional<absl::string_view> origin = Only(head, "Origin");
+  const std::optional<absl::string_view> origin = OnlyValueOf(head, "Origin");
   const bool welcome = origin.has_value() &&
                        std::any_of(origins.begin(), origins.end(),
                                    [&](const std::string& allowed) { return *origin == allowed; });
@@ -96,7 +89,7 @@ std::variant<RelayHead, RelayRefusal> ReadUpgrade(const http::request_header<>& 
     return RelayRefusal{400, "the target is no desktop's name"};
   }
   result.desktop = std::string(target);
-  const std::optional<absl::string_view> protocols = Only(head, "Sec-WebSocket-Protocol");
+  const std::optional<absl::string_view> protocols = OnlyValueOf(head, "Sec-WebSocket-Protocol");
   bool display = false;
   int tickets = 0;
   for (absl::string_view protocol : absl::StrSplit(protocols.value_or(""), ',')) {
@@ -115,6 +108,13 @@ std::variant<RelayHead, RelayRefusal> ReadUpgrade(const http::request_header<>& 
 }
 
 }  // namespace
+
+std::optional<absl::string_view> OnlyValueOf(const http::request_header<>& head,
+                                             absl::string_view name) {
+  const auto [begin, end] = head.equal_range(boost::beast::string_view(name.data(), name.size()));
+  if (begin == end || std::next(begin) != end) return std::nullopt;
+  return View(begin->value());
+}
 
 bool IsUrlSafe(absl::string_view text, size_t max_bytes) {
   if (text.empty() || text.size() > max_bytes) return false;

@@ -9,6 +9,7 @@
 
 #include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -39,6 +40,10 @@ struct RelayRefusal {
 // `origins`: exactly these may open websockets; empty: none may.
 std::variant<RelayHead, RelayRefusal> ReadRelayHead(
     const boost::beast::http::request_header<>& head, const std::vector<std::string>& origins);
+
+// The value of a header that stands there once; nullopt: not at all, or more than once.
+std::optional<absl::string_view> OnlyValueOf(const boost::beast::http::request_header<>& head,
+                                             absl::string_view name);
 
 // 1 to `max_bytes` of [A-Za-z0-9_-].
 bool IsUrlSafe(absl::string_view text, size_t max_bytes);

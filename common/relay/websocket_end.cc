@@ -61,14 +61,15 @@ void WebSocketEnd::Read(asio::mutable_buffer into, Done done) {
 }
 
 void WebSocketEnd::Write(asio::const_buffer from, Done done) {
-  parts_->socket.binary(true);
-  parts_->socket.async_write(asio::const_buffers_1(from),
-                             [parts = parts_, done = std::move(done)](
-                                 error_code error, size_t size) mutable { done(error, size); });
+  WriteMessage(/*text=*/false, from, std::move(done));
 }
 
 void WebSocketEnd::WriteText(asio::const_buffer from, Done done) {
-  parts_->socket.text(true);
+  WriteMessage(/*text=*/true, from, std::move(done));
+}
+
+void WebSocketEnd::WriteMessage(bool text, asio::const_buffer from, Done done) {
+  parts_->socket.text(text);
   parts_->socket.async_write(asio::const_buffers_1(from),
                              [parts = parts_, done = std::move(done)](
                                  error_code error, size_t size) mutable { done(error, size); });

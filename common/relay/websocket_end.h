@@ -33,6 +33,8 @@ class WebSocketEnd : public StreamEnd {
   void Close() override;
 
  private:
+  void WriteMessage(bool text, boost::asio::const_buffer from, Done done);
+
   class Parts;
   // Shared with operations that Beast has under way.
   std::shared_ptr<Parts> parts_;

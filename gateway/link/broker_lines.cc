@@ -20,15 +20,23 @@ grpc::ChannelArguments Arguments() {
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetMaxReceiveMessageSize(64 * 1024);
+  // A broker whose machine has lost its power closes nothing. More often would be too often for it.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 25'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   return arguments;
 }
+
+// Less than what brokers take from one connection.
+constexpr long kStreamsOfConnection = 80;
+// More than that wait for each other.
+constexpr size_t kMaxStreamConnections = 64;
 
 }  // namespace
 
 BrokerLines::BrokerLines(const std::vector<std::string>& brokers,
                          const std::shared_ptr<grpc::ChannelCredentials>& credentials,
                          absl::Duration call_deadline)
-    : call_deadline_(call_deadline) {
+    : credentials_(credentials), call_deadline_(call_deadline) {
   for (const std::string& broker : brokers) {
     const auto channel = grpc::CreateCustomChannel(broker, credentials, Arguments());
     lines_.push_back(
@@ -73,24 +81,41 @@ void BrokerLines::PassOver(const Line& line) {
   if (&lines_[current_] == &line) current_ = (current_ + 1) % lines_.size();
 }
 
+std::shared_ptr<v1::SessionService::Stub> BrokerLines::StubForStream(const Line& line) {
+  MutexLock lock(mutex_);
+  auto& stubs = for_streams_[line.broker];
+  for (const auto& stub : stubs) {
+    // One holder is the list itself.
+    if (stub.use_count() <= kStreamsOfConnection) return stub;
+  }
+  if (stubs.size() >= kMaxStreamConnections) return stubs.back();
+  grpc::ChannelArguments arguments = Arguments();
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  stubs.push_back(
+      v1::SessionService::NewStub(grpc::CreateCustomChannel(line.broker, credentials_, arguments)));
+  return stubs.back();
+}
+
 size_t BrokerLines::Current() {
   MutexLock lock(mutex_);
   return current_;
 }
 
-std::chrono::system_clock::time_point BrokerLines::Deadline() const {
-  return absl::ToChronoTime(absl::Now() + call_deadline_);
+std::chrono::system_clock::time_point BrokerLines::Deadline(const Patience& patience) const {
+  const bool own = patience.deadline == absl::ZeroDuration();
+  return absl::ToChronoTime(absl::Now() + (own ? call_deadline_ : patience.deadline));
 }
 
-bool BrokerLines::IsWorthAnother(const grpc::Status& status) {
+bool BrokerLines::IsWorthAnother(const grpc::Status& status, const Patience& patience) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-         status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+         (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+          patience.ask_others_when_silent);
 }
 
 absl::Status BrokerLines::ToStatus(const Line& line, const grpc::ClientContext& context,
                                    const grpc::Status& status) {
   absl::Status mapped(static_cast<absl::StatusCode>(status.error_code()),
-                      IsWorthAnother(status)
+                      IsWorthAnother(status, Patience())
                           ? absl::StrCat(line.broker, ": ", status.error_message())
                           : status.error_message());
   const auto& trailing = context.GetServerTrailingMetadata();

@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -28,6 +29,15 @@ struct CalledFor {
   Secret access_token;
   // "198.51.100.7:51234", where the person's browser is; empty: the gateway calls for itself.
   std::string browser_address;
+};
+
+// How long an answer is waited for.
+struct Patience {
+  // For one broker. Zero: the lines' own.
+  absl::Duration deadline = absl::ZeroDuration();
+  // The next broker is asked when one does not answer in time, too, and not only when it is not
+  // there: no, for what must not be done twice.
+  bool ask_others_when_silent = true;
 };
 
 // Thread-safe.
@@ -59,8 +69,9 @@ class BrokerLines {
   // RetryAfter reads what it said of that.
   template <typename Response>
   void Ask(CalledFor whom, Start<Response> start,
-           std::function<void(absl::StatusOr<Response>)> answered) {
+           std::function<void(absl::StatusOr<Response>)> answered, const Patience& patience = {}) {
     auto asking = std::make_shared<Asking<Response>>();
+    asking->patience = patience;
     asking->whom = std::move(whom);
     asking->start = std::move(start);
     asking->answered = std::move(answered);
@@ -68,10 +79,14 @@ class BrokerLines {
     Try(asking);
   }
 
-  // For streams: the line to begin at, and a context that is cancelled when the lines go. False:
-  // they are going. End must follow, as the last thing that a call does: it takes the context, so
-  // that nothing of gRPC's outlives the lines.
+  // For streams: the line to begin at.
   const Line& Nearest() { return lines_[Current()]; }
+  // A stub for one more stream there, to be kept as long as the stream lives. A broker takes a
+  // hundred streams from one connection, and unary calls are not to wait behind those.
+  std::shared_ptr<v1::SessionService::Stub> StubForStream(const Line& line);
+  // `context` is cancelled when the lines go. False: they are going. After true, End must follow as
+  // the last thing that a call does: it takes the context, so that nothing of gRPC's outlives the
+  // lines.
   bool Begin(grpc::ClientContext& context, const CalledFor& whom);
   void End(std::unique_ptr<grpc::ClientContext> context);
   // The broker of this line did not answer: the next one is asked first from now on.
@@ -85,6 +100,7 @@ class BrokerLines {
     CalledFor whom;
     Start<Response> start;
     std::function<void(absl::StatusOr<Response>)> answered;
+    Patience patience;
     Response response;
     size_t line = 0;
     size_t tried = 0;
@@ -94,7 +110,7 @@ class BrokerLines {
   template <typename Response>
   void Try(const std::shared_ptr<Asking<Response>>& asking) {
     asking->context = std::make_unique<grpc::ClientContext>();
-    asking->context->set_deadline(Deadline());
+    asking->context->set_deadline(Deadline(asking->patience));
     if (!Begin(*asking->context, asking->whom)) {
       return asking->answered(absl::CancelledError("the gateway is stopping"));
     }
@@ -106,7 +122,7 @@ class BrokerLines {
   template <typename Response>
   void Answered(const std::shared_ptr<Asking<Response>>& asking, const grpc::Status& status) {
     std::unique_ptr<grpc::ClientContext> context = std::move(asking->context);
-    if (IsWorthAnother(status) && ++asking->tried < lines_.size()) {
+    if (IsWorthAnother(status, asking->patience) && ++asking->tried < lines_.size()) {
       PassOver(lines_[asking->line]);
       asking->line = (asking->line + 1) % lines_.size();
       Try(asking);
@@ -118,12 +134,13 @@ class BrokerLines {
     End(std::move(context));
   }
 
-  static bool IsWorthAnother(const grpc::Status& status);
+  static bool IsWorthAnother(const grpc::Status& status, const Patience& patience);
   static absl::Status ToStatus(const Line& line, const grpc::ClientContext& context,
                                const grpc::Status& status);
-  std::chrono::system_clock::time_point Deadline() const;
+  std::chrono::system_clock::time_point Deadline(const Patience& patience) const;
   size_t Current();
 
+  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   const absl::Duration call_deadline_;
   const ConnectionPoller poller_;
   std::vector<Line> lines_;
@@ -134,6 +151,9 @@ class BrokerLines {
   // What can be cancelled, and what has not ended.
   std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
   size_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  // By broker: each stub has a connection of its own.
+  std::map<std::string, std::vector<std::shared_ptr<v1::SessionService::Stub>>> for_streams_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 // How long a broker asked to wait before the next try; zero: it did not say.

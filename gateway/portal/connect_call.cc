@@ -27,7 +27,9 @@ class ConnectCall::Stream : public std::enable_shared_from_this<Stream> {
   class Attempt : public grpc::ClientReadReactor<v1::ConnectUpdate> {
    public:
     explicit Attempt(std::shared_ptr<Stream> stream)
-        : stream_(std::move(stream)), line_(stream_->lines_->Nearest()) {}
+        : stream_(std::move(stream)),
+          line_(stream_->lines_->Nearest()),
+          stub_(stream_->lines_->StubForStream(line_)) {}
 
     void Start() {
       if (!stream_->Begin(*context_)) {
@@ -35,7 +37,7 @@ class ConnectCall::Stream : public std::enable_shared_from_this<Stream> {
         delete this;
         return;
       }
-      line_.session->async()->Connect(context_.get(), &stream_->request_, this);
+      stub_->async()->Connect(context_.get(), &stream_->request_, this);
       StartRead(&update_);
       StartCall();
     }
@@ -58,6 +60,7 @@ class ConnectCall::Stream : public std::enable_shared_from_this<Stream> {
    private:
     const std::shared_ptr<Stream> stream_;
     const BrokerLines::Line& line_;
+    const std::shared_ptr<v1::SessionService::Stub> stub_;
     std::unique_ptr<grpc::ClientContext> context_ = std::make_unique<grpc::ClientContext>();
     v1::ConnectUpdate update_;
   };

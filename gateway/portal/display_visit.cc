@@ -1,7 +1,5 @@
 #include "gateway/portal/display_visit.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <boost/asio/post.hpp>
 #include <utility>
@@ -30,58 +28,48 @@ class DisplayVisit::WatchedEnd : public StreamEnd {
  public:
   explicit WatchedEnd(std::unique_ptr<WebSocketEnd> socket) : socket_(std::move(socket)) {}
 
-  // `on_error` is called when the first read fails before anybody wanted it; `keep` keeps this
-  // alive.
+  // `on_end` is called when the browser ends, or says something, before anybody wanted it to;
+  // `keep` keeps this alive.
   template <typename Keep>
-  void Watch(const Keep& keep, std::function<void()> on_error) {
+  void Watch(const Keep& keep, std::function<void()> on_end) {
     watching_ = true;
     socket_->Read(asio::buffer(first_),
-                  [this, keep, on_error = std::move(on_error)](error_code error, size_t size) {
+                  [this, keep, on_end = std::move(on_end)](error_code error, size_t size) {
                     watching_ = false;
                     if (wanted_) {
                       std::exchange(wanted_, nullptr)(error, size);
-                    } else if (error) {
-                      on_error();
                     } else {
-                      came_ = size;
+                      on_end();
                     }
                   });
   }
 
   void Read(asio::mutable_buffer into, Done done) override {
-    if (watching_) {
-      wanted_ = [this, into, done = std::move(done)](error_code error, size_t size) mutable {
-        if (!error) asio::buffer_copy(into, asio::buffer(first_, size));
-        done(error, size);
-      };
-    } else if (came_ > 0) {
-      const size_t size = asio::buffer_copy(into, asio::buffer(first_, std::exchange(came_, 0)));
-      asio::post(*io, [size, done = std::move(done)]() mutable { done(error_code(), size); });
-    } else {
-      socket_->Read(into, std::move(done));
-    }
+    if (!watching_) return socket_->Read(into, std::move(done));
+    wanted_ = [this, into, done = std::move(done)](error_code error, size_t size) mutable {
+      if (!error) asio::buffer_copy(into, asio::buffer(first_, size));
+      done(error, size);
+    };
   }
   void Write(asio::const_buffer from, Done done) override { socket_->Write(from, std::move(done)); }
   void WriteText(asio::const_buffer from, Done done) { socket_->WriteText(from, std::move(done)); }
   void ShutdownWrite() override { socket_->ShutdownWrite(); }
   void Close() override { socket_->Close(); }
 
-  asio::io_context* io = nullptr;
-
  private:
   const std::unique_ptr<WebSocketEnd> socket_;
   // Smaller than any buffer that this is read into.
   std::array<char, 1024> first_;
-  size_t came_ = 0;
   bool watching_ = false;
   Done wanted_;
 };
 
 DisplayVisit::DisplayVisit(const Parts* parts, CalledFor whom, std::string pool,
-                           std::function<void()> over)
+                           std::function<bool()> opened, std::function<void()> over)
     : parts_(parts),
       whom_(std::move(whom)),
       pool_(std::move(pool)),
+      on_opened_(std::move(opened)),
       on_over_(std::move(over)),
       deadline_(*parts_->io) {}
 
@@ -89,7 +77,6 @@ DisplayVisit::~DisplayVisit() = default;
 
 void DisplayVisit::Start(std::unique_ptr<WebSocketEnd> socket) {
   socket_ = std::make_unique<WatchedEnd>(std::move(socket));
-  socket_->io = parts_->io.get();
   socket_->Watch(shared_from_this(), [this] { Over(); });
   v1::ConnectRequest request;
   request.set_request_id(HexEncode(RandomBytes(16)));
@@ -118,7 +105,7 @@ void DisplayVisit::OnUpdate(const v1::ConnectUpdate& update) {
   if (ready_.has_value() || last_told_) return;
   if (update.has_ready()) {
     ready_ = update;
-    return Dial(update.ready());
+    return Dial(*ready_->mutable_ready());
   }
   Tell(StageText(update));
   if (!update.has_refused()) return;
@@ -128,32 +115,37 @@ void DisplayVisit::OnUpdate(const v1::ConnectUpdate& update) {
 
 void DisplayVisit::OnEnd(const absl::Status& status) {
   if (ready_.has_value() || last_told_) return;
-  Fail("no-broker", status.ok() ? absl::UnavailableError("the broker ended the call") : status);
+  const absl::Status why =
+      status.ok() ? absl::UnavailableError("the broker ended the call") : status;
+  const bool silent = absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why);
+  Fail(silent ? "no-broker" : "refused", why);
 }
 
-void DisplayVisit::Dial(const v1::Ready& ready) {
+void DisplayVisit::Dial(v1::Ready& ready) {
   RelayTarget target{.addresses = {ready.relays().begin(), ready.relays().end()},
                      .host = ready.host(),
                      .desktop = ready.desktop(),
                      .ticket = Secret(ready.ticket()),
                      .kind = RelayChannelKind::kVnc,
                      .viewer = HexEncode(RandomBytes(16))};
-  parts_->dialer->Dial(std::move(target), kDialTimeout,
-                       [io = parts_->io, weak = weak_from_this()](absl::StatusOr<int> opened) {
-                         asio::post(*io, [weak, opened = std::move(opened)] {
-                           const std::shared_ptr<DisplayVisit> visit = weak.lock();
-                           if (visit != nullptr && !visit->over_) {
-                             visit->OnDialled(opened);
-                           } else if (opened.ok()) {
-                             close(*opened);
-                           }
-                         });
-                       });
+  Wipe(*ready.mutable_ticket());
+  parts_->dialer->Dial(
+      std::move(target), kDialTimeout,
+      [io = parts_->io, weak = weak_from_this()](const absl::StatusOr<int>& opened) {
+        asio::post(*io, [weak, status = opened.status(),
+                         display = OwnedDescriptor(opened.value_or(-1))]() mutable {
+          const std::shared_ptr<DisplayVisit> visit = weak.lock();
+          if (visit != nullptr && !visit->over_) visit->OnDialled(status, std::move(display));
+        });
+      });
 }
 
-void DisplayVisit::OnDialled(const absl::StatusOr<int>& opened) {
-  if (!opened.ok()) return Fail("host-refused", opened.status());
-  display_ = *opened;
+void DisplayVisit::OnDialled(const absl::Status& status, OwnedDescriptor display) {
+  if (!status.ok()) return Fail("host-refused", status);
+  if (!on_opened_()) {
+    return Fail("full", absl::ResourceExhaustedError("too many displays are open at this gateway"));
+  }
+  display_.emplace(std::move(display));
   Count("opened");
   Log(Severity::kInfo, "display-opened",
       {{"desktop", ready_->ready().desktop()},
@@ -183,7 +175,7 @@ void DisplayVisit::Tell(std::string text) {
 
 void DisplayVisit::WriteNext() {
   if (to_tell_.empty()) {
-    if (display_ >= 0) return Join();
+    if (display_.has_value()) return Join();
     if (!last_told_) return;
     // The browser's answer to the end is the end.
     socket_->ShutdownWrite();
@@ -207,8 +199,8 @@ void DisplayVisit::WriteNext() {
 void DisplayVisit::Join() {
   call_ = nullptr;
   splice_ = Splice::Start(*parts_->io, std::move(socket_),
-                          std::make_unique<LocalEnd>(*parts_->io, std::exchange(display_, -1)), "",
-                          kLinger, [self = shared_from_this()] { self->Over(); });
+                          std::make_unique<LocalEnd>(*parts_->io, display_->Take()), "", kLinger,
+                          [self = shared_from_this()] { self->Over(); });
 }
 
 void DisplayVisit::Cut() { Over(); }
@@ -220,7 +212,8 @@ void DisplayVisit::Over() {
   call_ = nullptr;
   if (socket_ != nullptr) socket_->Close();
   if (splice_ != nullptr) splice_->Cut();
-  if (display_ >= 0) close(std::exchange(display_, -1));
+  // It holds this.
+  splice_ = nullptr;
   asio::post(*parts_->io, [self = shared_from_this()] { self->on_over_(); });
 }
 

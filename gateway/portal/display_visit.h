@@ -11,6 +11,7 @@
 #include <string>
 
 #include "common/metrics/metrics.h"
+#include "common/relay/relay_connection.h"
 #include "common/relay/splice.h"
 #include "common/relay/websocket_end.h"
 #include "gateway/portal/connect_call.h"
@@ -29,8 +30,10 @@ class DisplayVisit : public std::enable_shared_from_this<DisplayVisit> {
     Metrics* metrics = nullptr;
   };
 
-  // `parts` outlives the visit's calls. `over` is called once, not from inside one of these.
-  DisplayVisit(const Parts* parts, CalledFor whom, std::string pool, std::function<void()> over);
+  // `parts` outlives the visit's calls. `opened` is called when the display is, and says whether
+  // there is room for it. `over` is called once, not from inside one of these.
+  DisplayVisit(const Parts* parts, CalledFor whom, std::string pool, std::function<bool()> opened,
+               std::function<void()> over);
   ~DisplayVisit();
 
   // `socket` was accepted.
@@ -43,8 +46,8 @@ class DisplayVisit : public std::enable_shared_from_this<DisplayVisit> {
 
   void OnUpdate(const v1::ConnectUpdate& update);
   void OnEnd(const absl::Status& status);
-  void Dial(const v1::Ready& ready);
-  void OnDialled(const absl::StatusOr<int>& opened);
+  void Dial(v1::Ready& ready);
+  void OnDialled(const absl::Status& status, OwnedDescriptor display);
   // The last thing that the browser is told.
   void Fail(const char* answer, const absl::Status& why);
   void Tell(std::string text);
@@ -56,6 +59,7 @@ class DisplayVisit : public std::enable_shared_from_this<DisplayVisit> {
   const Parts* const parts_;
   const CalledFor whom_;
   const std::string pool_;
+  const std::function<bool()> on_opened_;
   const std::function<void()> on_over_;
   boost::asio::steady_timer deadline_;
   std::unique_ptr<WatchedEnd> socket_;
@@ -65,8 +69,8 @@ class DisplayVisit : public std::enable_shared_from_this<DisplayVisit> {
   // Nothing more comes after what is to be told.
   bool last_told_ = false;
   std::optional<v1::ConnectUpdate> ready_;
-  // The display, once it is open.
-  int display_ = -1;
+  // Once it is open, until it is joined.
+  std::optional<OwnedDescriptor> display_;
   std::shared_ptr<Splice> splice_;
   bool over_ = false;
 };

@@ -1,7 +1,6 @@
 #include "gateway/portal/portal_call.h"
 
 #include <algorithm>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -12,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "common/relay/relay_head.h"
+#include "common/tls/peer_name.h"
 #include "gateway/link/broker_lines.h"
 
 namespace werkplek {
@@ -24,16 +24,8 @@ using nlohmann::json;
 constexpr char kCookie[] = "__Host-werkplek";
 constexpr char kCookieTerms[] = "; Path=/; Secure; HttpOnly; SameSite=Strict";
 constexpr size_t kMaxTokenBytes = 128;
-constexpr size_t kMaxPoolBytes = 64;
 
 absl::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
-
-// The value of a header that stands there once; nullopt: not at all, or more than once.
-std::optional<absl::string_view> Only(const PortalHead& head, absl::string_view name) {
-  const auto [begin, end] = head.equal_range(boost::beast::string_view(name.data(), name.size()));
-  if (begin == end || std::next(begin) != end) return std::nullopt;
-  return View(begin->value());
-}
 
 // What was sent may hold anything; what is shown of the broker's own words is valid text.
 std::string Dump(const json& value) {
@@ -57,6 +49,8 @@ ErrorName NameOf(absl::StatusCode code, bool signing_in) {
       return {403, "forbidden"};
     case absl::StatusCode::kNotFound:
       return {404, "not-found"};
+    case absl::StatusCode::kAborted:
+      return {409, "taken-over"};
     case absl::StatusCode::kResourceExhausted:
       return {429, "too-many"};
     default:
@@ -76,6 +70,15 @@ class Fields {
       : value_(json::parse(body, nullptr, /*allow_exceptions=*/false)) {
     if (!value_.is_object()) complaint_ = "the body must be a JSON object";
   }
+  // A password may be among them.
+  ~Fields() {
+    if (!value_.is_object()) return;
+    for (json& field : value_) {
+      if (field.is_string()) Wipe(field.get_ref<std::string&>());
+    }
+  }
+  Fields(const Fields&) = delete;
+  Fields& operator=(const Fields&) = delete;
 
   std::string Text(const char* name, bool required = true) {
     if (!complaint_.empty()) return "";
@@ -91,7 +94,7 @@ class Fields {
   const std::string& complaint() const { return complaint_; }
 
  private:
-  const json value_;
+  json value_;
   std::string complaint_;
 };
 
@@ -143,7 +146,7 @@ json SessionOf(const v1::PoolView& pool) {
 }  // namespace
 
 Secret TokenOf(const PortalHead& head) {
-  const std::optional<absl::string_view> cookies = Only(head, "Cookie");
+  const std::optional<absl::string_view> cookies = OnlyValueOf(head, "Cookie");
   Secret token;
   int found = 0;
   for (absl::string_view cookie : absl::StrSplit(cookies.value_or(""), ';')) {
@@ -157,7 +160,7 @@ Secret TokenOf(const PortalHead& head) {
 
 bool HasOriginOf(const PortalHead& head, const std::vector<std::string>& origins) {
   // The exact text: a browser writes its origin in one way only.
-  const std::optional<absl::string_view> origin = Only(head, "Origin");
+  const std::optional<absl::string_view> origin = OnlyValueOf(head, "Origin");
   return origin.has_value() && std::find(origins.begin(), origins.end(), *origin) != origins.end();
 }
 
@@ -166,16 +169,16 @@ std::variant<PortalCall, PortalAnswer> ReadCall(const PortalHead& head, const st
   const absl::string_view target = View(head.target());
   if (target == "/api/pools") {
     if (head.method() == http::verb::get) return PortalCall(ListCall{});
-    return ErrorAnswer(405, "bad-request", "GET only");
+    return NotAllowed("GET");
   }
   Fields fields(body);
   std::optional<PortalCall> call = ReadBody(target, fields);
   if (!call.has_value()) return ErrorAnswer(404, "not-found", "no such call");
-  if (head.method() != http::verb::post) return ErrorAnswer(405, "bad-request", "POST only");
-  if (!HasOriginOf(head, origins) || Only(head, "X-Werkplek") != "1") {
+  if (head.method() != http::verb::post) return NotAllowed("POST");
+  if (!HasOriginOf(head, origins) || OnlyValueOf(head, "X-Werkplek") != "1") {
     return ErrorAnswer(403, "forbidden", "only pages of this portal may call");
   }
-  if (Only(head, "Content-Type") != "application/json") {
+  if (OnlyValueOf(head, "Content-Type") != "application/json") {
     return ErrorAnswer(400, "bad-request", "Content-Type: must be application/json");
   }
   if (!fields.complaint().empty()) return ErrorAnswer(400, "bad-request", fields.complaint());
@@ -188,11 +191,11 @@ std::variant<DisplayCall, PortalAnswer> ReadDisplayCall(const PortalHead& head,
     return ErrorAnswer(403, "forbidden", "only pages of this portal may open displays");
   }
   absl::string_view pool = View(head.target());
-  if (!absl::ConsumePrefix(&pool, "/display/") || !IsUrlSafe(pool, kMaxPoolBytes)) {
+  if (!absl::ConsumePrefix(&pool, "/display/") || !IsPeerName(pool)) {
     return ErrorAnswer(404, "not-found", "no such display");
   }
   const std::vector<absl::string_view> protocols =
-      absl::StrSplit(Only(head, "Sec-WebSocket-Protocol").value_or(""), ',');
+      absl::StrSplit(OnlyValueOf(head, "Sec-WebSocket-Protocol").value_or(""), ',');
   const bool display =
       std::any_of(protocols.begin(), protocols.end(), [](absl::string_view protocol) {
         return absl::StripAsciiWhitespace(protocol) == kRelaySubprotocol;
@@ -252,6 +255,12 @@ PortalAnswer AnswerOf(const absl::Status& failure, bool signing_in) {
 PortalAnswer ErrorAnswer(unsigned status, absl::string_view error, absl::string_view message) {
   PortalAnswer answer = Answer({{"error", std::string(error)}, {"message", std::string(message)}});
   answer.status = status;
+  return answer;
+}
+
+PortalAnswer NotAllowed(absl::string_view methods) {
+  PortalAnswer answer = ErrorAnswer(405, "bad-request", absl::StrCat(methods, " only"));
+  answer.headers.emplace_back("Allow", std::string(methods));
   return answer;
 }
 

@@ -62,6 +62,8 @@ PortalAnswer AnswerOf(const v1::SignOutResponse& response);
 // A broker's refusal. `signing_in`: UNAUTHENTICATED is then about password and code.
 PortalAnswer AnswerOf(const absl::Status& failure, bool signing_in);
 PortalAnswer ErrorAnswer(unsigned status, absl::string_view error, absl::string_view message);
+// 405; `methods` are those that may be used: "GET, HEAD".
+PortalAnswer NotAllowed(absl::string_view methods);
 
 // A stage on the way to a desktop, as the text message that the page gets.
 std::string StageText(const v1::ConnectUpdate& update);

@@ -22,11 +22,22 @@ constexpr std::uint32_t kMaxHeadBytes = 16 * 1024;
 constexpr size_t kMaxBodyBytes = 8 * 1024;
 constexpr absl::Duration kAnswerDeadline = absl::Seconds(30);
 constexpr absl::Duration kWriteDeadline = absl::Seconds(30);
+constexpr absl::Duration kDrainDeadline = absl::Seconds(2);
+constexpr size_t kMaxDrainedBytes = 64 * 1024;
+// A directory that answers slowly is waited for; it is not asked twice for that.
+constexpr Patience kForSignIn{.deadline = absl::Seconds(10), .ask_others_when_silent = false};
+constexpr Patience kForCalls{.deadline = absl::Seconds(5)};
 
 // No script, style or connection but our own, and nobody's frame.
 constexpr char kPolicy[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
+
+void WipeSecrets(v1::SignInRequest& request) {
+  Wipe(*request.mutable_password());
+  Wipe(*request.mutable_token_code());
+}
+void WipeSecrets(google::protobuf::Message&) {}
 
 PortalAnswer AnswerOf(const Page* page) {
   if (page == nullptr) return {404, "text/plain; charset=utf-8", "not found\n"};
@@ -85,8 +96,8 @@ void PortalConnection::OnRequest(error_code error) {
   const absl::string_view target(request.target().data(), request.target().size());
   if (boost::beast::websocket::is_upgrade(request)) return OnDisplay();
   if (absl::StartsWith(target, "/api/")) return OnCall();
-  if (request.method() != http::verb::get) {
-    return Write(ErrorAnswer(405, "bad-request", "GET only"));
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    return Write(NotAllowed("GET, HEAD"));
   }
   Write(AnswerOf(owner_->pages->Find(target)));
 }
@@ -99,32 +110,31 @@ void PortalConnection::OnDisplay() {
   if (auto* refusal = std::get_if<PortalAnswer>(&read)) return Write(std::move(*refusal));
   CalledFor whom = Whom();
   if (whom.access_token.empty()) return Write(ErrorAnswer(401, "sign-in-first", "sign in first"));
-  if (!owner_->begin_display()) {
-    return Write(ErrorAnswer(429, "too-many", "too many displays are open at this gateway"));
-  }
-  visit_ = std::make_shared<DisplayVisit>(&owner_->parts, std::move(whom),
-                                          std::get<DisplayCall>(read).pool,
-                                          [self = shared_from_this()] { self->Over(); });
-  auto socket = std::make_unique<WebSocketEnd>(std::move(stream_));
-  WebSocketEnd* const end = socket.get();
+  const std::shared_ptr<PortalConnection> self = shared_from_this();
+  visit_ = std::make_shared<DisplayVisit>(
+      &owner_->parts, std::move(whom), std::get<DisplayCall>(read).pool,
+      [self] { return self->owner_->opened(*self); }, [self] { self->Over(); });
+  socket_ = std::make_unique<WebSocketEnd>(std::move(stream_));
   const http::request<http::empty_body> head{http::request_header<>(request.base())};
-  end->Accept(head,
-              [self = shared_from_this(), socket = std::move(socket)](error_code error) mutable {
-                if (self->over_) return;
-                if (error) return self->Over();
-                self->deadline_.cancel();
-                self->visit_->Start(std::move(socket));
-              });
+  parser_.reset();
+  socket_->Accept(head, [self](error_code error) {
+    if (self->over_) return;
+    if (error) return self->Over();
+    self->deadline_.cancel();
+    self->visit_->Start(std::move(self->socket_));
+  });
 }
 
 void PortalConnection::OnCall() {
   std::variant<PortalCall, PortalAnswer> read =
       ReadCall(parser_->get(), parser_->get().body(), owner_->origins);
+  Wipe(parser_->get().body());
   if (auto* refusal = std::get_if<PortalAnswer>(&read)) return Write(std::move(*refusal));
-  const PortalCall& call = std::get<PortalCall>(read);
+  PortalCall& call = std::get<PortalCall>(read);
   using Async = v1::SessionService::StubInterface::async_interface;
-  if (const auto* sign_in = std::get_if<v1::SignInRequest>(&call)) {
+  if (auto* sign_in = std::get_if<v1::SignInRequest>(&call)) {
     Ask<v1::SignInResponse>(&Async::SignIn, *sign_in);
+    WipeSecrets(*sign_in);
   } else if (TokenOf(parser_->get()).empty()) {
     Write(ErrorAnswer(401, "sign-in-first", "sign in first"));
   } else if (const auto* disconnect = std::get_if<v1::DisconnectRequest>(&call)) {
@@ -147,12 +157,16 @@ void PortalConnection::Ask(void (v1::SessionService::StubInterface::async_interf
   CalledFor whom = Whom();
   // Whoever signs in anew is not who was signed in.
   if (kSignsIn) whom.access_token = Secret();
+  const std::shared_ptr<const Request> kept(new Request(request), [](const Request* given) {
+    std::unique_ptr<Request> last(const_cast<Request*>(given));
+    WipeSecrets(*last);
+  });
   ArmDeadline(kAnswerDeadline);
   owner_->parts.lines->Ask<Response>(
       std::move(whom),
-      [method, request](const BrokerLines::Line& line, grpc::ClientContext* context,
-                        Response* response, BrokerLines::Done done) {
-        (line.session->async()->*method)(context, &request, response, std::move(done));
+      [method, kept](const BrokerLines::Line& line, grpc::ClientContext* context,
+                     Response* response, BrokerLines::Done done) {
+        (line.session->async()->*method)(context, kept.get(), response, std::move(done));
       },
       [io = owner_->parts.io, weak = weak_from_this()](const absl::StatusOr<Response>& answered) {
         PortalAnswer answer =
@@ -166,26 +180,28 @@ void PortalConnection::Ask(void (v1::SessionService::StubInterface::async_interf
           const std::shared_ptr<PortalConnection> self = weak.lock();
           if (self != nullptr && !self->over_) self->Write(std::move(answer));
         });
-      });
+      },
+      kSignsIn ? kForSignIn : kForCalls);
 }
 
 void PortalConnection::Write(PortalAnswer answer) {
   const bool keep = parser_->is_done() && parser_->get().keep_alive();
+  const bool head_only = parser_->get().method() == http::verb::head;
   response_ = {};
   response_.version(11);
   response_.result(answer.status);
   response_.set(http::field::content_type, answer.content_type);
   response_.set(http::field::cache_control, "no-store");
   response_.set("Content-Security-Policy", kPolicy);
-  response_.set("Strict-Transport-Security", "max-age=31536000");
+  response_.set("Strict-Transport-Security", "max-age=31536000; includeSubDomains");
   response_.set("X-Content-Type-Options", "nosniff");
   response_.set("Referrer-Policy", "no-referrer");
   response_.set("Cross-Origin-Opener-Policy", "same-origin");
   response_.set("Cross-Origin-Resource-Policy", "same-origin");
   for (const auto& [name, value] : answer.headers) response_.set(name, value);
-  response_.body() = std::move(answer.body);
   response_.keep_alive(keep);
-  response_.prepare_payload();
+  response_.content_length(answer.body.size());
+  if (!head_only) response_.body() = std::move(answer.body);
   ArmDeadline(kWriteDeadline);
   http::async_write(http_stream_, response_,
                     [self = shared_from_this(), keep](error_code error, size_t) {
@@ -201,20 +217,23 @@ void PortalConnection::Write(PortalAnswer answer) {
 }
 
 void PortalConnection::Finish() {
+  ArmDeadline(kDrainDeadline);
   stream_->ShutdownWrite();
-  // The browser's own end, or the deadline: what it still sends is not read.
-  ArmDeadline(absl::Seconds(2));
+  Drain(0);
+}
+
+void PortalConnection::Drain(size_t drained) {
   auto last = std::make_unique<std::array<char, 1024>>();
   const asio::mutable_buffer into = asio::buffer(*last);
-  stream_->Read(into,
-                [self = shared_from_this(), last = std::move(last)](error_code error, size_t) {
-                  if (self->over_) return;
-                  if (error) {
-                    self->Over();
-                  } else {
-                    self->Finish();
-                  }
-                });
+  stream_->Read(into, [self = shared_from_this(), drained, last = std::move(last)](error_code error,
+                                                                                   size_t size) {
+    if (self->over_) return;
+    if (error || drained + size > kMaxDrainedBytes) {
+      self->Over();
+    } else {
+      self->Drain(drained + size);
+    }
+  });
 }
 
 void PortalConnection::ArmDeadline(absl::Duration deadline) {
@@ -229,9 +248,9 @@ void PortalConnection::Over() {
   over_ = true;
   deadline_.cancel();
   if (stream_ != nullptr) stream_->Close();
-  const bool displayed = visit_ != nullptr;
-  if (displayed) std::exchange(visit_, nullptr)->Cut();
-  owner_->over(shared_from_this(), displayed);
+  if (socket_ != nullptr) socket_->Close();
+  if (visit_ != nullptr) std::exchange(visit_, nullptr)->Cut();
+  owner_->over(shared_from_this());
 }
 
 }  // namespace werkplek

@@ -34,10 +34,10 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
     std::vector<std::string> origins;
     // From the connection, or from the answer before, to the whole request.
     absl::Duration request_deadline;
-    // Whether another display may begin; it counts as begun then.
-    std::function<bool()> begin_display;
-    // It is over. Once; `displayed`: it was a display.
-    std::function<void(const std::shared_ptr<PortalConnection>&, bool displayed)> over;
+    // The connection is a display from now on. False: there is no room for another one.
+    std::function<bool(PortalConnection&)> opened;
+    // It is over. Once.
+    std::function<void(const std::shared_ptr<PortalConnection>&)> over;
   };
 
   PortalConnection(boost::asio::ip::tcp::socket socket, const SslContextPointer& context,
@@ -49,6 +49,8 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
 
   // The browser's address without its port.
   const std::string& source() const { return source_; }
+  // Kept by the owner.
+  bool displayed = false;
 
  private:
   void ReadRequest();
@@ -62,6 +64,8 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
            const Request& request);
   void Write(PortalAnswer answer);
   void Finish();
+  // Reads on until the browser ends, too.
+  void Drain(size_t drained);
   void ArmDeadline(absl::Duration deadline);
   CalledFor Whom() const;
   void Over();
@@ -75,6 +79,8 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   boost::beast::http::response<boost::beast::http::string_body> response_;
+  // While an upgrade is answered.
+  std::unique_ptr<WebSocketEnd> socket_;
   std::shared_ptr<DisplayVisit> visit_;
   bool over_ = false;
 };

@@ -34,8 +34,8 @@ class PortalServer::Inside {
     owner_.pages = &pages_;
     owner_.origins = options_.origins;
     owner_.request_deadline = options_.request_deadline;
-    owner_.begin_display = [this] { return BeginDisplay(); };
-    owner_.over = [this](const auto& connection, bool displayed) { Forget(connection, displayed); };
+    owner_.opened = [this](PortalConnection& connection) { return Opened(connection); };
+    owner_.over = [this](const auto& connection) { Forget(connection); };
   }
 
   ~Inside() {
@@ -66,10 +66,9 @@ class PortalServer::Inside {
   void Take(asio::ip::tcp::socket socket) {
     if (stopping_) return;
     auto connection = std::make_shared<PortalConnection>(std::move(socket), tls_->Get(), &owner_);
-    size_t& from_there = by_source_[connection->source()];
-    if (connections_.size() >= options_.max_connections ||
-        from_there >= options_.max_connections_per_address) {
-      if (from_there == 0) by_source_.erase(connection->source());
+    size_t& from_there = waiting_by_source_[connection->source()];
+    if (waiting_ >= options_.max_waiting || from_there >= options_.max_waiting_per_address) {
+      if (from_there == 0) waiting_by_source_.erase(connection->source());
       Log(Severity::kWarning, "connection-refused",
           {{"port", "portal"},
            {"address", connection->source()},
@@ -77,21 +76,32 @@ class PortalServer::Inside {
       return;
     }
     ++from_there;
+    ++waiting_;
     connections_.insert(connection);
     connection->Start();
   }
 
-  bool BeginDisplay() {
+  bool Opened(PortalConnection& connection) {
     if (*displays_ >= options_.max_displays) return false;
     ++*displays_;
+    StopsWaiting(connection);
+    connection.displayed = true;
     return true;
   }
 
-  void Forget(const std::shared_ptr<PortalConnection>& connection, bool displayed) {
-    if (displayed) --*displays_;
+  void StopsWaiting(const PortalConnection& connection) {
+    --waiting_;
+    const auto count = waiting_by_source_.find(connection.source());
+    if (--count->second == 0) waiting_by_source_.erase(count);
+  }
+
+  void Forget(const std::shared_ptr<PortalConnection>& connection) {
     if (connections_.erase(connection) == 0) return;
-    const auto count = by_source_.find(connection->source());
-    if (--count->second == 0) by_source_.erase(count);
+    if (connection->displayed) {
+      --*displays_;
+    } else {
+      StopsWaiting(*connection);
+    }
   }
 
   const PortalOptions options_;
@@ -103,7 +113,9 @@ class PortalServer::Inside {
   PortalConnection::Owner owner_;
   std::unique_ptr<Listener> listener_;
   std::set<std::shared_ptr<PortalConnection>> connections_;
-  std::map<std::string, size_t> by_source_;
+  // Connections without a display.
+  size_t waiting_ = 0;
+  std::map<std::string, size_t> waiting_by_source_;
   bool stopping_ = false;
   std::thread thread_;
 };

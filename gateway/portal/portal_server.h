@@ -25,10 +25,11 @@ struct PortalOptions {
   // Where noVNC is.
   std::string novnc = "/usr/share/novnc";
   // From the connection, or from the answer before, to the whole request.
-  absl::Duration request_deadline = absl::Seconds(30);
-  // Displays included; many people may stand behind one address.
-  size_t max_connections = 8'192;
-  size_t max_connections_per_address = 1'024;
+  absl::Duration request_deadline = absl::Seconds(10);
+  // Connections without a display (yet), in all and from one address; many people may stand behind
+  // it.
+  size_t max_waiting = 2'048;
+  size_t max_waiting_per_address = 512;
   size_t max_displays = 4'096;
 };
 

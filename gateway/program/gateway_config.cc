@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -9,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/address_checks.h"
 #include "common/config/config_file.h"
+#include "common/config/units.h"
 #include "common/tls/peer_name.h"
 #include "gateway/portal/page_book.h"
 
@@ -54,15 +56,24 @@ void ReadTls(ConfigSection section, GatewayConfig& config) {
 // "https://werkplek.example.nl", with a port when it is not 443: as browsers write it.
 absl::Status CheckOrigin(const std::string& text) {
   absl::string_view host = text;
-  const bool https = absl::ConsumePrefix(&host, "https://");
-  const bool plain = std::all_of(host.begin(), host.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || absl::StrContains(".-:[]", c);
-  });
-  if (https && !host.empty() && plain && !absl::EndsWith(host, ":443")) return absl::OkStatus();
+  if (absl::ConsumePrefix(&host, "https://")) {
+    const bool has_port = host.find(':', host.rfind(']') + 1) != absl::string_view::npos;
+    const auto parsed = ParseHostPort(has_port ? std::string(host) : absl::StrCat(host, ":443"));
+    const bool plain = std::all_of(host.begin(), host.end(), [](char c) {
+      return absl::ascii_islower(c) || absl::ascii_isdigit(c) || absl::StrContains(".-:[]", c);
+    });
+    // As written: no port that browsers leave out, and no zeros before it.
+    const bool as_browsers = parsed.ok() && parsed->port != 0 &&
+                             (parsed->port != 443) == has_port &&
+                             (!has_port || absl::EndsWith(host, absl::StrCat(":", parsed->port)));
+    if (plain && as_browsers && (absl::ascii_isalnum(host.front()) || host.front() == '[')) {
+      return absl::OkStatus();
+    }
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       text,
-      " is no origin as browsers write it: https://, the name in lower case, and :PORT only "
-      "when it is not 443; no path"));
+      " is no origin as browsers write it: https://, the name in lower case, and :PORT "
+      "only when it is not 443; no path"));
 }
 
 void ReadPortal(ConfigSection section, GatewayConfig& config) {

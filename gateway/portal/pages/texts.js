@@ -120,6 +120,10 @@ const TEXTS = {
     "The sign-in failed. Check the user name, the password and the one-time code " +
       "(a code works once: wait for the next one).",
   ],
+  "taken-over": [
+    "Je hebt dit bureaublad ergens anders geopend.",
+    "You opened this desktop somewhere else.",
+  ],
   "sign-in-first": [
     "Je bent niet (meer) aangemeld. Meld je opnieuw aan.",
     "You are not signed in (any more). Sign in again.",

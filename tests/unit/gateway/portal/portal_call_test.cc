@@ -135,7 +135,10 @@ TEST(PortalCallTest, ADisplayIsAskedForByItsPool) {
   const auto read = ReadDisplayCall(Upgrade("/display/kantoor-2"), kOrigins);
   ASSERT_TRUE(std::holds_alternative<DisplayCall>(read));
   EXPECT_EQ(std::get<DisplayCall>(read).pool, "kantoor-2");
-  for (const char* target : {"/display/", "/display/a/b", "/display/a?b", "/", "/kantoor"}) {
+  EXPECT_TRUE(std::holds_alternative<DisplayCall>(
+      ReadDisplayCall(Upgrade("/display/kantoor.noord"), kOrigins)));
+  for (const char* target : {"/display/", "/display/..", "/display/Kantoor", "/display/a/b",
+                             "/display/a?b", "/", "/kantoor"}) {
     const auto bad = ReadDisplayCall(Upgrade(target), kOrigins);
     ASSERT_TRUE(std::holds_alternative<PortalAnswer>(bad)) << target;
     EXPECT_EQ(std::get<PortalAnswer>(bad).status, 404u) << target;
@@ -229,6 +232,7 @@ TEST(PortalCallTest, EachRefusalHasItsStatus) {
         Case{absl::PermissionDeniedError("x"), false, 403, "forbidden"},
         Case{absl::NotFoundError("x"), false, 404, "not-found"},
         Case{absl::ResourceExhaustedError("x"), true, 429, "too-many"},
+        Case{absl::AbortedError("x"), false, 409, "taken-over"},
         Case{absl::DeadlineExceededError("x"), true, 503, "unavailable"},
         Case{absl::InternalError("x"), true, 503, "unavailable"}}) {
     const PortalAnswer answer = AnswerOf(one.status, one.signing_in);
