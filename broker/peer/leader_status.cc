@@ -2,6 +2,7 @@
 
 #include "absl/strings/cord.h"
 #include "broker/node/broker_node.h"
+#include "common/grpc/retry_after.h"
 
 namespace werkplek {
 
@@ -24,11 +25,7 @@ absl::Status LeaderStatus(const grpc::Status& status, absl::string_view retry_af
 }
 
 absl::Status LeaderStatus(const grpc::Status& status, const grpc::ClientContext& context) {
-  const auto& trailing = context.GetServerTrailingMetadata();
-  const auto found = trailing.find(kRetryAfterKey);
-  return LeaderStatus(status, found == trailing.end()
-                                  ? absl::string_view()
-                                  : absl::string_view(found->second.data(), found->second.size()));
+  return LeaderStatus(status, RetryAfterText(context));
 }
 
 }  // namespace werkplek

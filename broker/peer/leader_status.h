@@ -10,10 +10,6 @@
 
 namespace werkplek {
 
-// Trailing metadata with which RESOURCE_EXHAUSTED and UNAVAILABLE say when to try again; also the
-// key of a status' payload.
-inline constexpr char kRetryAfterKey[] = "retry-after-ms";
-
 // The status as the leader gave it. When it is the connection's instead (the leader went away, or
 // was given up), UNAVAILABLE "temporarily unavailable": the transport's words tell of our insides
 // and may look like a verdict. `retry_after` is the trailing metadata's; a broker's own UNAVAILABLE

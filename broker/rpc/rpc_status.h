@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "broker/node/ports.h"
 #include "broker/peer/leader_status.h"
+#include "common/grpc/retry_after.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
 

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/grpc/retry_after.h"
 
 namespace werkplek {
 namespace {
@@ -23,14 +24,8 @@ absl::Status ToAbsl(const grpc::Status& status) {
 }
 
 std::optional<absl::Duration> RetryAfter(const grpc::ClientContext& context) {
-  const auto& trailers = context.GetServerTrailingMetadata();
-  const auto found = trailers.find("retry-after-ms");
-  if (found == trailers.end()) return std::nullopt;
   int64_t ms = 0;
-  if (!absl::SimpleAtoi(absl::string_view(found->second.data(), found->second.size()), &ms)) {
-    return std::nullopt;
-  }
-  if (ms < 0) return std::nullopt;
+  if (!absl::SimpleAtoi(RetryAfterText(context), &ms) || ms < 0) return std::nullopt;
   return std::min(absl::Milliseconds(ms), kMaxRetryAfter);
 }
 

@@ -14,8 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
-#include "common/relay/listener.h"
 #include "common/relay/relay_connection.h"
+#include "common/relay/tcp_listener.h"
 
 namespace werkplek {
 
@@ -58,7 +58,7 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   RelayConnection::Owner owner_;
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
-  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<TcpListener> listener_;
   std::thread thread_;
 
   // The relay's thread only.
@@ -71,8 +71,8 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
 
 absl::Status RelayServer::Parts::Listen() {
   ASSIGN_OR_RETURN(listener_,
-                   Listener::Create(io_, "relay", options_.addresses,
-                                    [this](tcp::socket socket) { Take(std::move(socket)); }));
+                   TcpListener::Create(io_, "relay", options_.addresses,
+                                       [this](tcp::socket socket) { Take(std::move(socket)); }));
   return absl::OkStatus();
 }
 

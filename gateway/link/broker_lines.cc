@@ -5,12 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/grpc/browser_address.h"
+#include "common/grpc/retry_after.h"
 
 namespace werkplek {
 namespace {
-
-// Trailing metadata of a broker's answer, and the payload that keeps it.
-constexpr char kRetryAfterKey[] = "retry-after-ms";
 
 grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
@@ -118,15 +116,12 @@ absl::Status BrokerLines::ToStatus(const Line& line, const grpc::ClientContext& 
                       IsWorthAnother(status, Patience())
                           ? absl::StrCat(line.broker, ": ", status.error_message())
                           : status.error_message());
-  const auto& trailing = context.GetServerTrailingMetadata();
-  if (const auto found = trailing.find(kRetryAfterKey); found != trailing.end()) {
-    mapped.SetPayload(kRetryAfterKey,
-                      absl::Cord(absl::string_view(found->second.data(), found->second.size())));
-  }
+  const absl::string_view retry_after = RetryAfterText(context);
+  if (!retry_after.empty()) mapped.SetPayload(kRetryAfterKey, absl::Cord(retry_after));
   return mapped;
 }
 
-absl::Duration RetryAfter(const absl::Status& status) {
+absl::Duration RetryDelayOf(const absl::Status& status) {
   int64_t ms = 0;
   const auto payload = status.GetPayload(kRetryAfterKey);
   if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &ms)) {

@@ -66,7 +66,7 @@ class BrokerLines {
   // One unary call; `start` makes it at a line, perhaps several times, so what it sends must bear
   // that (a request id). Returns at once; `answered` is called once, from any thread. UNAVAILABLE
   // or DEADLINE_EXCEEDED: no broker could say; names the last one. Otherwise a broker's own answer;
-  // RetryAfter reads what it said of that.
+  // RetryDelayOf reads what it said of that.
   template <typename Response>
   void Ask(CalledFor whom, Start<Response> start,
            std::function<void(absl::StatusOr<Response>)> answered, const Patience& patience = {}) {
@@ -157,6 +157,6 @@ class BrokerLines {
 };
 
 // How long a broker asked to wait before the next try; zero: it did not say.
-absl::Duration RetryAfter(const absl::Status& status);
+absl::Duration RetryDelayOf(const absl::Status& status);
 
 }  // namespace werkplek

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
 namespace werkplek {
 
 class ConnectCall::Stream : public std::enable_shared_from_this<Stream> {

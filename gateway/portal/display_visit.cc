@@ -7,6 +7,7 @@
 #include "common/base/crypto.h"
 #include "common/base/log.h"
 #include "gateway/portal/portal_call.h"
+#include "gateway/relay/display_desk.h"
 
 namespace werkplek {
 
@@ -15,8 +16,6 @@ using boost::system::error_code;
 
 namespace {
 
-// The host's relay takes up to this to open a display.
-constexpr absl::Duration kDialTimeout = absl::Seconds(30);
 constexpr absl::Duration kLinger = absl::Seconds(5);
 // A broker tells few stages, and a browser that does not read them is not worth waiting for.
 constexpr size_t kMaxToTell = 64;
@@ -109,7 +108,7 @@ void DisplayVisit::OnUpdate(const v1::ConnectUpdate& update) {
   }
   Tell(StageText(update));
   if (!update.has_refused()) return;
-  Count("refused");
+  CountDisplay(*parts_->metrics, "refused");
   last_told_ = true;
 }
 
@@ -130,7 +129,7 @@ void DisplayVisit::Dial(v1::Ready& ready) {
                      .viewer = HexEncode(RandomBytes(16))};
   Wipe(*ready.mutable_ticket());
   parts_->dialer->Dial(
-      std::move(target), kDialTimeout,
+      std::move(target), HostDialer::kTimeout,
       [io = parts_->io, weak = weak_from_this()](const absl::StatusOr<int>& opened) {
         asio::post(*io, [weak, status = opened.status(),
                          display = OwnedDescriptor(opened.value_or(-1))]() mutable {
@@ -146,7 +145,7 @@ void DisplayVisit::OnDialled(const absl::Status& status, OwnedDescriptor display
     return Fail("full", absl::ResourceExhaustedError("too many displays are open at this gateway"));
   }
   display_.emplace(std::move(display));
-  Count("opened");
+  CountDisplay(*parts_->metrics, "opened");
   Log(Severity::kInfo, "display-opened",
       {{"desktop", ready_->ready().desktop()},
        {"host", ready_->ready().host()},
@@ -156,7 +155,7 @@ void DisplayVisit::OnDialled(const absl::Status& status, OwnedDescriptor display
 }
 
 void DisplayVisit::Fail(const char* answer, const absl::Status& why) {
-  Count(answer);
+  CountDisplay(*parts_->metrics, answer);
   Log(Severity::kWarning, "display-refused",
       {{"answer", answer},
        {"pool", pool_},
@@ -215,12 +214,6 @@ void DisplayVisit::Over() {
   // It holds this.
   splice_ = nullptr;
   asio::post(*parts_->io, [self = shared_from_this()] { self->on_over_(); });
-}
-
-void DisplayVisit::Count(const char* answer) {
-  parts_->metrics->Count("werkplek_gateway_displays_total",
-                         "Displays that clients asked for, by what became of it.",
-                         {{"answer", answer}});
 }
 
 }  // namespace werkplek

@@ -54,7 +54,6 @@ class DisplayVisit : public std::enable_shared_from_this<DisplayVisit> {
   void WriteNext();
   void Join();
   void Over();
-  void Count(const char* answer);
 
   const Parts* const parts_;
   const CalledFor whom_;

@@ -245,7 +245,7 @@ PortalAnswer AnswerOf(const absl::Status& failure, bool signing_in) {
   const ErrorName name = NameOf(failure.code(), signing_in);
   PortalAnswer answer = ErrorAnswer(name.status, name.error, Words(failure, name));
   if (name.status == 429) {
-    const absl::Duration delay = std::max(absl::Seconds(1), RetryAfter(failure));
+    const absl::Duration delay = std::max(absl::Seconds(1), RetryDelayOf(failure));
     answer.headers.emplace_back(
         "Retry-After", absl::StrCat(absl::ToInt64Seconds(absl::Ceil(delay, absl::Seconds(1)))));
   }

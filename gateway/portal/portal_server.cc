@@ -12,7 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
-#include "common/relay/listener.h"
+#include "common/relay/tcp_listener.h"
 #include "gateway/portal/page_book.h"
 #include "gateway/portal/portal_connection.h"
 
@@ -52,8 +52,9 @@ class PortalServer::Inside {
   }
 
   absl::Status Run() {
-    ASSIGN_OR_RETURN(listener_, Listener::Create(*io_, "portal", options_.addresses,
-                                                 [this](auto socket) { Take(std::move(socket)); }));
+    ASSIGN_OR_RETURN(listener_,
+                     TcpListener::Create(*io_, "portal", options_.addresses,
+                                         [this](auto socket) { Take(std::move(socket)); }));
     listener_->Accept();
     thread_ = std::thread([this] { io_->run(); });
     pthread_setname_np(thread_.native_handle(), "portal");
@@ -111,7 +112,7 @@ class PortalServer::Inside {
   const std::shared_ptr<asio::io_context> io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   PortalConnection::Owner owner_;
-  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<TcpListener> listener_;
   std::set<std::shared_ptr<PortalConnection>> connections_;
   // Connections without a display.
   size_t waiting_ = 0;

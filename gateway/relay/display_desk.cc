@@ -8,12 +8,10 @@
 #include "common/base/mutex.h"
 
 namespace werkplek {
-namespace {
-
-// The host's relay takes up to this to open a display.
-constexpr absl::Duration kDialTimeout = absl::Seconds(30);
-
-}  // namespace
+void CountDisplay(Metrics& metrics, const char* answer) {
+  metrics.Count("werkplek_gateway_displays_total",
+                "Displays that clients asked for, by what became of it.", {{"answer", answer}});
+}
 
 RelayVerdict RefusalFor(const absl::Status& status) {
   absl::string_view reason = status.message();
@@ -53,15 +51,9 @@ struct DisplayDesk::Shared : public std::enable_shared_from_this<Shared> {
     return absl::StrCat(request.ticket_sha256, request.desktop);
   }
 
-  void Count(const char* answer) {
-    parts.metrics->Count("werkplek_gateway_displays_total",
-                         "Displays that clients asked for, by what became of it.",
-                         {{"answer", answer}});
-  }
-
   void Refuse(const char* answer, const RelayRequest& request, const absl::Status& why,
               const Answer& tell) {
-    Count(answer);
+    CountDisplay(*parts.metrics, answer);
     Log(Severity::kWarning, "display-refused",
         {{"answer", answer},
          {"desktop", request.desktop},
@@ -110,7 +102,7 @@ struct DisplayDesk::Shared : public std::enable_shared_from_this<Shared> {
                        .kind = request.kind,
                        .client_certificate_sha256 = request.certificate_sha256,
                        .viewer = request.viewer};
-    dialer->Dial(std::move(target), kDialTimeout,
+    dialer->Dial(std::move(target), HostDialer::kTimeout,
                  [self = weak_from_this(), request, where, tell](absl::StatusOr<int> opened) {
                    const std::shared_ptr<Shared> shared = self.lock();
                    if (opened.ok()) {
@@ -125,7 +117,7 @@ struct DisplayDesk::Shared : public std::enable_shared_from_this<Shared> {
   }
 
   void Opened(const RelayRequest& request, const v1::FindDisplayResponse& where) {
-    Count("opened");
+    CountDisplay(*parts.metrics, "opened");
     Log(Severity::kInfo, "display-opened",
         {{"desktop", request.desktop},
          {"host", where.host()},

@@ -54,6 +54,9 @@ class DisplayDesk {
   std::unique_ptr<RelayServer> server_;
 };
 
+// Counts a display that was asked for: "opened", or why it was not.
+void CountDisplay(Metrics& metrics, const char* answer);
+
 // What a client is told when its display was not found, or not opened.
 RelayVerdict RefusalFor(const absl::Status& status);
 

@@ -19,6 +19,8 @@ class HostDialer {
   // from one address that have not shown a ticket yet, and twice that.
   static constexpr size_t kAtOnce = 32;
   static constexpr size_t kMaxWaiting = 1'024;
+  // The host's relay takes up to this to open a display.
+  static constexpr absl::Duration kTimeout = absl::Seconds(30);
 
   // `own`: this gateway's; a renewed certificate is used by the next dial.
   explicit HostDialer(TlsFiles own);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,22 +15,11 @@
 #include "common/tls/process_tls.h"
 #include "tests/support/fake_election.h"
 #include "tests/support/loopback_broker/enrolments.h"
+#include "tests/support/loopback_broker/or_die.h"
 #include "werkplek/v1/session.grpc.pb.h"
 
 namespace werkplek {
 namespace {
-
-void OrDie(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "broker group: %s\n", status.ToString().c_str());
-  std::abort();
-}
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  OrDie(value.status());
-  return *std::move(value);
-}
 
 NodeSettings SettingsFor(const GroupOptions& options) {
   NodeSettings settings;

@@ -1,31 +1,18 @@
 #include "tests/support/loopback_broker/enrolments.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "broker/token/one_time_code.h"
 #include "broker/token/seal.h"
 #include "common/base/crypto.h"
+#include "tests/support/loopback_broker/or_die.h"
 #include "tests/support/store_client.h"
 
 namespace werkplek {
 namespace {
 
 constexpr uint64_t kEpoch = 1;
-
-void OrDie(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "enrolments: %s\n", status.ToString().c_str());
-  std::abort();
-}
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  OrDie(value.status());
-  return *std::move(value);
-}
 
 Secret SealingKey() { return Secret(std::string(kSealKeyBytes, 'k')); }
 

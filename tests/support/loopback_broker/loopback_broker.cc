@@ -1,8 +1,6 @@
 #include "tests/support/loopback_broker/loopback_broker.h"
 
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
 
 #include "absl/time/clock.h"
 #include "broker/election/standalone_election.h"
@@ -14,23 +12,12 @@
 #include "common/tls/process_tls.h"
 #include "tests/support/fake_directory.h"
 #include "tests/support/loopback_broker/enrolments.h"
+#include "tests/support/loopback_broker/or_die.h"
 #include "werkplek/v1/agent.grpc.pb.h"
 #include "werkplek/v1/session.grpc.pb.h"
 
 namespace werkplek {
 namespace {
-
-void OrDie(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "loopback broker: %s\n", status.ToString().c_str());
-  std::abort();
-}
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  OrDie(value.status());
-  return *std::move(value);
-}
 
 const char* GroupOf(v1::Role role) {
   switch (role) {

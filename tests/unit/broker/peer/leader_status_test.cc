@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "common/grpc/retry_after.h"
 #include "gtest/gtest.h"
 
 namespace werkplek {

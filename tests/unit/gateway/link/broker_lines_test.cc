@@ -99,11 +99,11 @@ TEST_F(BrokerLinesTest, ARefusalIsGivenAsItIsAndNobodyElseIsAsked) {
   absl::Status status = Ask(*lines).status();
   EXPECT_TRUE(absl::IsResourceExhausted(status));
   EXPECT_EQ(status.message(), "as told");
-  EXPECT_EQ(RetryAfter(status), absl::ZeroDuration());
+  EXPECT_EQ(RetryDelayOf(status), absl::ZeroDuration());
   refuses->SetRetryAfter("1500");
   status = Ask(*lines).status();
   EXPECT_TRUE(absl::IsResourceExhausted(status));
-  EXPECT_EQ(RetryAfter(status), absl::Milliseconds(1500));
+  EXPECT_EQ(RetryDelayOf(status), absl::Milliseconds(1500));
   EXPECT_TRUE(other->asked().empty());
 }
 
@@ -112,9 +112,9 @@ TEST_F(BrokerLinesTest, ATimeThatIsNoneIsNotWaited) {
   const auto lines = Lines({refuses->address()});
   for (const char* odd : {"soon", "99999999999999999999"}) {
     refuses->SetRetryAfter(odd);
-    EXPECT_EQ(RetryAfter(Ask(*lines).status()), absl::ZeroDuration()) << odd;
+    EXPECT_EQ(RetryDelayOf(Ask(*lines).status()), absl::ZeroDuration()) << odd;
   }
-  EXPECT_EQ(RetryAfter(absl::OkStatus()), absl::ZeroDuration());
+  EXPECT_EQ(RetryDelayOf(absl::OkStatus()), absl::ZeroDuration());
 }
 
 TEST_F(BrokerLinesTest, ABrokerLearnsForWhomTheCallIs) {

@@ -200,6 +200,13 @@ class PortalServerTest : public RelayTest {
                                 "Sec-WebSocket-Protocol: werkplek.display\r\n",
                                 more));
   }
+  // A browser whose upgrade was answered.
+  RawClient Opening() {
+    RawClient client = Browser();
+    EXPECT_TRUE(client.Send(Upgrade()));
+    EXPECT_THAT(client.ReceiveHead(), StartsWith("HTTP/1.1 101"));
+    return client;
+  }
   // The next frame: its first byte, then what it carries (less than 126 bytes).
   static std::string Frame(RawClient& client) {
     const std::string head = client.Receive(2);
@@ -303,9 +310,7 @@ TEST_F(PortalServerTest, NoBrokerIsTold) {
       absl::Seconds(1));
   StartPortal();
   EXPECT_THAT(Ask(Request("GET /api/pools", kCookie)).head, StartsWith("HTTP/1.1 503"));
-  RawClient client = Browser();
-  ASSERT_TRUE(client.Send(Upgrade()));
-  EXPECT_THAT(client.ReceiveHead(), StartsWith("HTTP/1.1 101"));
+  RawClient client = Opening();
   EXPECT_EQ(Frame(client), Text(R"({"error":"unavailable","message":"","stage":"failed"})"));
   EXPECT_EQ(Frame(client), "\x88\x03\xe8") << "closed in order";
 }
@@ -354,9 +359,7 @@ TEST_F(PortalServerTest, ABrowserThatLeavesTheQueueFreesItsPlace) {
   broker_.updates = {QueuedUpdate()};
   broker_.hold = true;
   {
-    RawClient client = Browser();
-    ASSERT_TRUE(client.Send(Upgrade()));
-    client.ReceiveHead();
+    RawClient client = Opening();
     EXPECT_THAT(Frame(client), HasSubstr("queued"));
   }
   EXPECT_EQ(broker_.WaitForSaid(2)[1], "cancelled");
@@ -367,9 +370,7 @@ TEST_F(PortalServerTest, ARefusalCarriesItsReasons) {
   update.mutable_refused()->set_rule("pool-full");
   update.mutable_refused()->add_reasons("vol");
   broker_.updates = {update};
-  RawClient client = Browser();
-  ASSERT_TRUE(client.Send(Upgrade()));
-  client.ReceiveHead();
+  RawClient client = Opening();
   EXPECT_EQ(Frame(client),
             Text(R"({"explain_id":"","reasons":["vol"],"rule":"pool-full","stage":"refused"})"));
   EXPECT_EQ(Frame(client), "\x88\x03\xe8");
@@ -381,9 +382,7 @@ TEST_F(PortalServerTest, AHostThatRefusesIsTold) {
     verdict_ = {403, "the ticket was used", -1};
   }
   broker_.updates = {ReadyUpdate()};
-  RawClient client = Browser();
-  ASSERT_TRUE(client.Send(Upgrade()));
-  client.ReceiveHead();
+  RawClient client = Opening();
   const std::string told = Frame(client);
   EXPECT_THAT(told, HasSubstr(R"("stage":"failed")"));
   EXPECT_THAT(told, HasSubstr(R"("error":"forbidden")"));
@@ -394,9 +393,7 @@ TEST_F(PortalServerTest, ConnectionsOfOneAddressAreLimitedUntilTheyShowADesktop)
   portal_options_.max_waiting_per_address = 2;
   StartPortal();
   broker_.updates = {ReadyUpdate()};
-  RawClient shown = Browser();
-  ASSERT_TRUE(shown.Send(Upgrade()));
-  shown.ReceiveHead();
+  RawClient shown = Opening();
   EXPECT_EQ(Frame(shown), Text(kReadyText));
   const Descriptor display = TakeDisplay();
   RawClient second = Browser();
@@ -411,13 +408,9 @@ TEST_F(PortalServerTest, DisplaysAreLimited) {
   portal_options_.max_displays = 1;
   StartPortal();
   broker_.updates = {ReadyUpdate()};
-  RawClient first = Browser();
-  ASSERT_TRUE(first.Send(Upgrade()));
-  first.ReceiveHead();
+  RawClient first = Opening();
   EXPECT_EQ(Frame(first), Text(kReadyText));
-  RawClient second = Browser();
-  ASSERT_TRUE(second.Send(Upgrade()));
-  second.ReceiveHead();
+  RawClient second = Opening();
   EXPECT_THAT(Frame(second), HasSubstr(R"("error":"too-many")"));
   EXPECT_EQ(displays_, 1u);
 }
@@ -428,9 +421,7 @@ TEST_F(PortalServerTest, ThoseWhoWaitAreInNobodysWay) {
   std::vector<std::unique_ptr<RawClient>> waiting;
   // More than a broker takes from one connection.
   for (int i = 0; i < 105; ++i) {
-    waiting.push_back(std::make_unique<RawClient>(Browser()));
-    ASSERT_TRUE(waiting.back()->Send(Upgrade()));
-    waiting.back()->ReceiveHead();
+    waiting.push_back(std::make_unique<RawClient>(Opening()));
     ASSERT_THAT(Frame(*waiting.back()), HasSubstr("queued")) << i;
   }
   EXPECT_THAT(Ask(Request("GET /api/pools", kCookie)).head, StartsWith("HTTP/1.1 200"));
@@ -447,9 +438,7 @@ TEST_F(PortalServerTest, AHeadHasNoBody) {
 TEST_F(PortalServerTest, WhatABrowserSaysTooEarlyEndsIt) {
   broker_.updates = {QueuedUpdate()};
   broker_.hold = true;
-  RawClient client = Browser();
-  ASSERT_TRUE(client.Send(Upgrade()));
-  client.ReceiveHead();
+  RawClient client = Opening();
   EXPECT_THAT(Frame(client), HasSubstr("queued"));
   ASSERT_TRUE(client.Send(Masked("hello")));
   EXPECT_EQ(broker_.WaitForSaid(2)[1], "cancelled");
@@ -465,9 +454,7 @@ TEST_F(PortalServerTest, ASilentConnectionIsCut) {
 
 TEST_F(PortalServerTest, TheEndCutsEverything) {
   broker_.updates = {ReadyUpdate()};
-  RawClient client = Browser();
-  ASSERT_TRUE(client.Send(Upgrade()));
-  client.ReceiveHead();
+  RawClient client = Opening();
   EXPECT_EQ(Frame(client), Text(kReadyText));
   Descriptor display = TakeDisplay();
   portal_ = nullptr;

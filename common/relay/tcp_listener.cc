@@ -1,4 +1,4 @@
-#include "common/relay/listener.h"
+#include "common/relay/tcp_listener.h"
 
 #include <utility>
 
@@ -19,16 +19,16 @@ constexpr std::chrono::milliseconds kAcceptPause{50};
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Listener>> Listener::Create(
+absl::StatusOr<std::unique_ptr<TcpListener>> TcpListener::Create(
     asio::io_context& io, const std::string& name, const std::vector<std::string>& addresses,
     Take take) {
   if (addresses.empty()) return absl::InvalidArgumentError("a listener needs an address");
-  std::unique_ptr<Listener> listener(new Listener(name, std::move(take)));
+  std::unique_ptr<TcpListener> listener(new TcpListener(name, std::move(take)));
   for (const std::string& address : addresses) RETURN_IF_ERROR(listener->Open(io, address));
   return listener;
 }
 
-absl::Status Listener::Open(asio::io_context& io, const std::string& text) {
+absl::Status TcpListener::Open(asio::io_context& io, const std::string& text) {
   ASSIGN_OR_RETURN(const HostPort where, ParseHostPort(text));
   error_code error;
   const asio::ip::address address = asio::ip::make_address(where.host, error);
@@ -49,11 +49,11 @@ absl::Status Listener::Open(asio::io_context& io, const std::string& text) {
   return absl::OkStatus();
 }
 
-void Listener::Accept() {
+void TcpListener::Accept() {
   for (const std::unique_ptr<Door>& door : doors_) AcceptAt(*door);
 }
 
-void Listener::AcceptAt(Door& door) {
+void TcpListener::AcceptAt(Door& door) {
   door.acceptor.async_accept([this, &door](error_code error, tcp::socket socket) {
     if (closed_ || error == asio::error::operation_aborted) return;
     if (!error) {
@@ -69,7 +69,7 @@ void Listener::AcceptAt(Door& door) {
   });
 }
 
-void Listener::Close() {
+void TcpListener::Close() {
   closed_ = true;
   for (const std::unique_ptr<Door>& door : doors_) {
     error_code ignored;

@@ -1,5 +1,5 @@
 // TCP ports, their faults, and what happens when descriptors run out.
-#include "common/relay/listener.h"
+#include "common/relay/tcp_listener.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -46,11 +46,11 @@ class ListenerTest : public testing::Test {
   }
   ~ListenerTest() override { SetLogSink(nullptr); }
 
-  absl::StatusOr<std::unique_ptr<Listener>> Listen(const std::vector<std::string>& addresses) {
-    return Listener::Create(io_, "test", addresses,
-                            [this](tcp::socket socket) { taken_.push_back(std::move(socket)); });
+  absl::StatusOr<std::unique_ptr<TcpListener>> Listen(const std::vector<std::string>& addresses) {
+    return TcpListener::Create(io_, "test", addresses,
+                               [this](tcp::socket socket) { taken_.push_back(std::move(socket)); });
   }
-  std::unique_ptr<Listener> MustListen(const std::vector<std::string>& addresses) {
+  std::unique_ptr<TcpListener> MustListen(const std::vector<std::string>& addresses) {
     auto listener = Listen(addresses);
     EXPECT_TRUE(listener.ok()) << listener.status();
     return *std::move(listener);

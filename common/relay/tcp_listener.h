@@ -14,19 +14,18 @@
 namespace werkplek {
 
 // Belongs to the io_context's thread, but for construction.
-class Listener {
+class TcpListener {
  public:
   using Take = std::function<void(boost::asio::ip::tcp::socket)>;
 
   // Listens at once, and accepts from Accept on. `addresses` are "ADDRESS:PORT", numeric; port 0
   // takes a free one. `name` is for the log. INVALID_ARGUMENT: an address is none. UNAVAILABLE: one
   // is taken; the message names it.
-  static absl::StatusOr<std::unique_ptr<Listener>> Create(boost::asio::io_context& io,
-                                                          const std::string& name,
-                                                          const std::vector<std::string>& addresses,
-                                                          Take take);
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
+  static absl::StatusOr<std::unique_ptr<TcpListener>> Create(
+      boost::asio::io_context& io, const std::string& name,
+      const std::vector<std::string>& addresses, Take take);
+  TcpListener(const TcpListener&) = delete;
+  TcpListener& operator=(const TcpListener&) = delete;
 
   void Accept();
   // No connection comes afterwards.
@@ -42,7 +41,7 @@ class Listener {
     boost::asio::steady_timer pause;
   };
 
-  Listener(std::string name, Take take) : name_(std::move(name)), take_(std::move(take)) {}
+  TcpListener(std::string name, Take take) : name_(std::move(name)), take_(std::move(take)) {}
   absl::Status Open(boost::asio::io_context& io, const std::string& text);
   void AcceptAt(Door& door);
 
