@@ -88,9 +88,9 @@ void DisplayVisit::Start(std::unique_ptr<WebSocketEnd> socket) {
       if (visit != nullptr && !visit->over_) action(*visit);
     });
   };
-  call_ = std::make_unique<ConnectCall>(
+  call_ = std::make_unique<DesktopCall>(
       parts_->lines, whom_, std::move(request),
-      ConnectCall::Listener{.update =
+      DesktopCall::Listener{.update =
                                 [on_io](const v1::ConnectUpdate& update) {
                                   on_io([update](DisplayVisit& visit) { visit.OnUpdate(update); });
                                 },

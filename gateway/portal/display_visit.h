@@ -14,7 +14,7 @@
 #include "common/relay/relay_connection.h"
 #include "common/relay/splice.h"
 #include "common/relay/websocket_end.h"
-#include "gateway/portal/connect_call.h"
+#include "gateway/portal/desktop_call.h"
 #include "gateway/relay/host_dialer.h"
 
 namespace werkplek {
@@ -62,7 +62,7 @@ class DisplayVisit : public std::enable_shared_from_this<DisplayVisit> {
   const std::function<void()> on_over_;
   boost::asio::steady_timer deadline_;
   std::unique_ptr<WatchedEnd> socket_;
-  std::unique_ptr<ConnectCall> call_;
+  std::unique_ptr<DesktopCall> call_;
   std::deque<std::string> to_tell_;
   bool telling_ = false;
   // Nothing more comes after what is to be told.

@@ -196,6 +196,33 @@ def registered(files):
             yield path, 1, f"not registered in {os.path.relpath(listing, ROOT)}"
 
 
+def one_class_of_a_name(headers):
+    """Two classes of one name in one namespace are one to the linker, which then takes the members of either. `headers`
+    are pairs of path and text."""
+    seen = {}
+    for path, text in headers:
+        spaces, before = [], ""
+        for number, line in enumerate(without_comments(text).split("\n"), 1):
+            opened = re.match(r"namespace (\w+) \{", line)
+            if opened:
+                spaces.append(opened.group(1))
+            elif line.startswith("}  "):
+                spaces = spaces[:-1]
+            found = re.match(r"(?:class|struct) (\w+)(?: final)?(?: :.*|) ?(\{|$)", line)
+            if found and not before.startswith("template"):
+                name = "::".join([*spaces, found.group(1)])
+                if seen.setdefault(name, path) != path:
+                    yield path, number, f"class {name} is in {seen[name]} too; give one of them another name"
+            before = line
+
+
+def product_headers(files):
+    for path in files:
+        if path.endswith(".h") and path.split("/")[0] in ("broker", "agent", "common", "client", "gateway"):
+            with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                yield path, file.read()
+
+
 def git_files():
     names = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"],
                            check=True, capture_output=True).stdout.decode().split("\0")
@@ -221,10 +248,10 @@ def check():
             continue
         for rule in RULES:
             complaints += [(path, number, f"{what} [{rule.__name__}]") for number, what in rule(path, text)]
-    complaints += list(registered(files)) + list(formatted(files))
+    complaints += list(registered(files)) + list(formatted(files)) + list(one_class_of_a_name(product_headers(files)))
     for path, number, what in complaints:
         print(f"{path}:{number}: {what}")
-    print(f"{len(files)} files, {len(RULES) + 2} rules, {len(complaints)} complaints")
+    print(f"{len(files)} files, {len(RULES) + 3} rules, {len(complaints)} complaints")
     return 1 if complaints or not files else 0
 
 
@@ -258,6 +285,11 @@ def self_check():
         for number, what in rule(path, good):
             failed += 1
             print(f"{rule.__name__} complains of a good file: {number}: {what}")
+    listener = "namespace werkplek {\nclass Listener {\n};\n}  // namespace werkplek\n"
+    for other, wanted in ((listener, 1), (listener.replace("werkplek", "other"), 0), (listener.replace(" {\n}", ""), 0)):
+        if len(list(one_class_of_a_name([("a/a.h", listener), ("b/b.h", other)]))) != wanted:
+            failed += 1
+            print(f"one_class_of_a_name misjudges {other!r}")
     untested = set(RULES) - {sample[0] for sample in SAMPLES}
     for rule in untested:
         failed += 1

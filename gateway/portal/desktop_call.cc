@@ -1,10 +1,10 @@
-#include "gateway/portal/connect_call.h"
+#include "gateway/portal/desktop_call.h"
 
 #include <utility>
 
 namespace werkplek {
 
-class ConnectCall::Stream : public std::enable_shared_from_this<Stream> {
+class DesktopCall::Stream : public std::enable_shared_from_this<Stream> {
  public:
   Stream(BrokerLines* lines, CalledFor whom, v1::ConnectRequest request, Listener listener)
       : lines_(lines),
@@ -103,13 +103,13 @@ class ConnectCall::Stream : public std::enable_shared_from_this<Stream> {
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
-ConnectCall::ConnectCall(BrokerLines* lines, CalledFor whom, v1::ConnectRequest request,
+DesktopCall::DesktopCall(BrokerLines* lines, CalledFor whom, v1::ConnectRequest request,
                          Listener listener)
     : stream_(std::make_shared<Stream>(lines, std::move(whom), std::move(request),
                                        std::move(listener))) {
   stream_->Try();
 }
 
-ConnectCall::~ConnectCall() { stream_->Cancel(); }
+DesktopCall::~DesktopCall() { stream_->Cancel(); }
 
 }  // namespace werkplek

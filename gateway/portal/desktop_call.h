@@ -11,7 +11,7 @@
 namespace werkplek {
 
 // Thread-safe.
-class ConnectCall {
+class DesktopCall {
  public:
   struct Listener {
     // Each stage, in order. From any thread, one at a time.
@@ -23,11 +23,11 @@ class ConnectCall {
 
   // Begins at once. `lines` outlives the call and what it tells; `listener` may be told until
   // `end`, also after this object has gone.
-  ConnectCall(BrokerLines* lines, CalledFor whom, v1::ConnectRequest request, Listener listener);
+  DesktopCall(BrokerLines* lines, CalledFor whom, v1::ConnectRequest request, Listener listener);
   // Gives up: a place in a queue is free for others.
-  ~ConnectCall();
-  ConnectCall(const ConnectCall&) = delete;
-  ConnectCall& operator=(const ConnectCall&) = delete;
+  ~DesktopCall();
+  DesktopCall(const DesktopCall&) = delete;
+  DesktopCall& operator=(const DesktopCall&) = delete;
 
  private:
   class Stream;
