@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "broker/etcd/etcd_verdict.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
+#include "common/grpc/calls_under_way.h"
 #include "etcd_proto/etcd.grpc.pb.h"
 
 namespace werkplek {
@@ -68,18 +68,6 @@ class EtcdClient::Core {
     }
   }
 
-  // False: the client is going; do not call.
-  bool Began(grpc::ClientContext* context) {
-    MutexLock lock(mutex);
-    if (ending) return false;
-    under_way.insert(context);
-    return true;
-  }
-  void Ended(const grpc::ClientContext* context) {
-    MutexLock lock(mutex);
-    under_way.erase(const_cast<grpc::ClientContext*>(context));
-    changed.SignalAll();
-  }
   size_t preferred() {
     MutexLock lock(mutex);
     return preferred_member;
@@ -93,23 +81,14 @@ class EtcdClient::Core {
     MutexLock lock(mutex);
     if (preferred_member == member) preferred_member = (member + 1) % members.size();
   }
-  // Ends all calls and waits until their callbacks have run.
-  void End() {
-    MutexLock lock(mutex);
-    ending = true;
-    for (grpc::ClientContext* context : under_way) context->TryCancel();
-    while (!under_way.empty()) changed.Wait(mutex);
-  }
 
   const EtcdSettings settings;
   std::vector<Member> members;
+  CallsUnderWay calls;
 
  private:
   Mutex mutex;
-  CondVar changed;
-  bool ending ABSL_GUARDED_BY(mutex) = false;
   size_t preferred_member ABSL_GUARDED_BY(mutex) = 0;
-  std::set<grpc::ClientContext*> under_way ABSL_GUARDED_BY(mutex);
 };
 
 namespace {
@@ -174,7 +153,7 @@ class EtcdCall : public std::enable_shared_from_this<EtcdCall<Core, Request, Res
         std::min(ends_, Clock::now() + absl::ToChronoNanoseconds(core_->settings.attempt_timeout));
     // gRPC takes deadlines by the wall clock here, and keeps them as a distance from now.
     context_->set_deadline(std::chrono::system_clock::now() + (deadline - Clock::now()));
-    if (!core_->Began(context_.get())) {
+    if (!core_->calls.Add(*context_)) {
       done_(worst_.ok() ? absl::UnavailableError("the connection to etcd is being closed")
                         : worst_);
       return;
@@ -207,9 +186,7 @@ class EtcdCall : public std::enable_shared_from_this<EtcdCall<Core, Request, Res
       }
     }
     // The last touch: the client may be gone after it.
-    const grpc::ClientContext* const key = context.get();
-    context.reset();
-    core_->Ended(key);
+    core_->calls.Remove(std::move(context));
   }
 
   Core* const core_;
@@ -247,7 +224,7 @@ absl::StatusOr<std::unique_ptr<EtcdClient>> EtcdClient::Create(EtcdSettings sett
 
 EtcdClient::EtcdClient(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 
-EtcdClient::~EtcdClient() { core_->End(); }
+EtcdClient::~EtcdClient() { core_->calls.CancelAndWait(); }
 
 const EtcdSettings& EtcdClient::settings() const { return core_->settings; }
 

@@ -42,12 +42,7 @@ BrokerLines::BrokerLines(const std::vector<std::string>& brokers,
   }
 }
 
-BrokerLines::~BrokerLines() {
-  MutexLock lock(mutex_);
-  stopping_ = true;
-  for (grpc::ClientContext* context : running_) context->TryCancel();
-  while (under_way_ > 0) changed_.Wait(mutex_);
-}
+BrokerLines::~BrokerLines() { calls_.CancelAndWait(); }
 
 bool BrokerLines::Begin(grpc::ClientContext& context, const CalledFor& whom) {
   if (!whom.access_token.empty()) {
@@ -56,22 +51,11 @@ bool BrokerLines::Begin(grpc::ClientContext& context, const CalledFor& whom) {
   if (!whom.browser_address.empty()) {
     context.AddMetadata(kBrowserAddressKey, whom.browser_address);
   }
-  MutexLock lock(mutex_);
-  if (stopping_) return false;
-  running_.insert(&context);
-  ++under_way_;
-  return true;
+  return calls_.Add(context);
 }
 
 void BrokerLines::End(std::unique_ptr<grpc::ClientContext> context) {
-  {
-    MutexLock lock(mutex_);
-    running_.erase(context.get());
-  }
-  context = nullptr;
-  MutexLock lock(mutex_);
-  --under_way_;
-  changed_.SignalAll();
+  calls_.Remove(std::move(context));
 }
 
 void BrokerLines::PassOver(const Line& line) {

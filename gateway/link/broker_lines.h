@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "absl/time/time.h"
 #include "common/base/crypto.h"
 #include "common/base/mutex.h"
+#include "common/grpc/calls_under_way.h"
 #include "common/grpc/connection_poller.h"
 #include "werkplek/v1/gateway.grpc.pb.h"
 #include "werkplek/v1/session.grpc.pb.h"
@@ -85,8 +85,7 @@ class BrokerLines {
   // hundred streams from one connection, and unary calls are not to wait behind those.
   std::shared_ptr<v1::SessionService::Stub> StubForStream(const Line& line);
   // `context` is cancelled when the lines go. False: they are going. After true, End must follow as
-  // the last thing that a call does: it takes the context, so that nothing of gRPC's outlives the
-  // lines.
+  // the last thing that a call does (CallsUnderWay::Remove).
   bool Begin(grpc::ClientContext& context, const CalledFor& whom);
   void End(std::unique_ptr<grpc::ClientContext> context);
   // The broker of this line did not answer: the next one is asked first from now on.
@@ -144,13 +143,9 @@ class BrokerLines {
   const absl::Duration call_deadline_;
   const ConnectionPoller poller_;
   std::vector<Line> lines_;
+  CallsUnderWay calls_;
   Mutex mutex_;
-  CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   size_t current_ ABSL_GUARDED_BY(mutex_) = 0;
-  // What can be cancelled, and what has not ended.
-  std::set<grpc::ClientContext*> running_ ABSL_GUARDED_BY(mutex_);
-  size_t under_way_ ABSL_GUARDED_BY(mutex_) = 0;
   // By broker: each stub has a connection of its own.
   std::map<std::string, std::vector<std::shared_ptr<v1::SessionService::Stub>>> for_streams_
       ABSL_GUARDED_BY(mutex_);
