@@ -28,8 +28,8 @@ class CallsUnderWay {
   Mutex mutex_;
   CondVar changed_;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  // What can be cancelled, and how many have not ended: a context that is being taken down is of the
-  // second only.
+  // What can be cancelled, and how many have not ended: a context that is being taken down is of
+  // the second only.
   std::set<grpc::ClientContext*> cancellable_ ABSL_GUARDED_BY(mutex_);
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
 };

@@ -1,6 +1,7 @@
 """Starts the parts of a small Werkplek on loopback, watches them, and stops them by their process ids."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,11 +12,28 @@ class PartFailed(Exception):
     """A part did not start, or ended by itself. The message says which, and what its log ends with."""
 
 
+# Below those that Linux gives to whoever asks for any port.
+PORTS = range(20000, 32768)
+# Sockets that keep a port for this process among all that choose theirs in this way, before its user listens.
+KEPT_PORTS = []
+
+
 def free_port():
-    """A free TCP port on loopback. Somebody else may take it before its user does; callers retry."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A free TCP port on loopback that no other caller gets as long as this process lives. tests/support/process
+    chooses in the same way."""
+    start = random.randrange(len(PORTS))
+    for port in [*PORTS[start:], *PORTS[:start]]:
+        keeper = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            keeper.bind(f"\0werkplek-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            keeper.close()
+            continue
+        KEPT_PORTS.append(keeper)
+        return port
+    raise PartFailed(f"none of the ports {PORTS.start} to {PORTS.stop - 1} is free on 127.0.0.1")
 
 
 def wait_until(condition, timeout_s, what, interval_s=0.05):

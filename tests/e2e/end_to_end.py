@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.join(ROOT, "deploy/quickstart"), os.path.dirname(__file_
 
 # pylint: disable=wrong-import-position
 from lab import CommandFailed, Lab  # noqa: E402
-from processes import wait_until  # noqa: E402
+from processes import tail, wait_until  # noqa: E402
 
 PROGRAMS = os.environ.get("WERKPLEK_BIN_DIR", os.path.join(ROOT, "build/dev/bin"))
 # Built once for all tests of one build folder.
@@ -55,6 +55,16 @@ class EndToEndTest(unittest.TestCase):
             cls.tell(f"kept: {cls.folder}")
         else:
             shutil.rmtree(cls.folder, ignore_errors=True)
+
+    def run(self, result=None):
+        """Shows, after a test that failed, what the programs logged: whoever runs the tests elsewhere has only that."""
+        result = result if result is not None else self.defaultTestResult()
+        failed_before = len(result.errors) + len(result.failures)
+        super().run(result)
+        if len(result.errors) + len(result.failures) > failed_before:
+            for part in ["broker", *self.lab.agents]:
+                self.tell(f"{part}.log of {self.id()} ends:\n{tail(self.lab.path(f'{part}.log'), 40)}")
+        return result
 
     @classmethod
     def tell(cls, line):

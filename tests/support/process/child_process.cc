@@ -9,12 +9,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "absl/status/status.h"
@@ -29,6 +32,32 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// Below those that Linux gives to whoever asks for any port.
+constexpr int kFirstPort = 20'000;
+constexpr int kPorts = 32'768 - kFirstPort;
+
+// False: somebody has it. A socket keeps it for this process among all that choose theirs in this
+// way, before its user listens.
+bool KeepPort(int port) {
+  const int keeper = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  // The first byte stays zero: a name without a file, which goes with the socket.
+  const std::string text = absl::StrCat("werkplek-port-", port);
+  text.copy(name.sun_path + 1, sizeof(name.sun_path) - 1);
+  const socklen_t name_size = offsetof(sockaddr_un, sun_path) + 1 + text.size();
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  const bool kept = bind(keeper, reinterpret_cast<sockaddr*>(&name), name_size) == 0 &&
+                    bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  close(probe);
+  if (!kept) close(keeper);
+  return kept;
 }
 
 std::string FindProgram(const std::string& name) {
@@ -148,18 +177,13 @@ std::string ReadWholeFile(const std::string& path) {
 }
 
 int FreeLoopbackPort() {
-  const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  int port = -1;
-  if (bind(descriptor, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-      getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
-    port = ntohs(address.sin_port);
+  std::random_device random;
+  const int start = static_cast<int>(random() % kPorts);
+  for (int i = 0; i < kPorts; ++i) {
+    const int port = kFirstPort + (start + i) % kPorts;
+    if (KeepPort(port)) return port;
   }
-  close(descriptor);
-  return port;
+  return -1;
 }
 
 }  // namespace werkplek

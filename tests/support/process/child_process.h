@@ -70,7 +70,8 @@ class TemporaryFolder {
 
 std::string ReadWholeFile(const std::string& path);
 
-// A TCP port on 127.0.0.1 that was free a moment ago.
+// A free TCP port on 127.0.0.1 that no other caller gets as long as this process lives.
+// deploy/quickstart/processes.py chooses in the same way. -1: there is none.
 int FreeLoopbackPort();
 
 }  // namespace werkplek
