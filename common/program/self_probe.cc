@@ -96,7 +96,11 @@ absl::Status ProbeTls(const std::string& address, int port, const SslContextPoin
   SSL_set_alpn_protos(ssl.get(), kHttp2, sizeof(kHttp2));
   for (;;) {
     const int result = SSL_connect(ssl.get());
-    if (result == 1) return absl::OkStatus();
+    if (result == 1) {
+      // A word of goodbye, so that the port has nothing to complain of.
+      SSL_shutdown(ssl.get());
+      return absl::OkStatus();
+    }
     const int want = SSL_get_error(ssl.get(), result);
     if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE) return failed(OpensslError());
     pollfd ready{fd, short(want == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT), 0};

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/beast/http/error.hpp>
 #include <utility>
 
@@ -22,6 +23,12 @@ using boost::system::error_code;
 namespace {
 
 constexpr absl::Duration kDrainDeadline = absl::Seconds(2);
+
+// Whether the other side has gone, in order or without a word.
+bool IsEnd(const error_code& error) {
+  return error == asio::error::eof || error == asio::ssl::error::stream_truncated ||
+         error == asio::error::connection_reset;
+}
 
 }  // namespace
 
@@ -60,7 +67,7 @@ void RelayConnection::Start() {
 void RelayConnection::ReadHead() {
   stream_->Read(asio::buffer(buffer_), [self = shared_from_this()](error_code error, size_t size) {
     if (self->over_) return;
-    if (error == asio::error::eof && self->unparsed_.empty()) {
+    if (IsEnd(error) && self->unparsed_.empty()) {
       // It only wanted to know whether we are here.
       self->Over();
     } else if (error) {

@@ -21,6 +21,8 @@ struct Judge {
   PeerCheck check;
   // Not empty: the one authority, by SHA-256.
   std::string pinned_ca_sha256;
+  // Not empty: the one certificate, by SHA-256; nothing else is judged.
+  std::string pinned_leaf_sha256 = "";
 };
 
 int JudgeIndex() {
@@ -57,6 +59,10 @@ int Refuse(X509_STORE_CTX* context, int error, const std::string& why) {
 int Verify(X509_STORE_CTX* context, void* argument) {
   const Judge& judge = *static_cast<const Judge*>(argument);
   X509* leaf = X509_STORE_CTX_get0_cert(context);
+  if (!judge.pinned_leaf_sha256.empty()) {
+    if (EqualInConstantTime(CertificateSha256(*leaf), judge.pinned_leaf_sha256)) return 1;
+    return Refuse(context, X509_V_ERR_APPLICATION_VERIFICATION, "it is another certificate");
+  }
   const bool chain_ok = (judge.pinned_ca_sha256.empty() ? X509_verify_cert(context)
                                                         : VerifyPinned(judge, context)) == 1;
   if (!chain_ok) {
@@ -185,6 +191,14 @@ absl::StatusOr<SslContextPointer> MakeOpenServerContext(const TlsMaterial& own) 
 
 absl::StatusOr<SslContextPointer> MakeBrowserContext(const TlsMaterial& own) {
   return MakeOpen(own, /*with_authority=*/false);
+}
+
+absl::StatusOr<SslContextPointer> MakeOwnProbeContext(const TlsMaterial& own) {
+  ASSIGN_OR_RETURN(const std::vector<X509Pointer> chain,
+                   ParseCertificatesPem(own.certificate_pem, "own certificate"));
+  ASSIGN_OR_RETURN(SslContextPointer context, MakeContext(TLS_client_method()));
+  JudgePeers(context.get(), Judge{nullptr, "", CertificateSha256(*chain.front())});
+  return context;
 }
 
 absl::StatusOr<SslContextPointer> MakePinnedClientContext(const std::string& ca_sha256) {

@@ -32,6 +32,9 @@ absl::StatusOr<SslContextPointer> MakeServerContext(const TlsMaterial& own, Peer
 absl::StatusOr<SslContextPointer> MakeOpenServerContext(const TlsMaterial& own);
 // A server for browsers: it asks for no certificate, and shows what was sent with its own.
 absl::StatusOr<SslContextPointer> MakeBrowserContext(const TlsMaterial& own);
+// A client that believes the certificate of `own` alone: to look at a port of this process that
+// MakeBrowserContext serves.
+absl::StatusOr<SslContextPointer> MakeOwnProbeContext(const TlsMaterial& own);
 absl::StatusOr<SslContextPointer> MakeClientContext(const TlsMaterial& own, PeerCheck check);
 // For a newcomer: no own certificate, and the only thing known of the authority is the SHA-256 (32
 // bytes) of its certificate, which the server must send along. The server must be a broker.

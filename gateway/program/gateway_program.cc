@@ -65,6 +65,8 @@ struct GatewayProgram::Parts {
   absl::Status BuildTrust();
   absl::Status Serve();
   absl::Status ServePortal();
+  // For the watchdog, on its thread: whether the ports still answer.
+  absl::Status Probe();
   // Displays that go through now.
   uint32_t channels() const { return desk->channels() + portal_displays; }
 
@@ -78,6 +80,7 @@ struct GatewayProgram::Parts {
   std::unique_ptr<GatewayLink> link;
   std::atomic<uint32_t> portal_displays = 0;
   std::unique_ptr<FollowingContext> portal_context;
+  std::unique_ptr<FollowingContext> portal_probe_context;
   std::unique_ptr<HostDialer> portal_dialer;
   std::unique_ptr<PortalServer> portal;
   std::unique_ptr<CertificateRenewer> renewer;
@@ -134,12 +137,7 @@ absl::Status GatewayProgram::Parts::Serve() {
   renewer = std::make_unique<CertificateRenewer>(
       RenewalTerms{config.tls, config.brokers, credentials}, kRenewalCheck);
   watchdog = std::make_unique<Watchdog>(
-      kProbeInterval,
-      [this] {
-        return ProbeTls(config.relay.addresses.front(), desk->ports().front(), probe_context->Get(),
-                        kProbeLimit);
-      },
-      nullptr);
+      kProbeInterval, [this] { return Probe(); }, nullptr);
   Log(Severity::kInfo, "gateway-started",
       {{"gateway", config.name},
        {"site", config.site},
@@ -148,8 +146,19 @@ absl::Status GatewayProgram::Parts::Serve() {
   return absl::OkStatus();
 }
 
+absl::Status GatewayProgram::Parts::Probe() {
+  RETURN_IF_ERROR(ProbeTls(config.relay.addresses.front(), desk->ports().front(),
+                           probe_context->Get(), kProbeLimit));
+  if (portal == nullptr) return absl::OkStatus();
+  return ProbeTls(config.portal.addresses.front(), portal->ports().front(),
+                  portal_probe_context->Get(), kProbeLimit);
+}
+
 absl::Status GatewayProgram::Parts::ServePortal() {
   if (config.portal.addresses.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(portal_probe_context, FollowingContext::Create(
+                                             config.portal_tls, MakeOwnProbeContext,
+                                             [] { return absl::Now(); }, LoadBrowserFacingFiles));
   ASSIGN_OR_RETURN(portal_context, FollowingContext::Create(
                                        config.portal_tls, MakeBrowserContext,
                                        [] { return absl::Now(); }, LoadBrowserFacingFiles));

@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_split.h"
+#include "common/base/log.h"
 #include "tests/unit/common/relay/relay_harness.h"
 
 namespace werkplek {
@@ -256,6 +259,34 @@ TEST_F(RelayServerTest, StrangersDoNotGetPastTheHandshake) {
   EXPECT_EQ(host.ReceiveAll(), "");
   MutexLock lock(mutex_);
   EXPECT_TRUE(requests_.empty());
+}
+
+// As the watchdog does, every few seconds.
+TEST_F(RelayServerTest, NothingIsSaidOfThoseWhoOnlyLookWhetherItIsThere) {
+  std::string log;
+  SetLogSink([this, &log](const std::string& line) {
+    MutexLock lock(mutex_);
+    log += line;
+  });
+  const absl::Cleanup restore = [] { SetLogSink(nullptr); };
+  Start();
+  {
+    RawClient polite = Raw();
+    ASSERT_TRUE(polite.connected());
+    polite.EndSending();
+    const RawClient hasty = Raw();
+    ASSERT_TRUE(hasty.connected());
+    RawClient broken = Raw();
+    ASSERT_TRUE(broken.Send("CONNECT kanto"));
+  }
+  RawClient good = Raw();
+  ASSERT_TRUE(good.Send(Head()));
+  EXPECT_EQ(good.ReceiveHead(), "HTTP/1.1 200 OK\r\n\r\n");
+  server_.reset();
+  MutexLock lock(mutex_);
+  EXPECT_THAT(std::vector<std::string>(absl::StrSplit(log, "relay-head-failed")),
+              testing::SizeIs(2))
+      << log;
 }
 
 TEST_F(RelayServerTest, SlowAndSilentPeersAreCutWhileOthersAreServed) {

@@ -227,6 +227,17 @@ TEST_F(BrowserContextTest, ABrowserThatKnowsAnotherAuthorityRefuses) {
   EXPECT_FALSE(Shake(browser_.get(), server->get()).ok);
 }
 
+TEST_F(BrowserContextTest, AProbeBelievesTheOwnCertificateAlone) {
+  const TlsMaterial own = *LoadBrowserFacingFiles(files_, absl::Now());
+  const auto probe = MakeOwnProbeContext(own);
+  ASSERT_TRUE(probe.ok()) << probe.status();
+  EXPECT_TRUE(Shake(probe->get(), MakeBrowserContext(own)->get()).ok);
+  // Of the same authority and name.
+  const TlsMaterial other =
+      *LoadBrowserFacingFiles(browser_pki_.Issue("werkplek.example"), absl::Now());
+  EXPECT_FALSE(Shake(probe->get(), MakeBrowserContext(other)->get()).ok);
+}
+
 TEST_F(BrowserContextTest, Tls12IsRefused) {
   const auto server = MakeBrowserContext(*LoadBrowserFacingFiles(files_, absl::Now()));
   SSL_CTX_set_max_proto_version(browser_.get(), TLS1_2_VERSION);
