@@ -29,7 +29,7 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
       : options_(std::move(options)),
         tls_(tls),
         handlers_(std::move(handlers)),
-        work_(asio::make_work_guard(io_)) {
+        work_(asio::make_work_guard(*io_)) {
     owner_.options = &options_;
     owner_.handlers = &handlers_;
     owner_.ask = [this](const std::shared_ptr<RelayConnection>& connection,
@@ -48,6 +48,14 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   void Cut(std::vector<uint64_t> channels);
 
  private:
+  // What waits for its owner's answer, which may come, or be dropped, when the server has gone.
+  struct Asked {
+    std::shared_ptr<asio::io_context> io;
+    // Goes before what it runs on.
+    std::shared_ptr<RelayConnection> connection;
+    std::atomic<bool> answered = false;
+  };
+
   void Take(tcp::socket socket);
   void Ask(const std::shared_ptr<RelayConnection>& connection, const RelayRequest& request);
   void StopsWaiting(RelayConnection& connection);
@@ -56,7 +64,8 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   FollowingContext* const tls_;
   const RelayHandlers handlers_;
   RelayConnection::Owner owner_;
-  asio::io_context io_{1};
+  // Shared with answers that are not there yet: what they hold uses it to the last.
+  const std::shared_ptr<asio::io_context> io_ = std::make_shared<asio::io_context>(1);
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::unique_ptr<TcpListener> listener_;
   std::thread thread_;
@@ -71,19 +80,19 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
 
 absl::Status RelayServer::Parts::Listen() {
   ASSIGN_OR_RETURN(listener_,
-                   TcpListener::Create(io_, "relay", options_.addresses,
+                   TcpListener::Create(*io_, "relay", options_.addresses,
                                        [this](tcp::socket socket) { Take(std::move(socket)); }));
   return absl::OkStatus();
 }
 
 void RelayServer::Parts::Run() {
   listener_->Accept();
-  thread_ = std::thread([this] { io_.run(); });
+  thread_ = std::thread([this] { io_->run(); });
   pthread_setname_np(thread_.native_handle(), "relay");
 }
 
 void RelayServer::Parts::Stop() {
-  asio::post(io_, [this] {
+  asio::post(*io_, [this] {
     stopping_ = true;
     listener_->Close();
     const auto connections = connections_;
@@ -99,7 +108,7 @@ void RelayServer::Parts::Take(tcp::socket socket) {
     Log(Severity::kWarning, "relay-full", {{"waiting", absl::StrCat(waiting_)}});
     return;
   }
-  auto connection = std::make_shared<RelayConnection>(io_, std::move(socket), tls_->Get(),
+  auto connection = std::make_shared<RelayConnection>(*io_, std::move(socket), tls_->Get(),
                                                       ++last_channel_, &owner_);
   size_t& from_there = waiting_by_source_[connection->source()];
   if (from_there >= options_.max_waiting_per_address) {
@@ -122,22 +131,23 @@ void RelayServer::Parts::StopsWaiting(RelayConnection& connection) {
 
 void RelayServer::Parts::Ask(const std::shared_ptr<RelayConnection>& connection,
                              const RelayRequest& request) {
-  auto answered = std::make_shared<std::atomic<bool>>(false);
-  handlers_.authorize(
-      request, [weak = weak_from_this(), connection, answered](RelayVerdict verdict) {
-        OwnedDescriptor display(verdict.display);
-        if (answered->exchange(true)) return;
-        const std::shared_ptr<Parts> parts = weak.lock();
-        if (parts == nullptr) return;
-        asio::post(parts->io_, [parts = parts.get(), connection, verdict = std::move(verdict),
-                                display = std::move(display)]() mutable {
-          if (!parts->stopping_) connection->OnVerdict(std::move(verdict), std::move(display));
-        });
-      });
+  auto asked = std::make_shared<Asked>();
+  asked->io = io_;
+  asked->connection = connection;
+  handlers_.authorize(request, [weak = weak_from_this(), asked](RelayVerdict verdict) {
+    OwnedDescriptor display(verdict.display);
+    if (asked->answered.exchange(true)) return;
+    const std::shared_ptr<Parts> parts = weak.lock();
+    if (parts == nullptr) return;
+    asio::post(*parts->io_, [parts = parts.get(), connection = asked->connection,
+                             verdict = std::move(verdict), display = std::move(display)]() mutable {
+      if (!parts->stopping_) connection->OnVerdict(std::move(verdict), std::move(display));
+    });
+  });
 }
 
 void RelayServer::Parts::Cut(std::vector<uint64_t> channels) {
-  asio::post(io_, [this, channels = std::move(channels)] {
+  asio::post(*io_, [this, channels = std::move(channels)] {
     for (const uint64_t channel : channels) {
       const auto found = connections_.find(channel);
       if (found == connections_.end()) continue;
