@@ -168,6 +168,7 @@ TEST_F(BrokerNodeTest, AnUnknownOutcomeStepsDownAndLoadsTheTruth) {
     EXPECT_EQ(again.code(), absl::StatusCode::kOk);
     EXPECT_EQ(node_->picture()->sites.Find(name)->version(), 1u);
     node_.reset();
+    faulty_.commit_fault = [] { return StoreFault::kNone; };
     executor_.Advance(absl::Seconds(40));  // A fresh code.
   }
 }
