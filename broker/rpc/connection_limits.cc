@@ -2,16 +2,16 @@
 
 #include <iterator>
 
-namespace werkplek {
+#include "common/base/source.h"
 
-absl::string_view SourceOf(absl::string_view peer) { return peer.substr(0, peer.rfind(':')); }
+namespace werkplek {
 
 Admission ConnectionLimits::Open(const std::string& peer, absl::Duration now) {
   MutexLock lock(mutex_);
   Expire(now);
   Forget(peer);  // the same port again: the connection before it is gone
   if (opened_.size() >= settings_.max_unproved) return Admission::kTooMany;
-  size_t& of_source = of_source_[std::string(SourceOf(peer))];
+  size_t& of_source = of_source_[SourceOf(peer)];
   if (of_source >= settings_.max_unproved_per_source) return Admission::kTooManyOfSource;
   ++of_source;
   opened_[peer] = now;
@@ -49,7 +49,7 @@ void ConnectionLimits::Forget(const std::string& peer) {
   if (found == opened_.end()) return;
   by_time_.erase({found->second, peer});
   opened_.erase(found);
-  const auto source = of_source_.find(std::string(SourceOf(peer)));
+  const auto source = of_source_.find(SourceOf(peer));
   if (source != of_source_.end() && --source->second == 0) of_source_.erase(source);
 }
 

@@ -58,7 +58,4 @@ class ConnectionLimits {
   absl::flat_hash_map<std::string, size_t> of_source_ ABSL_GUARDED_BY(mutex_);
 };
 
-// "127.0.0.1" of "127.0.0.1:51234", "[::1]" of "[::1]:51234".
-absl::string_view SourceOf(absl::string_view peer);
-
 }  // namespace werkplek

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
+#include "common/base/source.h"
 #include "common/base/status_macros.h"
 #include "common/config/units.h"
 
@@ -63,7 +64,7 @@ class HttpServer::Parts {
   Tcp::acceptor acceptor_{io_};
   asio::steady_timer back_off_{io_};
   std::set<Session*> sessions_;
-  std::map<std::string, size_t> by_address_;
+  std::map<std::string, size_t> by_source_;
   int port_ = 0;
   std::thread thread_;
 };
@@ -202,9 +203,10 @@ void HttpServer::Parts::Admit(Tcp::socket socket) {
   const Tcp::endpoint peer = socket.remote_endpoint(error);
   if (error) return;
   const std::string address = peer.address().to_string();
+  const std::string source = SourceOf(address);
   if (sessions_.size() >= settings_.max_connections ||
-      by_address_[address] >= settings_.max_connections_per_address) {
-    if (by_address_[address] == 0) by_address_.erase(address);
+      by_source_[source] >= settings_.max_connections_per_address) {
+    if (by_source_[source] == 0) by_source_.erase(source);
     Log(Severity::kWarning, "connection-refused",
         {{"port", settings_.name}, {"address", address}, {"reason", "too many connections"}});
     return;
@@ -212,14 +214,14 @@ void HttpServer::Parts::Admit(Tcp::socket socket) {
   auto session =
       std::make_shared<Session>(this, std::move(socket), AsioContext(context_->Get()), address);
   sessions_.insert(session.get());
-  ++by_address_[address];
+  ++by_source_[source];
   session->Run();
 }
 
 void HttpServer::Parts::Forget(Session* session) {
   if (sessions_.erase(session) == 0) return;
-  const auto count = by_address_.find(session->address);
-  if (--count->second == 0) by_address_.erase(count);
+  const auto count = by_source_.find(SourceOf(session->address));
+  if (--count->second == 0) by_source_.erase(count);
 }
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpServerSettings settings,

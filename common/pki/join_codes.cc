@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/source.h"
 
 namespace werkplek {
 namespace {
@@ -77,9 +78,10 @@ absl::StatusOr<PeerName> JoinCodes::Redeem(absl::string_view code, absl::string_
                                            const std::string& address) {
   const absl::Duration now = monotonic_();
   const std::string hash = Sha256(Normalised(code));
+  const std::string source = SourceOf(address);
   MutexLock lock(mutex_);
   DropOld(now);
-  if (Blocked(address)) {
+  if (Blocked(source)) {
     return absl::ResourceExhaustedError(absl::StrCat("too many wrong join codes; try again in ",
                                                      absl::FormatDuration(limits_.window)));
   }
@@ -87,7 +89,7 @@ absl::StatusOr<PeerName> JoinCodes::Redeem(absl::string_view code, absl::string_
   const bool good = found != codes_.end() && found->second.ends > now && !key_sha256.empty() &&
                     (found->second.spent_for.empty() || found->second.spent_for == key_sha256);
   if (!good) {
-    CountWrong(address, now);
+    CountWrong(source, now);
     return absl::PermissionDeniedError(
         "the join code is unknown, used or too old; ask an administrator for a new one");
   }
@@ -113,22 +115,22 @@ void JoinCodes::DropOld(absl::Duration now) {
   for (auto it = codes_.begin(); it != codes_.end();) {
     it = it->second.ends + kRemembered <= now ? codes_.erase(it) : std::next(it);
   }
-  for (auto it = wrong_by_address_.begin(); it != wrong_by_address_.end();) {
-    it = it->second.began + limits_.window <= now ? wrong_by_address_.erase(it) : std::next(it);
+  for (auto it = wrong_by_source_.begin(); it != wrong_by_source_.end();) {
+    it = it->second.began + limits_.window <= now ? wrong_by_source_.erase(it) : std::next(it);
   }
   if (wrong_.began + limits_.window <= now) wrong_ = Window{now, 0};
 }
 
-bool JoinCodes::Blocked(const std::string& address) {
+bool JoinCodes::Blocked(const std::string& source) {
   if (wrong_.wrong >= limits_.max_wrong) return true;
-  const auto found = wrong_by_address_.find(address);
-  if (found == wrong_by_address_.end()) return wrong_by_address_.size() >= limits_.max_addresses;
+  const auto found = wrong_by_source_.find(source);
+  if (found == wrong_by_source_.end()) return wrong_by_source_.size() >= limits_.max_addresses;
   return found->second.wrong >= limits_.max_wrong_per_address;
 }
 
-void JoinCodes::CountWrong(const std::string& address, absl::Duration now) {
+void JoinCodes::CountWrong(const std::string& source, absl::Duration now) {
   ++wrong_.wrong;
-  ++wrong_by_address_.try_emplace(address, Window{now, 0}).first->second.wrong;
+  ++wrong_by_source_.try_emplace(source, Window{now, 0}).first->second.wrong;
 }
 
 }  // namespace werkplek

@@ -45,8 +45,8 @@ class JoinCodes {
   // The machine that the code is for; the code is spent. Case, spaces and dashes do not matter.
   // The same code for the same key (SHA-256) again is answered again while it lives, so that a
   // machine whose answer was lost may retry. PERMISSION_DENIED: unknown, spent or too old, one
-  // answer for all. RESOURCE_EXHAUSTED: too many wrong codes, from `address` (without port) or from
-  // all.
+  // answer for all. RESOURCE_EXHAUSTED: too many wrong codes, from where `address` is (SourceOf)
+  // or from all.
   absl::StatusOr<PeerName> Redeem(absl::string_view code, absl::string_view key_sha256,
                                   const std::string& address);
 
@@ -71,8 +71,8 @@ class JoinCodes {
   };
 
   void DropOld(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool Blocked(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void CountWrong(const std::string& address, absl::Duration now)
+  bool Blocked(const std::string& source) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CountWrong(const std::string& source, absl::Duration now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const JoinCodeLimits limits_;
@@ -82,7 +82,7 @@ class JoinCodes {
   Mutex mutex_;
   // By the code's SHA-256.
   std::map<std::string, Code> codes_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Window> wrong_by_address_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Window> wrong_by_source_ ABSL_GUARDED_BY(mutex_);
   Window wrong_ ABSL_GUARDED_BY(mutex_);
 };
 

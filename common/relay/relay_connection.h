@@ -58,7 +58,7 @@ class RelayConnection : public std::enable_shared_from_this<RelayConnection> {
   void Abort() { Over(); }
 
   uint64_t channel() const { return channel_; }
-  // Without the port.
+  // Whom it counts as (SourceOf).
   const std::string& source() const { return source_; }
   bool waiting = true;
 

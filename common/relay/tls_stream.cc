@@ -12,6 +12,7 @@
 #include <climits>
 #include <utility>
 
+#include "common/base/source.h"
 #include "common/tls/ssl_context.h"
 
 namespace werkplek {
@@ -183,11 +184,12 @@ std::string PeerAddressOf(const asio::ip::tcp::socket& socket, std::string* sour
   error_code error;
   const asio::ip::tcp::endpoint peer = socket.remote_endpoint(error);
   if (error) return "";
-  *source = peer.address().to_string(error);
+  std::string address = peer.address().to_string(error);
+  *source = SourceOf(address);
   // "fe80::1%eth0": which of our interfaces it came by is no part of its address.
-  source->erase(std::min(source->find('%'), source->size()));
-  return peer.address().is_v6() ? absl::StrCat("[", *source, "]:", peer.port())
-                                : absl::StrCat(*source, ":", peer.port());
+  address.erase(std::min(address.find('%'), address.size()));
+  return peer.address().is_v6() ? absl::StrCat("[", address, "]:", peer.port())
+                                : absl::StrCat(address, ":", peer.port());
 }
 
 }  // namespace werkplek

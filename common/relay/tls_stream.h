@@ -50,7 +50,7 @@ class TlsStream : public StreamEnd {
 // Notices within about 20 s that the other side is gone without a word, and sends at once.
 void TuneSocket(boost::asio::ip::tcp::socket& socket);
 
-// "192.0.2.7:51234", and in `source` the address alone; empty when the peer has gone.
+// "192.0.2.7:51234", and in `source` whom it counts as (SourceOf); empty when the peer has gone.
 std::string PeerAddressOf(const boost::asio::ip::tcp::socket& socket, std::string* source);
 
 }  // namespace werkplek

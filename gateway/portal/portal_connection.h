@@ -47,7 +47,7 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
   // Ends it, whatever it is waiting for.
   void Abort() { Over(); }
 
-  // The browser's address without its port.
+  // Whom the browser counts as (SourceOf).
   const std::string& source() const { return source_; }
   // Kept by the owner.
   bool displayed = false;

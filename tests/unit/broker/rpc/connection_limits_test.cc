@@ -72,9 +72,14 @@ TEST(ConnectionLimits, HandshakesWaitForOneAnother) {
   EXPECT_FALSE(limits.Crowded(At(1)));
 }
 
-TEST(SourceOf, DropsThePort) {
-  EXPECT_EQ(SourceOf("10.0.0.1:51234"), "10.0.0.1");
-  EXPECT_EQ(SourceOf("[fe80::1]:51234"), "[fe80::1]");
+TEST(ConnectionLimits, ANetworkOfIpv6IsOneSource) {
+  ConnectionLimits limits({.max_unproved_per_source = 2});
+  EXPECT_EQ(limits.Open("[2001:db8::1]:1", At(0)), Admission::kAdmitted);
+  EXPECT_EQ(limits.Open("[2001:db8::2]:1", At(0)), Admission::kAdmitted);
+  EXPECT_EQ(limits.Open("[2001:db8::3]:1", At(0)), Admission::kTooManyOfSource);
+  EXPECT_EQ(limits.Open("[2001:db8:0:1::3]:1", At(0)), Admission::kAdmitted);
+  limits.Proved("[2001:db8::1]:1");
+  EXPECT_EQ(limits.Open("[2001:db8::3]:1", At(0)), Admission::kAdmitted);
 }
 
 }  // namespace

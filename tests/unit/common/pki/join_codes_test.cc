@@ -80,6 +80,16 @@ TEST_F(JoinCodesTest, GuessingIsStoppedPerAddress) {
   EXPECT_TRUE(codes_.Redeem(code, "k", "bad").ok());
 }
 
+TEST_F(JoinCodesTest, ANetworkOfIpv6GuessesAsOne) {
+  const std::string code = *codes_.Add(kHost, "r1");
+  for (uint32_t i = 0; i < limits_.max_wrong_per_address; ++i) {
+    EXPECT_FALSE(codes_.Redeem("wrong", "k", absl::StrCat("2001:db8::", i + 1)).ok());
+  }
+  EXPECT_EQ(codes_.Redeem(code, "k", "2001:db8::ffff").status().code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(codes_.Redeem(code, "k", "2001:db8:0:1::1").ok());
+}
+
 TEST_F(JoinCodesTest, GuessingFromManyAddressesIsStoppedToo) {
   const std::string code = *codes_.Add(kHost, "r1");
   for (uint32_t i = 0; i < limits_.max_wrong; ++i) {
