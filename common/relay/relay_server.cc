@@ -21,7 +21,6 @@ namespace werkplek {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-using boost::system::error_code;
 
 class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Parts> {
  public:
