@@ -51,14 +51,18 @@ class CrashTest(EndToEndTest):
         threads = [threading.Thread(target=work, args=(people[start::3],)) for start in range(3)]
         for thread in threads:
             thread.start()
+        during = 0
         for _ in range(KILLS):
             over.wait(chance.uniform(0.2, 1.5))
+            during += any(thread.is_alive() for thread in threads)
             self.lab.broker.kill()
             self.lab.broker.process.wait(10)
             self.lab.start_broker()
         for thread in threads:
             thread.join(400)
             self.assertFalse(thread.is_alive(), "a client did not finish")
+        self.tell(f"{during} of {KILLS} kills while people worked")
+        self.assertGreaterEqual(during, KILLS // 2, "the work was over too soon to be disturbed")
         self.assertEqual(failures, [])
         self.assertEqual(len(acknowledged), len(people))
         kept = {session["id"] for session in self.lab.ctl_json("session", "list", "--ended").get("sessions", [])}

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace werkplek {
 namespace {
 
@@ -19,11 +21,18 @@ TEST(SourceTest, AnAddressOfIpv6IsItsNetwork) {
   EXPECT_EQ(SourceOf("[::1]:51234"), "::/64");
 }
 
-TEST(SourceTest, WhatIsNoAddressIsItself) {
-  for (const char* other : {"", "unix", "[", "[]:1", "]:1", ":", "::::", "[::ffff:999.0.0.1]:1"}) {
-    EXPECT_NE(SourceOf(other), "::/64") << other;
-  }
-  EXPECT_EQ(SourceOf("unix"), "unix");
+TEST(SourceTest, OfWhatIsNoAddressThePortIsLeftOut) {
+  const std::pair<const char*, const char*> kOthers[] = {
+      {"", ""},
+      {"unix", "unix"},
+      {"tc-1:51234", "tc-1"},
+      {"[", ""},
+      {"[]:1", ""},
+      {"]:1", "]"},
+      {"::::", "::::"},
+      {"[::ffff:999.0.0.1]:1", "::ffff:999.0.0.1"},
+  };
+  for (const auto& [other, source] : kOthers) EXPECT_EQ(SourceOf(other), source) << other;
 }
 
 }  // namespace
