@@ -51,6 +51,24 @@ bool ApplyAudit(const v1::Change& change, Fleet& fleet) {
   return true;
 }
 
+// Calls `visit` with the name and the table of each kind of hard record but the audit. The one list
+// of them: what is read from a store and what is written to another cannot differ.
+template <typename AnyFleet, typename Visit>
+void VisitTables(AnyFleet& fleet, const Visit& visit) {
+  visit(kSiteTable, fleet.sites);
+  visit(kHostTable, fleet.hosts);
+  visit(kImageTable, fleet.images);
+  visit(kPoolTable, fleet.pools);
+  visit(kEntitlementTable, fleet.entitlements);
+  visit(kDesktopTable, fleet.desktops);
+  visit(kSessionTable, fleet.sessions);
+  visit(kSignInTable, fleet.sign_ins);
+  visit(kTokenTable, fleet.tokens);
+  visit(kAnsweredTable, fleet.answered);
+  visit(kRevocationTable, fleet.revocations);
+  visit(kSiteLossTable, fleet.site_losses);
+}
+
 }  // namespace
 
 std::shared_ptr<const v1::AgentReport> HostSoft::EmptyReport() {
@@ -144,21 +162,27 @@ void IndexSignIn(const v1::SignIn* before, const v1::SignIn* after, Fleet& fleet
 }
 
 bool ApplyChange(const v1::Change& change, Fleet& fleet) {
-  const std::string& table = change.table();
-  if (table == kDesktopTable) return ApplyTo(change, fleet.desktops);
-  if (table == kSessionTable) return ApplySession(change, fleet);
-  if (table == kSignInTable) return ApplySignIn(change, fleet);
-  if (table == kTokenTable) return ApplyTo(change, fleet.tokens);
-  if (table == kAnsweredTable) return ApplyTo(change, fleet.answered);
-  if (table == kRevocationTable) return ApplyTo(change, fleet.revocations);
-  if (table == kSiteLossTable) return ApplyTo(change, fleet.site_losses);
-  if (table == kAuditTable) return ApplyAudit(change, fleet);
-  if (table == kSiteTable) return ApplyTo(change, fleet.sites);
-  if (table == kHostTable) return ApplyTo(change, fleet.hosts);
-  if (table == kImageTable) return ApplyTo(change, fleet.images);
-  if (table == kPoolTable) return ApplyTo(change, fleet.pools);
-  if (table == kEntitlementTable) return ApplyTo(change, fleet.entitlements);
-  return false;
+  if (change.table() == kSessionTable) return ApplySession(change, fleet);
+  if (change.table() == kSignInTable) return ApplySignIn(change, fleet);
+  if (change.table() == kAuditTable) return ApplyAudit(change, fleet);
+  bool applied = false;
+  VisitTables(fleet, [&](absl::string_view name, auto& records) {
+    if (name == change.table()) applied = ApplyTo(change, records);
+  });
+  return applied;
+}
+
+ChangeSet RecordsOf(const Fleet& fleet) {
+  ChangeSet changes;
+  VisitTables(fleet, [&](absl::string_view name, const auto& records) {
+    for (const auto& [key, record] : records) {
+      v1::Change& change = changes.emplace_back();
+      change.set_table(std::string(name));
+      change.set_key(std::string(key));
+      change.set_value(record->SerializeAsString());
+    }
+  });
+  return changes;
 }
 
 }  // namespace werkplek

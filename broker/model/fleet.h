@@ -134,4 +134,7 @@ void IndexSignIn(const v1::SignIn* before, const v1::SignIn* after, Fleet& fleet
 // is unknown or the record does not parse; the fleet is then as it was.
 bool ApplyChange(const v1::Change& change, Fleet& fleet);
 
+// Every record of the hard tables, as changes that write it; not the audit.
+ChangeSet RecordsOf(const Fleet& fleet);
+
 }  // namespace werkplek

@@ -49,16 +49,6 @@ class Chain {
   uint64_t count_ = 0;
 };
 
-template <typename T>
-void AddTable(absl::string_view name, const Table<T>& table, ChangeSet& changes) {
-  for (const auto& [key, record] : table) {
-    v1::Change& change = changes.emplace_back();
-    change.set_table(std::string(name));
-    change.set_key(std::string(key));
-    change.set_value(record->SerializeAsString());
-  }
-}
-
 absl::Status WriteAll(OfflineStore& store, std::ostream& file, Chain& chain) {
   const auto write = [&](const etcd::StoreFilePart& part) {
     chain.Add(part);
@@ -212,21 +202,6 @@ std::string Place(const StoreConfig& config) {
 }
 
 }  // namespace
-
-ChangeSet RecordsOf(const Fleet& fleet) {
-  ChangeSet changes;
-  AddTable(kSiteTable, fleet.sites, changes);
-  AddTable(kHostTable, fleet.hosts, changes);
-  AddTable(kImageTable, fleet.images, changes);
-  AddTable(kPoolTable, fleet.pools, changes);
-  AddTable(kEntitlementTable, fleet.entitlements, changes);
-  AddTable(kDesktopTable, fleet.desktops, changes);
-  AddTable(kSessionTable, fleet.sessions, changes);
-  AddTable(kSignInTable, fleet.sign_ins, changes);
-  AddTable(kTokenTable, fleet.tokens, changes);
-  AddTable(kAnsweredTable, fleet.answered, changes);
-  return changes;
-}
 
 absl::Status ExportStore(const StoreConfig& config, const std::string& path, std::ostream& out) {
   if (!config.in_etcd && access(config.sqlite_file.c_str(), F_OK) != 0) {

@@ -24,7 +24,4 @@ absl::Status ExportStore(const StoreConfig& config, const std::string& path, std
 // that a broker would take.
 absl::Status ImportStore(const StoreConfig& config, const std::string& path, std::ostream& out);
 
-// Every hard record of the fleet, as the store writes it; not the audit.
-ChangeSet RecordsOf(const Fleet& fleet);
-
 }  // namespace werkplek

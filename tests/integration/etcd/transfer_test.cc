@@ -85,6 +85,12 @@ class TransferTest : public ::testing::Test {
     v1::AnsweredRequest answered;
     answered.set_key("client/tc-1/x'/\n");
     changes.push_back(PutChange("answered", answered.key(), answered.SerializeAsString()));
+    v1::Revocation revocation;
+    revocation.set_peer("client/tc-1");
+    changes.push_back(PutChange("revocation", "client/tc-1", revocation.SerializeAsString()));
+    changes.push_back(PutChange("site_loss", "b", v1::SiteLoss().SerializeAsString()));
+    changes.push_back(PutChange("session", "s-1", v1::Session().SerializeAsString()));
+    changes.push_back(PutChange("sign_in", "si-1", v1::SignIn().SerializeAsString()));
     for (uint64_t i = 1; i <= 2500; ++i) changes.push_back(AppendAudit(i, "user:jan"));
     ASSERT_TRUE((*store)->Commit(std::move(changes)).ok());
   }

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
 namespace werkplek {
 namespace {
 
@@ -55,6 +60,27 @@ TEST(FleetTest, EveryTableIsWrittenAndErased) {
   EXPECT_EQ(fleet.desktops.size() + fleet.tokens.size() + fleet.answered.size(), 0u);
   EXPECT_EQ(ResourceTable(fleet, v1::RESOURCE_KIND_UNSPECIFIED), nullptr);
   EXPECT_EQ(ResourceTableName(v1::RESOURCE_KIND_UNSPECIFIED), "");
+}
+
+TEST(FleetTest, TheRecordsOfAFleetMakeTheSameFleet) {
+  Fleet fleet;
+  std::set<std::string> tables;
+  for (const absl::string_view table :
+       {kSiteTable, kHostTable, kImageTable, kPoolTable, kEntitlementTable, kDesktopTable,
+        kSessionTable, kSignInTable, kTokenTable, kAnsweredTable, kRevocationTable,
+        kSiteLossTable}) {
+    tables.insert(std::string(table));
+    // A message without fields is a record of every table.
+    ASSERT_TRUE(ApplyChange(Write(table, absl::StrCat("of ", table), v1::Resource()), fleet));
+  }
+  Fleet same;
+  for (const v1::Change& change : RecordsOf(fleet)) {
+    EXPECT_EQ(tables.erase(change.table()), 1u) << change.table();
+    EXPECT_EQ(change.key(), "of " + change.table());
+    EXPECT_TRUE(ApplyChange(change, same));
+  }
+  EXPECT_TRUE(tables.empty()) << "forgotten: " << *tables.begin();
+  EXPECT_EQ(RecordsOf(same).size(), 12u);
 }
 
 TEST(FleetTest, UnknownTablesAndBrokenRecordsLeaveItAsItWas) {
