@@ -147,8 +147,9 @@ std::string RequestHash(const CallRequested& event, const MethodInfo& method,
 std::optional<CallAnswer> Earlier(const Turn& turn, const std::string& key,
                                   const MethodInfo& method, const std::string& hash) {
   const v1::AnsweredRequest* answered = turn.fleet().answered.Find(key);
-  if (answered == nullptr) return std::nullopt;
-  if (answered->method() != method.path || answered->request_sha256() != hash) {
+  const bool of_sign_in = SignInByRequest(turn.state(), key, turn.now()) != nullptr;
+  if (answered == nullptr && !of_sign_in) return std::nullopt;
+  if (of_sign_in || answered->method() != method.path || answered->request_sha256() != hash) {
     return absl::InvalidArgumentError("request_id: was used for another request; take a new one");
   }
   const Message* prototype = google::protobuf::MessageFactory::generated_factory()->GetPrototype(

@@ -87,19 +87,12 @@ std::string RequestHash(const SignInChecked& event) {
   return Sha256(absl::StrCat("sign-in/", event.typed_user));
 }
 
-constexpr absl::string_view kSignInMethod = "/werkplek.v1.SessionService/SignIn";
-
 // The sign-in that an earlier attempt under this request id made, when it may be given again.
 std::shared_ptr<const v1::SignIn> Earlier(const Turn& turn, const SignInChecked& event) {
   // A machine that repeats proves by its certificate that it is the same; a browser has the code.
   if (IsAtGateway(event) && event.matched_step < 0) return nullptr;
-  const v1::AnsweredRequest* answered =
-      turn.fleet().answered.Find(RequestKey(event.caller, event.request_id));
-  if (answered == nullptr || answered->sign_in().empty()) return nullptr;
-  if (turn.now() - absl::FromUnixMillis(answered->answered_unix_ms()) >= kSignInRepeat) {
-    return nullptr;
-  }
-  const auto sign_in = turn.fleet().sign_ins.FindShared(answered->sign_in());
+  auto sign_in =
+      SignInByRequest(turn.state(), RequestKey(event.caller, event.request_id), turn.now());
   if (sign_in == nullptr || sign_in->user() != event.person.user ||
       !IsBoundTo(*sign_in, event.caller) ||
       SignInEnds(turn.fleet(), *sign_in, turn.settings(), turn.now()) <= turn.now()) {
@@ -157,15 +150,9 @@ void Accept(Turn& turn, const SignInChecked& event) {
   sign_in.set_created_unix_ms(turn.now_ms());
   sign_in.set_last_used_unix_ms(turn.now_ms());
   sign_in.set_expires_unix_ms(absl::ToUnixMillis(turn.now() + turn.settings().sign_in_lifetime));
+  sign_in.set_request_key(RequestKey(event.caller, event.request_id));
+  sign_in.set_request_sha256(RequestHash(event));
   auto response = ResponseFor(turn, sign_in, event.notices);
-
-  v1::AnsweredRequest answered;
-  answered.set_key(RequestKey(event.caller, event.request_id));
-  answered.set_method(std::string(kSignInMethod));
-  answered.set_request_sha256(RequestHash(event));
-  answered.set_sign_in(sign_in.id());
-  answered.set_answered_unix_ms(turn.now_ms());
-  turn.Put(std::move(answered));
   turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-in",
              absl::StrCat("user:", sign_in.user()), "ok", Origin(event.caller),
              {{"sign_in", sign_in.id()}, {"token", IsWaived(event) ? "waived" : "checked"}});
@@ -184,10 +171,10 @@ absl::Status CheckRequest(const Turn& turn, const SignInChecked& event) {
     return absl::InvalidArgumentError(
         "request_id: give 1 to 64 of A-Z, a-z, 0-9, '_' and '-', another one for each request");
   }
-  const v1::AnsweredRequest* answered =
-      turn.fleet().answered.Find(RequestKey(event.caller, event.request_id));
-  if (answered != nullptr &&
-      (answered->method() != kSignInMethod || answered->request_sha256() != RequestHash(event))) {
+  const std::string key = RequestKey(event.caller, event.request_id);
+  const auto earlier = SignInByRequest(turn.state(), key, turn.now());
+  if ((earlier != nullptr && earlier->request_sha256() != RequestHash(event)) ||
+      turn.fleet().answered.Find(key) != nullptr) {
     return absl::InvalidArgumentError("request_id: was used for another request; take a new one");
   }
   if (event.directory == DirectoryOutcome::kUnavailable) {

@@ -78,6 +78,36 @@ void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state) {
   if (!add) ++state.capacity_version;
 }
 
+void IndexSignIn(const v1::SignIn& sign_in, bool add, BrokerState& state) {
+  std::set<std::string>& of_user = state.sign_ins_by_user[sign_in.user()];
+  Keep(add, sign_in.id(), of_user);
+  if (of_user.empty()) state.sign_ins_by_user.erase(sign_in.user());
+  const std::string& key = sign_in.request_key();
+  if (key.empty()) return;
+  if (!add) {
+    const auto at = state.sign_in_by_request.find(key);
+    if (at != state.sign_in_by_request.end() && at->second == sign_in.id()) {
+      state.sign_in_by_request.erase(at);
+    }
+    return;
+  }
+  // An id that was used again, long after, stands for the newer one.
+  std::string& newest = state.sign_in_by_request[key];
+  const v1::SignIn* other = state.fleet.sign_ins.Find(newest);
+  if (other == nullptr || other->created_unix_ms() < sign_in.created_unix_ms()) {
+    newest = sign_in.id();
+  }
+}
+
+std::shared_ptr<const v1::SignIn> SignInByRequest(const BrokerState& state, const std::string& key,
+                                                  absl::Time now) {
+  const auto at = state.sign_in_by_request.find(key);
+  if (at == state.sign_in_by_request.end()) return nullptr;
+  auto sign_in = state.fleet.sign_ins.FindShared(at->second);
+  if (sign_in == nullptr || now - At(sign_in->created_unix_ms()) >= kSignInRepeat) return nullptr;
+  return sign_in;
+}
+
 absl::Duration StartDeadline(const BrokerState& state, const std::string& pool) {
   const v1::Resource* record = state.fleet.pools.Find(pool);
   if (record == nullptr || record->pool().start_deadline_s() == 0) {
@@ -142,16 +172,14 @@ void RebuildState(BrokerState& state, absl::Time now) {
   }
   for (const auto& entry : state.fleet.sign_ins) {
     IndexSignIn(nullptr, entry.record.get(), state.fleet);
-    state.sign_ins_by_user[entry.record->user()].insert(entry.key);
+    IndexSignIn(*entry.record, true, state);
     state.timers.Arm(SignInTimer(entry.key),
                      SignInEnds(state.fleet, *entry.record, state.settings, now));
   }
   for (const auto& entry : state.fleet.answered) {
-    auto& order = entry.record->sign_in().empty() ? state.answered : state.answered_sign_ins;
-    order.emplace_back(At(entry.record->answered_unix_ms()), entry.key);
+    state.answered.emplace_back(At(entry.record->answered_unix_ms()), entry.key);
   }
   std::sort(state.answered.begin(), state.answered.end());
-  std::sort(state.answered_sign_ins.begin(), state.answered_sign_ins.end());
   std::sort(state.ended_sessions.begin(), state.ended_sessions.end());
 }
 

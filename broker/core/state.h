@@ -7,11 +7,13 @@
 #include <deque>
 #include <list>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
 
+#include "absl/container/btree_map.h"
 #include "absl/time/time.h"
 #include "broker/core/balance_state.h"
 #include "broker/core/event.h"
@@ -136,13 +138,14 @@ struct BrokerState {
   // Hosts whose spares are not given out: not up, without a stream, draining or in maintenance.
   std::set<std::string> closed_hosts;
   std::map<std::string, std::set<std::string>> sign_ins_by_user;
+  // The newest sign-in that was made under a request id, by "PEER/REQUEST_ID".
+  absl::btree_map<std::string, std::string> sign_in_by_request;
   std::map<std::string, SessionSoft> sessions;
   std::map<CallId, CallPlace> calls;
   std::map<std::pair<std::string, int>, SentCommand> sent;
   Timers timers;
   // In the order of time; every record of one of these kinds lives equally long.
   std::deque<std::pair<absl::Time, std::string>> answered;
-  std::deque<std::pair<absl::Time, std::string>> answered_sign_ins;
   std::deque<std::pair<absl::Time, std::string>> ended_sessions;
   std::deque<std::string> refusals;
   // Desktops that are being moved.
@@ -159,6 +162,14 @@ std::string OwnerKey(const std::string& user);
 
 // Adds (or takes away) a desktop in the indexes.
 void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state);
+
+// Adds (or takes away) a sign-in in the indexes.
+void IndexSignIn(const v1::SignIn& sign_in, bool add, BrokerState& state);
+
+// The sign-in that was made under a request id ("PEER/REQUEST_ID") and may be given again; nullptr:
+// none.
+std::shared_ptr<const v1::SignIn> SignInByRequest(const BrokerState& state, const std::string& key,
+                                                  absl::Time now);
 
 // All indexes, timers and soft records, from the fleet as loaded.
 void RebuildState(BrokerState& state, absl::Time now);

@@ -36,8 +36,9 @@ void FireTimers(Turn& turn) {
   }
 }
 
-void ForgetAnswered(Turn& turn, std::deque<std::pair<absl::Time, std::string>>& order,
-                    absl::Duration kept) {
+void ForgetAnswered(Turn& turn) {
+  auto& order = turn.state().answered;
+  const absl::Duration kept = turn.settings().answered_kept;
   for (int forgotten = 0; forgotten < kMostPerTick && !order.empty(); ++forgotten) {
     if (turn.now() - order.front().first < kept) return;
     const v1::AnsweredRequest* answered = turn.fleet().answered.Find(order.front().second);
@@ -72,8 +73,7 @@ void HandleTick(Turn& turn) {
   for (auto& [name, pool] : state.pools) {
     if (!pool.queue.empty()) ExpireQueue(turn, name);
   }
-  ForgetAnswered(turn, state.answered, state.settings.answered_kept);
-  ForgetAnswered(turn, state.answered_sign_ins, kSignInRepeat);
+  ForgetAnswered(turn);
   ForgetSessions(turn);
   Balance(turn);
   turn.TouchAllPools();

@@ -76,7 +76,7 @@ void Turn::Put(v1::SignIn sign_in) {
   const auto after = std::make_shared<const v1::SignIn>(std::move(sign_in));
   state_.fleet.sign_ins.Put(after->id(), after);
   IndexSignIn(before.get(), after.get(), state_.fleet);
-  state_.sign_ins_by_user[after->user()].insert(after->id());
+  if (before == nullptr) IndexSignIn(*after, true, state_);
   state_.timers.Arm(SignInTimer(after->id()),
                     SignInEnds(state_.fleet, *after, state_.settings, now_));
   Write(kSignInTable, after->id(), after);
@@ -91,8 +91,7 @@ void Turn::Put(v1::TokenEnrolment token) {
 void Turn::Put(v1::AnsweredRequest answered) {
   const auto after = std::make_shared<const v1::AnsweredRequest>(std::move(answered));
   state_.fleet.answered.Put(after->key(), after);
-  auto& order = after->sign_in().empty() ? state_.answered : state_.answered_sign_ins;
-  order.emplace_back(now_, after->key());
+  state_.answered.emplace_back(now_, after->key());
   Write(kAnsweredTable, after->key(), after);
 }
 
@@ -142,11 +141,7 @@ void Turn::EraseSignIn(const std::string& id) {
   if (before == nullptr) return;
   state_.fleet.sign_ins.Erase(id);
   IndexSignIn(before.get(), nullptr, state_.fleet);
-  const auto of_user = state_.sign_ins_by_user.find(before->user());
-  if (of_user != state_.sign_ins_by_user.end()) {
-    of_user->second.erase(id);
-    if (of_user->second.empty()) state_.sign_ins_by_user.erase(of_user);
-  }
+  IndexSignIn(*before, false, state_);
   state_.timers.Arm(SignInTimer(id), absl::InfiniteFuture());
   Write(kSignInTable, id, nullptr);
 }

@@ -103,7 +103,7 @@ struct DirectoryAnswer {
   std::vector<std::string> notices;
 };
 
-// The LDAP directory. Callbacks run on the executor that the directory was made with.
+// The LDAP directory. Thread-safe; callbacks run on the executor that the directory was made with.
 class Directory {
  public:
   virtual ~Directory() = default;

@@ -1,14 +1,42 @@
 // Calls that come more than once.
 #include <map>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/state.h"
 #include "tests/sim/checkers.h"
 
 namespace werkplek::sim {
 namespace {
 
 std::string At(absl::Duration at) { return absl::StrCat(absl::FormatDuration(at), ": "); }
+
+// A request makes one sign-in, as long as that stands and the request may be repeated.
+void CheckSignInRequests(const History& history, Violations& found) {
+  std::map<std::string, v1::SignIn> standing;
+  std::map<std::string, std::string> newest;
+  for (const CommitSeen& commit : history.commits) {
+    for (const v1::Change& change : commit.changes) {
+      v1::SignIn sign_in;
+      if (change.table() != kSignInTable || !sign_in.ParseFromString(change.value())) continue;
+      if (!change.has_value()) {
+        standing.erase(change.key());
+        continue;
+      }
+      if (sign_in.request_key().empty()) continue;
+      if (!standing.try_emplace(change.key(), sign_in).second) continue;
+      const auto other = standing.find(std::exchange(newest[sign_in.request_key()], change.key()));
+      if (other == standing.end() ||
+          absl::Milliseconds(sign_in.created_unix_ms() - other->second.created_unix_ms()) >=
+              kSignInRepeat) {
+        continue;
+      }
+      found.push_back({"I11", absl::StrCat(At(commit.at), sign_in.request_key(), " made ",
+                                           change.key(), ", and ", other->first, " stands")});
+    }
+  }
+}
 
 }  // namespace
 
@@ -34,13 +62,13 @@ Violations CheckRepeats(const History& history) {
     for (const v1::Change& change : commit.changes) {
       if (change.table() != std::string(kAnsweredTable) || !change.has_value()) continue;
       v1::AnsweredRequest answered;
-      // A sign-in may be made anew when it was signed out meanwhile; codes are judged elsewhere.
-      if (!answered.ParseFromString(change.value()) || !answered.sign_in().empty()) continue;
+      if (!answered.ParseFromString(change.value())) continue;
       if (++done[change.key()] != 2) continue;
       found.push_back({"I11", absl::StrCat(At(commit.at), answered.method(), " ", change.key(),
                                            " was done a second time")});
     }
   }
+  CheckSignInRequests(history, found);
   return found;
 }
 

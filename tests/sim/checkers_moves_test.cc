@@ -115,6 +115,29 @@ TEST(CheckRepeatsTest, TheSameAnswerAndOneEffect) {
   EXPECT_THAT(CheckRepeats(history), SizeIs(3)) << "done twice";
 }
 
+TEST(CheckRepeatsTest, ARequestMakesOneSignInWhileThatStands) {
+  const auto add = [](History& history, int second, const std::string& id) {
+    v1::SignIn sign_in;
+    sign_in.set_request_key("tc/1");
+    sign_in.set_created_unix_ms(1000 * second);
+    Commit(history, second, kSignInTable, id, sign_in);
+  };
+  History history;
+  add(history, 1, "a");
+  add(history, 2, "a");
+  add(history, 601, "b");
+  EXPECT_THAT(CheckRepeats(history), IsEmpty()) << "ten minutes later it is another request";
+  add(history, 602, "c");
+  EXPECT_THAT(CheckRepeats(history), SizeIs(1));
+  v1::Change ended;
+  ended.set_table(std::string(kSignInTable));
+  ended.set_key("c");
+  history.commits.push_back(history.commits.back());
+  history.commits.back().changes = {ended};
+  add(history, 604, "d");
+  EXPECT_THAT(CheckRepeats(history), SizeIs(1)) << "that one has ended";
+}
+
 // A dedicated desktop on hv-a, started on hv-b at 30 s and running there at 33 s.
 History GoodFence() {
   History history;

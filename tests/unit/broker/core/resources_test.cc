@@ -126,8 +126,7 @@ TEST_F(ResourcesTest, AFailedRequestMayBeRepeated) {
 
 TEST_F(ResourcesTest, AnswersAreForgottenAfterADay) {
   ASSERT_TRUE(Create(MakeSite("a"), "req-1").ok());
-  driver_.SignIn("jan");
-  EXPECT_GE(driver_.fleet().answered.size(), 3u);
+  EXPECT_EQ(driver_.fleet().answered.size(), 1u);
   driver_.now += absl::Hours(23);
   driver_.Apply(Tick{});
   EXPECT_NE(driver_.fleet().answered.Find("admin/desk-1/req-1"), nullptr);

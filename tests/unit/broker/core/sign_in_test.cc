@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "broker/core/access.h"
 #include "tests/unit/broker/core/driver.h"
@@ -97,6 +98,25 @@ TEST_F(SignInTest, EverythingThatConcernsThePersonIsOneAnswer) {
   token.set_state(v1::TOKEN_STATE_REVOKED);
   PutToken(token);
   ExpectDenied(driver_.GoodSignIn("jan"), "token-revoked");
+}
+
+TEST_F(SignInTest, ACodeCountsOnceForTheNextLeaderToo) {
+  const SignInChecked first = driver_.GoodSignIn("jan");
+  ASSERT_TRUE(Try(first).status.ok());
+  ASSERT_TRUE(driver_.Call(first.token_sha256, v1::SignOutRequest()).ok());
+  driver_.Restart();
+  SignInChecked again = driver_.GoodSignIn("jan");
+  again.matched_step = first.matched_step;
+  ExpectDenied(again, "code-used-already");
+}
+
+TEST_F(SignInTest, ItsRequestIsNoRecordOfItsOwn) {
+  std::vector<std::string> tables;
+  driver_.check = [&](const Event& /*event*/, const Decision& decision) {
+    for (const v1::Change& change : decision.changes) tables.push_back(change.table());
+  };
+  ASSERT_TRUE(Try(driver_.GoodSignIn("jan")).status.ok());
+  EXPECT_THAT(tables, testing::UnorderedElementsAre(kAuditTable, kSignInTable, kTokenTable));
 }
 
 TEST_F(SignInTest, ACodeCountsOnce) {
@@ -197,6 +217,53 @@ TEST_F(SignInTest, ALostAnswerIsGivenAgainWithANewToken) {
   again.call += 2000;
   driver_.now += absl::Minutes(2);
   EXPECT_TRUE(absl::IsUnauthenticated(Try(again).status));
+}
+
+TEST_F(SignInTest, ALostAnswerIsGivenAgainByTheNextLeader) {
+  SignInChecked event = driver_.GoodSignIn("jan");
+  ASSERT_TRUE(Try(event).status.ok());
+  driver_.Restart();
+  SignInChecked again = driver_.GoodSignIn("jan");
+  again.request_id = event.request_id;
+  again.matched_step = event.matched_step;
+  ASSERT_TRUE(Try(again).status.ok());
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u);
+  SignInChecked other = driver_.GoodSignIn("piet");
+  other.request_id = event.request_id;
+  EXPECT_TRUE(absl::IsInvalidArgument(Try(other).status));
+}
+
+TEST_F(SignInTest, TheIdOfASignInIsForNoOtherCallAndTheOtherWayRound) {
+  SignInChecked event = driver_.GoodSignIn("jan");
+  ASSERT_TRUE(Try(event).status.ok());
+  v1::EndSessionRequest end;
+  end.set_request_id(event.request_id);
+  EXPECT_EQ(driver_.Call(event.token_sha256, end).status(),
+            absl::InvalidArgumentError("request_id: was used for another request; take a new one"));
+  v1::SignOutRequest out;
+  out.set_request_id("out-1");
+  ASSERT_TRUE(driver_.Call(event.token_sha256, out).ok());
+  SignInChecked next = driver_.GoodSignIn("jan");
+  next.request_id = "out-1";
+  EXPECT_TRUE(absl::IsInvalidArgument(Try(next).status));
+}
+
+TEST_F(SignInTest, AnIdThatWasUsedLongAgoMakesANewSignIn) {
+  SignInChecked event = driver_.GoodSignIn("jan");
+  ASSERT_TRUE(Try(event).status.ok());
+  driver_.now += absl::Minutes(11);
+  SignInChecked later = driver_.GoodSignIn("jan");
+  later.request_id = event.request_id;
+  ASSERT_TRUE(Try(later).status.ok());
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), 2u);
+  driver_.Restart();
+  // The older one's end leaves the newer one's id alone.
+  ASSERT_TRUE(driver_.Call(event.token_sha256, v1::SignOutRequest()).ok());
+  SignInChecked again = driver_.GoodSignIn("jan");
+  again.request_id = event.request_id;
+  again.matched_step = later.matched_step;
+  ASSERT_TRUE(Try(again).status.ok());
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u);
 }
 
 TEST_F(SignInTest, AnotherCertificateGetsNothingFromARequestId) {
