@@ -117,6 +117,13 @@ class Fleet(Lab):
         wait_until(lambda: broker.hosts_up() == self.count, timeout_s, f"{broker.name}: all hosts up", interval_s=0.25)
         return time.monotonic() - began
 
+    def wait_leader(self, brokers):
+        """The one of two brokers that leads and knows all hosts to be up, and the other."""
+        wait_until(lambda: any(broker.hosts_up() == self.count for broker in brokers), 120, "all hosts up",
+                   interval_s=0.25)
+        leader = next(broker for broker in brokers if broker.hosts_up() == self.count)
+        return leader, next(broker for broker in brokers if broker is not leader)
+
     def rest(self, broker):
         """Per cent of one core, when nothing happens but reports."""
         time.sleep(5)
@@ -194,8 +201,7 @@ class Fleet(Lab):
         self.start_agents(brokers)
         for broker in brokers:
             broker.start()
-        leader, follower = brokers
-        self.wait_all_up(leader)
+        leader, follower = self.wait_leader(brokers)
         cpu = self.rest(leader)
         memory, idle = memory_mib(leader.part.pid), memory_mib(follower.part.pid)
         before = cpu_s(follower.part.pid)
