@@ -1,8 +1,8 @@
 // Unary gRPC calls on one mTLS connection, with nghttp2 in place of gRPC's own client.
 //
-// The load shares the processors with what it measures, and gRPC's client costs as much for a call
-// as its server does. This one sends the same frames for less than half of it (RFC 9113, and
-// gRPC's "gRPC over HTTP2").
+// The load shares the processors with what it measures, and gRPC's client costs nearly as much
+// for a call as its server. This one sends such frames for half of it (RFC 9113, and gRPC's "gRPC
+// over HTTP2").
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -26,16 +26,17 @@ class GrpcConnection {
   // How a call ended.
   struct Ended {
     // "grpc-status" and "grpc-message" as they came; the status is "0" for success, and empty when
-    // the stream was closed without one.
+    // the stream was closed without one; the message is then HTTP/2's reason.
     std::string status;
     std::string message;
     // The response message, serialized.
     std::string response;
   };
 
-  // Connects to "127.0.0.1:PORT" and shakes hands; blocks for that time, and not afterwards. `path`
-  // is the method that is called, "/werkplek.v1.SessionService/SignIn". UNAVAILABLE: the peer
-  // cannot be reached, or is not whom `context` accepts.
+  // Connects to "127.0.0.1:PORT" and shakes hands; blocks for that time, at most ten seconds for
+  // each answer, and not afterwards. `path` is the method that is called,
+  // "/werkplek.v1.SessionService/SignIn". INVALID_ARGUMENT: the address is none. UNAVAILABLE: the
+  // peer cannot be reached, is not whom `context` accepts, or does not speak HTTP/2.
   static absl::StatusOr<std::unique_ptr<GrpcConnection>> Open(const std::string& address,
                                                               const SslContextPointer& context,
                                                               const std::string& path);
