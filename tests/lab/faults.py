@@ -206,6 +206,15 @@ class LibvirtRestarted(Fault):
         self.lab.start_libvirtd(self.where)
 
 
+class AgentAndLibvirtKilled(AgentKilled):
+    row, name = "F14", "agent and libvirtd kill -9"
+
+    def begin(self):
+        super().begin()
+        self.lab.libvirt[self.where].kill()
+        self.lab.libvirt[self.where].process.wait(10)
+
+
 class ClockJumps(Fault):
     """One broker's own idea of the time is an hour ahead; nobody else's is, and the machine's clock is left alone."""
 
@@ -378,7 +387,7 @@ class ColdStart(Fault):
 
 
 ALL = [BrokerKilled, BrokerStopped, EtcdKilled, EtcdStopped, QuorumLost, SiteCut, LineBetweenSitesCut, WitnessLost,
-       LineFlaps, HostLost, AgentKilled, LibvirtRestarted, ClockJumps, AgentUnheard, Flood, CertificatesRenewed, CertificateExpired,
-       CertificateRevoked, ColdStart]
+       LineFlaps, HostLost, AgentKilled, LibvirtRestarted, AgentAndLibvirtKilled, ClockJumps, AgentUnheard, Flood, CertificatesRenewed,
+       CertificateExpired, CertificateRevoked, ColdStart]
 
 

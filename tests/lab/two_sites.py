@@ -335,6 +335,10 @@ tls:
         self.libvirt[host].wait_ready(lambda: self.answers(host, 16514))
 
     def start_agent(self, host):
+        if not self.libvirt[host].running():
+            # As `Wants=` of the agent's unit does. Debian 12's libvirtd (9.0.0) can crash when a client dies.
+            self.tell(f"libvirtd of {host} ended with {self.libvirt[host].process.returncode}, and starts again")
+            self.start_libvirtd(host)
         self.share_accelerator(host)
         os.makedirs(self.path(self.storage_of(self.site_of[host])), mode=0o700, exist_ok=True)
         config = self.write(f"{host}.yaml", self.agent_config(host))

@@ -177,8 +177,14 @@ def links(path, text):
                 yield number, f"{target}: leads nowhere"
 
 
+def units_start_again(path, text):
+    """A service that is always started again has no limit after which systemd gives it up (5 starts in 10 s)."""
+    if path.endswith(".service") and "\nRestart=always\n" in text and "\nStartLimitIntervalSec=0\n" not in text:
+        yield 1, "StartLimitIntervalSec=0 is missing"
+
+
 RULES = [purity, file_size, function_size, markers, sleeps_in_tests, shells, mutexes, pragma_once,
-         header_comment, proto_comments, long_lines, links]
+         header_comment, proto_comments, long_lines, links, units_start_again]
 
 
 def registered(files):
@@ -272,6 +278,8 @@ SAMPLES = [
     (header_comment, "a/a.h", "#pragma once\n", "// A.\n#pragma once\n"),
     (proto_comments, "a/a.proto", "// M.\nmessage M {\n  string a = 1;\n}\n", "// M.\nmessage M {\n  // A.\n  string a = 1;\n}\n"),
     (long_lines, "a/a.cc", "x" * 101 + "\n", "x" * 100 + "\n"),
+    (units_start_again, "a/a.service", "[Service]\nRestart=always\n",
+     "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\n"),
     (links, "docs/a.md", "[x](nowhere.md)\n", "[x](https://example.org/)\n"),
 ]
 
