@@ -340,7 +340,7 @@ bool FoundElsewhere(Turn& turn, const v1::Desktop& desktop) {
 
 bool ArrivedMeanwhile(Turn& turn, const v1::Desktop& desktop) {
   if (!IsMoving(desktop)) return false;
-  const std::string target = desktop.moving_to();
+  const std::string& target = desktop.moving_to();
   const v1::DesktopReport* there = HeldBy(Heard(turn, target), desktop);
   if (there == nullptr || there->power() != v1::POWER_RUNNING ||
       there->operation() != v1::COMMAND_UNSPECIFIED) {

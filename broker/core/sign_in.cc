@@ -16,6 +16,8 @@
 namespace werkplek {
 namespace {
 
+constexpr absl::string_view kCodeUsed = "code-used-already";
+
 // What is judged of the one-time code. `rule` is empty when it holds.
 struct CodeVerdict {
   std::string rule;
@@ -46,7 +48,7 @@ CodeVerdict JudgeCode(const Turn& turn, const SignInChecked& event,
   }
   if (event.seed_id != token->seed_id()) return {"token-replaced", false};
   if (event.matched_step < 0) return {"wrong-code", true};
-  if (event.matched_step <= token->last_step()) return {"code-used-already", true};
+  if (event.matched_step <= token->last_step()) return {std::string(kCodeUsed), true};
   return {};
 }
 
@@ -59,6 +61,13 @@ void CountWrongCode(Turn& turn, v1::TokenEnrolment token) {
     token.set_paused_until_unix_ms(absl::ToUnixMillis(turn.now() + settings.token_pause));
     turn.Audit("broker", "token-pause", absl::StrCat("user:", token.user()), "ok", "");
   }
+  turn.Put(std::move(token));
+}
+
+void UseUpCode(Turn& turn, const SignInChecked& event, v1::TokenEnrolment token) {
+  token.set_last_step(event.matched_step);
+  token.set_failures(0);
+  token.set_paused_until_unix_ms(0);
   turn.Put(std::move(token));
 }
 
@@ -88,9 +97,11 @@ std::string RequestHash(const SignInChecked& event) {
 }
 
 // The sign-in that an earlier attempt under this request id made, when it may be given again.
-std::shared_ptr<const v1::SignIn> Earlier(const Turn& turn, const SignInChecked& event) {
-  // A machine that repeats proves by its certificate that it is the same; a browser has the code.
-  if (IsAtGateway(event) && event.matched_step < 0) return nullptr;
+std::shared_ptr<const v1::SignIn> Earlier(const Turn& turn, const SignInChecked& event,
+                                          const CodeVerdict& code) {
+  // A machine that repeats proves by its certificate that it is the same. A browser has the code,
+  // which its first attempt may have used.
+  if (IsAtGateway(event) && !code.rule.empty() && code.rule != kCodeUsed) return nullptr;
   auto sign_in =
       SignInByRequest(turn.state(), RequestKey(event.caller, event.request_id), turn.now());
   if (sign_in == nullptr || sign_in->user() != event.person.user ||
@@ -211,21 +222,15 @@ void HandleSignIn(Turn& turn, const SignInChecked& event) {
   if (!IsUserName(event.person.user)) {
     return Deny(turn, event, Shown(event.typed_user), "the directory's name is not usable");
   }
-  if (const auto earlier = Earlier(turn, event)) return Repeat(turn, event, *earlier);
-
   const auto token = turn.fleet().tokens.FindShared(event.person.user);
-  const CodeVerdict verdict = JudgeCode(turn, event, token.get());
-  if (!verdict.rule.empty()) {
-    if (verdict.counts) CountWrongCode(turn, *token);
-    return Deny(turn, event, event.person.user, verdict.rule);
+  const CodeVerdict code = JudgeCode(turn, event, token.get());
+  const auto earlier = Earlier(turn, event, code);
+  if (earlier == nullptr && !code.rule.empty()) {
+    if (code.counts) CountWrongCode(turn, *token);
+    return Deny(turn, event, event.person.user, code.rule);
   }
-  if (!IsWaived(event)) {
-    v1::TokenEnrolment used = *token;
-    used.set_last_step(event.matched_step);
-    used.set_failures(0);
-    used.set_paused_until_unix_ms(0);
-    turn.Put(std::move(used));
-  }
+  if (code.rule.empty() && !IsWaived(event)) UseUpCode(turn, event, *token);
+  if (earlier != nullptr) return Repeat(turn, event, *earlier);
   Accept(turn, event);
 }
 

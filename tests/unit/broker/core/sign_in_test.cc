@@ -414,12 +414,29 @@ TEST_F(SignInTest, ALostAnswerIsGivenAgainAtAnotherGateway) {
   EXPECT_EQ(driver_.fleet().sign_ins.Find(event.sign_in_id)->token_sha256(), again.token_sha256);
   EXPECT_EQ(driver_.fleet().sign_in_by_token.Find(event.token_sha256), nullptr);
 
+  // A newer code proves it too, and is used up by that.
+  SignInChecked newer = driver_.GoodSignIn("jan");
+  newer.caller = again.caller;
+  newer.request_id = event.request_id;
+  ASSERT_GT(newer.matched_step, event.matched_step);
+  ASSERT_TRUE(Try(newer).status.ok());
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u);
+  EXPECT_EQ(Token().last_step(), newer.matched_step);
+  SignInChecked stolen = driver_.GoodSignIn("jan");
+  stolen.matched_step = newer.matched_step;
+  ExpectDenied(stolen, "code-used-already");
+
   // Not without the code, not for another person, and machines have request ids of their own.
   SignInChecked guess = driver_.GoodSignIn("jan");
   guess.caller = again.caller;
   guess.request_id = event.request_id;
   guess.matched_step = -1;
   ExpectDenied(guess, "wrong-code");
+  SignInChecked old_seed = driver_.GoodSignIn("jan");
+  old_seed.caller = again.caller;
+  old_seed.request_id = event.request_id;
+  old_seed.seed_id = "the one before";
+  ExpectDenied(old_seed, "token-replaced");
   SignInChecked other = driver_.GoodSignIn("piet");
   other.caller = again.caller;
   other.request_id = event.request_id;
