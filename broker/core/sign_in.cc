@@ -96,20 +96,14 @@ std::string RequestHash(const SignInChecked& event) {
   return Sha256(absl::StrCat("sign-in/", event.typed_user));
 }
 
-// The sign-in that an earlier attempt under this request id made, when it may be given again.
-std::shared_ptr<const v1::SignIn> Earlier(const Turn& turn, const SignInChecked& event,
-                                          const CodeVerdict& code) {
+// Whether the sign-in that an earlier attempt under this request id made is given again.
+bool IsRepeat(const Turn& turn, const SignInChecked& event, const v1::SignIn& earlier,
+              const CodeVerdict& code) {
   // A machine that repeats proves by its certificate that it is the same. A browser has the code,
   // which its first attempt may have used.
-  if (IsAtGateway(event) && !code.rule.empty() && code.rule != kCodeUsed) return nullptr;
-  auto sign_in =
-      SignInByRequest(turn.state(), RequestKey(event.caller, event.request_id), turn.now());
-  if (sign_in == nullptr || sign_in->user() != event.person.user ||
-      !IsBoundTo(*sign_in, event.caller) ||
-      SignInEnds(turn.fleet(), *sign_in, turn.settings(), turn.now()) <= turn.now()) {
-    return nullptr;
-  }
-  return sign_in;
+  if (IsAtGateway(event) && !code.rule.empty() && code.rule != kCodeUsed) return false;
+  return earlier.user() == event.person.user && IsBoundTo(earlier, event.caller) &&
+         SignInEnds(turn.fleet(), earlier, turn.settings(), turn.now()) > turn.now();
 }
 
 void Repeat(Turn& turn, const SignInChecked& event, v1::SignIn sign_in) {
@@ -142,7 +136,7 @@ void MakeRoomForSignIn(Turn& turn, const std::string& user) {
   }
 }
 
-void Accept(Turn& turn, const SignInChecked& event) {
+void Accept(Turn& turn, const SignInChecked& event, std::string request_key) {
   MakeRoomForSignIn(turn, event.person.user);
   v1::SignIn sign_in;
   sign_in.set_id(event.sign_in_id);
@@ -161,7 +155,7 @@ void Accept(Turn& turn, const SignInChecked& event) {
   sign_in.set_created_unix_ms(turn.now_ms());
   sign_in.set_last_used_unix_ms(turn.now_ms());
   sign_in.set_expires_unix_ms(absl::ToUnixMillis(turn.now() + turn.settings().sign_in_lifetime));
-  sign_in.set_request_key(RequestKey(event.caller, event.request_id));
+  sign_in.set_request_key(std::move(request_key));
   sign_in.set_request_sha256(RequestHash(event));
   auto response = ResponseFor(turn, sign_in, event.notices);
   turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-in",
@@ -172,8 +166,10 @@ void Accept(Turn& turn, const SignInChecked& event) {
   turn.Answer(event.call, std::move(response));
 }
 
-// What does not depend on the person. Not OK: the answer.
-absl::Status CheckRequest(const Turn& turn, const SignInChecked& event) {
+// What does not depend on the person. `earlier`: what the request id made before; nullptr: nothing.
+// Not OK: the answer.
+absl::Status CheckRequest(const Turn& turn, const SignInChecked& event,
+                          const std::string& request_key, const v1::SignIn* earlier) {
   const v1::Access* access = AccessFor(v1::SignInRequest::descriptor());
   const absl::Status may =
       Authorize(turn.fleet(), *access, event.caller, turn.settings(), turn.now());
@@ -182,10 +178,8 @@ absl::Status CheckRequest(const Turn& turn, const SignInChecked& event) {
     return absl::InvalidArgumentError(
         "request_id: give 1 to 64 of A-Z, a-z, 0-9, '_' and '-', another one for each request");
   }
-  const std::string key = RequestKey(event.caller, event.request_id);
-  const auto earlier = SignInByRequest(turn.state(), key, turn.now());
   if ((earlier != nullptr && earlier->request_sha256() != RequestHash(event)) ||
-      turn.fleet().answered.Find(key) != nullptr) {
+      turn.fleet().answered.Find(request_key) != nullptr) {
     return absl::InvalidArgumentError("request_id: was used for another request; take a new one");
   }
   if (event.directory == DirectoryOutcome::kUnavailable) {
@@ -203,7 +197,9 @@ absl::Status CheckRequest(const Turn& turn, const SignInChecked& event) {
 }  // namespace
 
 void HandleSignIn(Turn& turn, const SignInChecked& event) {
-  const absl::Status status = CheckRequest(turn, event);
+  std::string request_key = RequestKey(event.caller, event.request_id);
+  const auto earlier = SignInByRequest(turn.state(), request_key, turn.now());
+  const absl::Status status = CheckRequest(turn, event, request_key, earlier.get());
   if (!status.ok()) {
     turn.Note(Severity::kWarning, "sign-in",
               {{"user", Shown(event.typed_user)},
@@ -224,14 +220,14 @@ void HandleSignIn(Turn& turn, const SignInChecked& event) {
   }
   const auto token = turn.fleet().tokens.FindShared(event.person.user);
   const CodeVerdict code = JudgeCode(turn, event, token.get());
-  const auto earlier = Earlier(turn, event, code);
-  if (earlier == nullptr && !code.rule.empty()) {
+  const bool repeats = earlier != nullptr && IsRepeat(turn, event, *earlier, code);
+  if (!repeats && !code.rule.empty()) {
     if (code.counts) CountWrongCode(turn, *token);
     return Deny(turn, event, event.person.user, code.rule);
   }
   if (code.rule.empty() && !IsWaived(event)) UseUpCode(turn, event, *token);
-  if (earlier != nullptr) return Repeat(turn, event, *earlier);
-  Accept(turn, event);
+  if (repeats) return Repeat(turn, event, *earlier);
+  Accept(turn, event, std::move(request_key));
 }
 
 void TouchSignIn(Turn& turn, const std::string& id) {

@@ -44,6 +44,7 @@ absl::Status StoreCommand::Run(CommandContext&) {
     words.insert(words.end(), {"store-import", "--from", file_});
   }
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t child = 0;
