@@ -1,6 +1,8 @@
 """People outside: the screen through a gateway, and through the other one when the first is killed."""
 
+import os
 import re
+import ssl
 import time
 
 from end_to_end import main
@@ -20,6 +22,32 @@ class GatewayTest(GatewaysTest):
             began = time.monotonic()
             self.wait_told("gateway-heard", heard, 10)
             self.tell(f"heard again after {time.monotonic() - began:.1f} s")
+
+    def test_a_gateway_renews_its_certificate_while_it_runs(self):
+        site = next(iter(self.gateways))
+        name = f"gw-{site}"
+        self.gateways[site].stop()
+        # Five minutes of its six are over when it is made, so it is due.
+        self.lab.run([self.lab.program("werkplek-broker"), "--config", self.lab.path("broker.yaml"), "issue", "--identity",
+                      "gateway", "--name", name, "--lifetime", "1m", "--out", self.lab.path("short")])
+        for file in ("certificate.pem", "key.pem"):
+            os.replace(self.lab.path("short", file), self.lab.path(name, file))
+        short = self.certificate_of(name)
+        self.start_gateway(site)
+        self.wait(lambda: "event=certificate-renewed" in self.log_of(name), 20, "the renewal")
+        renewed = self.certificate_of(name)
+        self.assertNotEqual(renewed, short)
+        # Without a restart, who connects to the gateway is shown the new one.
+        self.wait(lambda: ssl.get_server_certificate(self.address_of(name)) == renewed, 10, "the new certificate")
+
+    def certificate_of(self, name):
+        """The machine's own, without those that signed it."""
+        with open(self.lab.path(name, "certificate.pem"), encoding="utf-8") as file:
+            return re.match(r"-----BEGIN.*?-----END CERTIFICATE-----\n", file.read(), re.S).group(0)
+
+    def address_of(self, name):
+        with open(self.lab.path(f"{name}.yaml"), encoding="utf-8") as file:
+            return "127.0.0.1", int(re.search(r'clients: \["127\.0\.0\.1:(\d+)"\]', file.read()).group(1))
 
     def test_a_killed_gateway_costs_seconds_and_no_session(self):
         self.lab.wait_spares("kantoor", 1)
