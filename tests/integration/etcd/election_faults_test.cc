@@ -21,23 +21,38 @@ using ::testing::ElementsAre;
 
 LeaderInfo Broker(const std::string& name) { return {0, name, name + ":1", name + ":2"}; }
 
-TEST(EtcdElectionFaultsTest, OfTwoOnlyOneLeadsAndTheOtherFollowsIt) {
+struct TwoCampaigners {
+  explicit TwoCampaigners(absl::Duration ttl = Campaigner::kTtl)
+      : a(cluster.Client(settings), Broker("a"), &news, ttl),
+        b(cluster.Client(settings), Broker("b"), &news, ttl) {}
+
+  // Until `a` leads and `b` follows it. False: not in time.
+  bool Start() {
+    a.Start();
+    if (!Campaigner::Until([&] { return a.epoch() == 1; })) return false;
+    b.Start();
+    return Campaigner::Until([&] { return b.election()->leader().epoch == 1; });
+  }
+
   EtcdCluster cluster;
   const EtcdSettings settings = cluster.Settings();
   CampaignNews news;
-  Campaigner a(cluster.Client(settings), Broker("a"), &news);
-  Campaigner b(cluster.Client(settings), Broker("b"), &news);
-  a.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
-  b.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  Campaigner a;
+  Campaigner b;
+};
+
+TEST(EtcdElectionFaultsTest, OfTwoOnlyOneLeadsAndTheOtherFollowsIt) {
+  TwoCampaigners two;
+  ASSERT_TRUE(two.Start());
+  Campaigner& a = two.a;
+  Campaigner& b = two.b;
   EXPECT_EQ(b.election()->leader().client_address, "a:1");
   ASSERT_TRUE(Campaigner::Until([&] { return a.Count("renewed") >= 5; }));
-  EXPECT_THAT(news.all(), ElementsAre("a elected 1"));
+  EXPECT_THAT(two.news.all(), ElementsAre("a elected 1"));
   // A leader that goes gives the lead back: nobody waits for its lease.
   a.election()->Stop();
   ASSERT_TRUE(Campaigner::Until([&] { return b.epoch() == 2; }));
-  EXPECT_THAT(news.all(), ElementsAre("a elected 1", "b elected 2"));
+  EXPECT_THAT(two.news.all(), ElementsAre("a elected 1", "b elected 2"));
 }
 
 TEST(EtcdElectionFaultsTest, ManyWhoTryAtOnceElectOneAtATime) {
@@ -65,14 +80,10 @@ TEST(EtcdElectionFaultsTest, ManyWhoTryAtOnceElectOneAtATime) {
 }
 
 TEST(EtcdElectionFaultsTest, AnotherLeadsWhenTheLeaderVanishes) {
-  EtcdCluster cluster;
-  const EtcdSettings settings = cluster.Settings();
-  CampaignNews news;
-  Campaigner a(cluster.Client(settings), Broker("a"), &news);
-  Campaigner b(cluster.Client(settings), Broker("b"), &news);
-  a.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
-  b.Start();
+  TwoCampaigners two;
+  ASSERT_TRUE(two.Start());
+  Campaigner& a = two.a;
+  Campaigner& b = two.b;
   a.Vanish();
   ASSERT_TRUE(Campaigner::Until([&] { return b.epoch() == 2; }));
   // The store takes no more of the old one.
@@ -105,34 +116,24 @@ TEST(EtcdElectionFaultsTest, ALeaderThatIsCutOffStepsDownBeforeAnotherLeads) {
 constexpr absl::Duration kLongLease = absl::Seconds(60);
 
 TEST(EtcdElectionFaultsTest, ALeaderThatHasGoneIsNotWaitedFor) {
-  EtcdCluster cluster;
-  const EtcdSettings settings = cluster.Settings();
-  CampaignNews news;
-  Campaigner a(cluster.Client(settings), Broker("a"), &news, kLongLease);
-  Campaigner b(cluster.Client(settings), Broker("b"), &news, kLongLease);
-  a.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
-  b.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  TwoCampaigners two(kLongLease);
+  ASSERT_TRUE(two.Start());
+  Campaigner& a = two.a;
+  Campaigner& b = two.b;
   a.Vanish();
   // Of another lead than the present one nothing follows.
   for (const uint64_t other : {0, 2}) b.election()->LeaderSeen(other, LeaderSign::kGone);
   b.election()->LeaderSeen(1, LeaderSign::kGone);
   ASSERT_TRUE(Campaigner::Until([&] { return b.epoch() == 2; }));
   EXPECT_EQ(b.Count("taken-over"), 1);
-  EXPECT_THAT(news.all(), ElementsAre("a elected 1", "b elected 2"));
+  EXPECT_THAT(two.news.all(), ElementsAre("a elected 1", "b elected 2"));
 }
 
 TEST(EtcdElectionFaultsTest, ALeaderThatIsWronglySaidToHaveGoneHarmsNothing) {
-  EtcdCluster cluster;
-  const EtcdSettings settings = cluster.Settings();
-  CampaignNews news;
-  Campaigner a(cluster.Client(settings), Broker("a"), &news);
-  Campaigner b(cluster.Client(settings), Broker("b"), &news);
-  a.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
-  b.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  TwoCampaigners two;
+  ASSERT_TRUE(two.Start());
+  Campaigner& a = two.a;
+  Campaigner& b = two.b;
   b.election()->LeaderSeen(1, LeaderSign::kGone);
   ASSERT_TRUE(Campaigner::Until([&] { return b.epoch() == 2; }));
   EtcdStore store({}, a.client(), a.callbacks());
@@ -145,33 +146,23 @@ TEST(EtcdElectionFaultsTest, ALeaderThatIsWronglySaidToHaveGoneHarmsNothing) {
 }
 
 TEST(EtcdElectionFaultsTest, ASilentLeaderThatRenewsItsLeaseGoesOnLeading) {
-  EtcdCluster cluster;
-  const EtcdSettings settings = cluster.Settings();
-  CampaignNews news;
-  Campaigner a(cluster.Client(settings), Broker("a"), &news);
-  Campaigner b(cluster.Client(settings), Broker("b"), &news);
-  a.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
-  b.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  TwoCampaigners two;
+  ASSERT_TRUE(two.Start());
+  Campaigner& a = two.a;
+  Campaigner& b = two.b;
   const int renewed = a.Count("renewed");
   ASSERT_TRUE(Campaigner::Until([&] {
     b.election()->LeaderSeen(1, LeaderSign::kSilent);
     return a.Count("renewed") >= renewed + 10;
   }));
-  EXPECT_THAT(news.all(), ElementsAre("a elected 1"));
+  EXPECT_THAT(two.news.all(), ElementsAre("a elected 1"));
 }
 
 TEST(EtcdElectionFaultsTest, ASilentLeaderThatRenewsNoMoreHasHalfItsLease) {
-  EtcdCluster cluster;
-  const EtcdSettings settings = cluster.Settings();
-  CampaignNews news;
-  Campaigner a(cluster.Client(settings), Broker("a"), &news, absl::Seconds(20));
-  Campaigner b(cluster.Client(settings), Broker("b"), &news, absl::Seconds(20));
-  a.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
-  b.Start();
-  ASSERT_TRUE(Campaigner::Until([&] { return b.election()->leader().epoch == 1; }));
+  TwoCampaigners two(absl::Seconds(20));
+  ASSERT_TRUE(two.Start());
+  Campaigner& a = two.a;
+  Campaigner& b = two.b;
   const absl::Duration began = b.callbacks()->Monotonic();
   a.Vanish();
   ASSERT_TRUE(Campaigner::Until([&] {
