@@ -5,7 +5,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
@@ -19,7 +18,7 @@
 #include "common/base/log.h"
 #include "common/base/source.h"
 #include "common/base/status_macros.h"
-#include "common/config/units.h"
+#include "common/net/tcp_listener.h"
 
 namespace werkplek {
 namespace {
@@ -29,9 +28,6 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using Tcp = asio::ip::tcp;
 using Error = boost::system::error_code;
-
-// Out of descriptors: the next accept would fail at once again.
-constexpr std::chrono::milliseconds kAcceptBackOff(50);
 
 // Asio's view of a context; shares it.
 asio::ssl::context AsioContext(const SslContextPointer& context) {
@@ -48,12 +44,11 @@ class HttpServer::Parts {
       : settings_(std::move(settings)), context_(context), handler_(std::move(handler)) {}
   ~Parts();
   absl::Status Listen();
-  int port() const { return port_; }
+  int port() const { return listener_->ports().front(); }
 
  private:
   class Session;
 
-  void Accept();
   void Admit(Tcp::socket socket);
   void Forget(Session* session);
 
@@ -61,11 +56,9 @@ class HttpServer::Parts {
   FollowingContext* const context_;
   const HttpHandler handler_;
   asio::io_context io_{1};
-  Tcp::acceptor acceptor_{io_};
-  asio::steady_timer back_off_{io_};
+  std::unique_ptr<TcpListener> listener_;
   std::set<Session*> sessions_;
   std::map<std::string, size_t> by_source_;
-  int port_ = 0;
   std::thread thread_;
 };
 
@@ -151,9 +144,7 @@ class HttpServer::Parts::Session : public std::enable_shared_from_this<Session> 
 
 HttpServer::Parts::~Parts() {
   asio::post(io_, [this] {
-    Error ignored;
-    acceptor_.close(ignored);
-    back_off_.cancel();
+    if (listener_ != nullptr) listener_->Close();
     for (Session* session : sessions_) session->Close();
   });
   // Without anything left to wait for, the thread ends.
@@ -161,41 +152,15 @@ HttpServer::Parts::~Parts() {
 }
 
 absl::Status HttpServer::Parts::Listen() {
-  ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(settings_.address));
-  Error error;
-  const auto host = asio::ip::make_address(address.host, error);
-  const Tcp::endpoint endpoint(host, address.port);
-  if (!error) acceptor_.open(endpoint.protocol(), error);
-  if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor_.bind(endpoint, error);
-  if (!error) acceptor_.listen(128, error);
-  if (error) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", settings_.address, ": ", error.message()));
-  }
-  port_ = acceptor_.local_endpoint().port();
-  Accept();
+  ASSIGN_OR_RETURN(listener_,
+                   TcpListener::Create(io_, settings_.name, {settings_.address},
+                                       [this](Tcp::socket socket) { Admit(std::move(socket)); }));
+  listener_->Accept();
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), settings_.name.substr(0, 15).c_str());
     io_.run();
   });
   return absl::OkStatus();
-}
-
-void HttpServer::Parts::Accept() {
-  acceptor_.async_accept([this](Error error, Tcp::socket socket) {
-    if (!acceptor_.is_open()) return;
-    if (!error) {
-      Admit(std::move(socket));
-      return Accept();
-    }
-    Log(Severity::kWarning, "accept-failed",
-        {{"port", settings_.name}, {"error", error.message()}});
-    back_off_.expires_after(kAcceptBackOff);
-    back_off_.async_wait([this](Error) {
-      if (acceptor_.is_open()) Accept();
-    });
-  });
 }
 
 void HttpServer::Parts::Admit(Tcp::socket socket) {

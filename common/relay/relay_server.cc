@@ -14,8 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/net/tcp_listener.h"
 #include "common/relay/relay_connection.h"
-#include "common/relay/tcp_listener.h"
 
 namespace werkplek {
 

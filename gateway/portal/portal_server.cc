@@ -12,7 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
-#include "common/relay/tcp_listener.h"
+#include "common/net/tcp_listener.h"
 #include "gateway/portal/page_book.h"
 #include "gateway/portal/portal_connection.h"
 

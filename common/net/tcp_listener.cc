@@ -1,4 +1,4 @@
-#include "common/relay/tcp_listener.h"
+#include "common/net/tcp_listener.h"
 
 #include <utility>
 

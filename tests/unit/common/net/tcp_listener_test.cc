@@ -1,5 +1,5 @@
 // TCP ports, their faults, and what happens when descriptors run out.
-#include "common/relay/tcp_listener.h"
+#include "common/net/tcp_listener.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
