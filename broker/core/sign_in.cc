@@ -16,13 +16,13 @@
 namespace werkplek {
 namespace {
 
-constexpr absl::string_view kCodeUsed = "code-used-already";
-
 // What is judged of the one-time code. `rule` is empty when it holds.
 struct CodeVerdict {
   std::string rule;
   // The wrong code counts against the person.
   bool counts = false;
+  // It was right, and has been used up before.
+  bool used = false;
 };
 
 std::string Shown(const std::string& typed) {
@@ -48,7 +48,7 @@ CodeVerdict JudgeCode(const Turn& turn, const SignInChecked& event,
   }
   if (event.seed_id != token->seed_id()) return {"token-replaced", false};
   if (event.matched_step < 0) return {"wrong-code", true};
-  if (event.matched_step <= token->last_step()) return {std::string(kCodeUsed), true};
+  if (event.matched_step <= token->last_step()) return {"code-used-already", true, true};
   return {};
 }
 
@@ -99,14 +99,16 @@ std::string RequestHash(const SignInChecked& event) {
 // Whether the sign-in that an earlier attempt under this request id made is given again.
 bool IsRepeat(const Turn& turn, const SignInChecked& event, const v1::SignIn& earlier,
               const CodeVerdict& code) {
-  // A machine that repeats proves by its certificate that it is the same. A browser has the code,
-  // which its first attempt may have used.
-  if (IsAtGateway(event) && !code.rule.empty() && code.rule != kCodeUsed) return false;
+  // A machine that repeats proves by its certificate that it is the same; a browser by the code
+  // that made the sign-in, or by a new one.
+  const bool same_code = code.used && event.matched_step == earlier.code_step();
+  if (IsAtGateway(event) && !code.rule.empty() && !same_code) return false;
   return earlier.user() == event.person.user && IsBoundTo(earlier, event.caller) &&
          SignInEnds(turn.fleet(), earlier, turn.settings(), turn.now()) > turn.now();
 }
 
-void Repeat(Turn& turn, const SignInChecked& event, v1::SignIn sign_in) {
+void Repeat(Turn& turn, const SignInChecked& event, v1::SignIn sign_in, bool code_used_up) {
+  if (code_used_up) sign_in.set_code_step(event.matched_step);
   sign_in.set_token_sha256(event.token_sha256);
   sign_in.set_last_used_unix_ms(turn.now_ms());
   turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-in",
@@ -157,6 +159,7 @@ void Accept(Turn& turn, const SignInChecked& event, std::string request_key) {
   sign_in.set_expires_unix_ms(absl::ToUnixMillis(turn.now() + turn.settings().sign_in_lifetime));
   sign_in.set_request_key(std::move(request_key));
   sign_in.set_request_sha256(RequestHash(event));
+  if (!IsWaived(event)) sign_in.set_code_step(event.matched_step);
   auto response = ResponseFor(turn, sign_in, event.notices);
   turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-in",
              absl::StrCat("user:", sign_in.user()), "ok", Origin(event.caller),
@@ -225,8 +228,9 @@ void HandleSignIn(Turn& turn, const SignInChecked& event) {
     if (code.counts) CountWrongCode(turn, *token);
     return Deny(turn, event, event.person.user, code.rule);
   }
-  if (code.rule.empty() && !IsWaived(event)) UseUpCode(turn, event, *token);
-  if (repeats) return Repeat(turn, event, *earlier);
+  const bool use_up = code.rule.empty() && !IsWaived(event);
+  if (use_up) UseUpCode(turn, event, *token);
+  if (repeats) return Repeat(turn, event, *earlier, use_up);
   Accept(turn, event, std::move(request_key));
 }
 

@@ -48,14 +48,18 @@ bool HasWorked(const BrokerState& state, const std::string& host, const HostSoft
                      });
 }
 
+bool IsJudgedDown(const BrokerState& state, const std::string& host) {
+  const auto own = state.hosts.find(host);
+  return own != state.hosts.end() && own->second.judged_down;
+}
+
 // Hosts that are down and whose silence was not followed through, by site.
 std::map<std::string, std::vector<std::string>> NewlyDown(const BrokerState& state) {
   std::map<std::string, std::vector<std::string>> sites;
   for (const auto& entry : state.fleet.hosts) {
     const HostSoft* soft = state.fleet.host_soft.Find(entry.key);
     if (soft == nullptr || soft->liveness != v1::LIVENESS_DOWN) continue;
-    const auto own = state.hosts.find(entry.key);
-    if (own != state.hosts.end() && own->second.judged_down) continue;
+    if (IsJudgedDown(state, entry.key)) continue;
     sites[entry.record->host().site()].push_back(entry.key);
   }
   return sites;
@@ -66,9 +70,8 @@ std::vector<HostPresence> Present(const BrokerState& state) {
   for (const auto& entry : state.fleet.hosts) {
     const v1::Host& host = entry.record->host();
     const HostSoft* soft = state.fleet.host_soft.Find(entry.key);
-    const auto own = state.hosts.find(entry.key);
     if (soft == nullptr || host.schedulability() != v1::SCHEDULABILITY_OPEN) continue;
-    if (own != state.hosts.end() && own->second.judged_down) continue;
+    if (IsJudgedDown(state, entry.key)) continue;
     if (!HasWorked(state, entry.key, *soft, false)) continue;
     hosts.push_back({entry.key, host.site(), soft->liveness});
   }
@@ -114,10 +117,8 @@ void LoseSome(Turn& turn) {
     const std::string id = std::move(to_lose.front());
     to_lose.pop_front();
     const v1::Desktop* desktop = turn.fleet().desktops.Find(id);
-    const auto own =
-        desktop == nullptr ? turn.state().hosts.end() : turn.state().hosts.find(desktop->host());
-    const bool down = own != turn.state().hosts.end() && own->second.judged_down;
-    if (down && LossWaitsForFence(turn, *desktop)) {
+    if (desktop != nullptr && IsJudgedDown(turn.state(), desktop->host()) &&
+        LossWaitsForFence(turn, *desktop)) {
       later.push_back(id);
       continue;
     }
@@ -328,8 +329,7 @@ void HostAnswers(Turn& turn, const std::string& host) {
 bool LoseNow(Turn& turn, const std::string& id) {
   const auto desktop = turn.fleet().desktops.FindShared(id);
   if (desktop == nullptr || IsNotLost(*desktop)) return false;
-  const auto own = turn.state().hosts.find(desktop->host());
-  if (own == turn.state().hosts.end() || !own->second.judged_down) return false;
+  if (!IsJudgedDown(turn.state(), desktop->host())) return false;
   if (ArrivedMeanwhile(turn, *desktop)) return false;
   if (LossWaitsForFence(turn, *desktop)) return false;
   if (!desktop->session().empty()) {

@@ -30,6 +30,7 @@ absl::StatusOr<std::unique_ptr<Viewer>> Viewer::Start(const std::string& command
   }
   words.push_back(url);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   // The viewer begins without our handlers and without blocked signals.

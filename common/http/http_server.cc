@@ -144,7 +144,7 @@ class HttpServer::Parts::Session : public std::enable_shared_from_this<Session> 
 
 HttpServer::Parts::~Parts() {
   asio::post(io_, [this] {
-    if (listener_ != nullptr) listener_->Close();
+    listener_->Close();
     for (Session* session : sessions_) session->Close();
   });
   // Without anything left to wait for, the thread ends.

@@ -9,10 +9,15 @@ import signal
 import subprocess
 import time
 
+from host_log import read
 from lab import CommandFailed
 from power_switch import guests_of, switch_off
-from processes import PartFailed, executable, processes_naming
+from processes import PartFailed, executable, processes_naming, wait_until
 from two_sites import DESK, PORTS, WITNESS
+
+
+# sysexits.h: EX_SOFTWARE.
+EXIT_FAILED = 70
 
 
 class NotBegun(PartFailed):
@@ -214,6 +219,22 @@ class AgentAndLibvirtKilled(AgentKilled):
         self.lab.libvirt[self.where].kill()
         self.lab.libvirt[self.where].process.wait(10)
 
+    def heal(self):
+        # Without libvirtd it ends, and systemd starts it again.
+        early = self.lab.run_agent(self.where)
+        if early.process.wait(20) != EXIT_FAILED:
+            self.complaints.append(f"without libvirtd the agent ended with {early.process.returncode}")
+        self.lab.start_libvirtd(self.where)
+        before = len(self.adopted())
+        super().heal()
+        wait_until(lambda: len(self.adopted()) > before, 20, "the agent adopts desktops")
+        if self.adopted()[-1] < len(self.machines):
+            self.complaints.append(f"the agent found {self.adopted()[-1]} of {len(self.machines)} desktops again")
+
+    def adopted(self):
+        """How many desktops each agent of this host found when it started."""
+        return [int(count) for count in re.findall(r"event=adopted domains=(\d+)", read(self.lab.path(f"{self.where}.log")))]
+
 
 class ClockJumps(Fault):
     """One broker's own idea of the time is an hour ahead; nobody else's is, and the machine's clock is left alone."""
@@ -242,8 +263,8 @@ class ClockJumps(Fault):
 
     def doubts(self):
         """Whether this broker has said that it judges no codes, as its last word on its clock."""
-        with open(self.lab.path(f"{self.lab.broker_of(self.where)}.log"), encoding="utf-8", errors="replace") as log:
-            words = [word for word in log.read().split() if word in ("event=clock-off", "event=clock-good", "event=broker-started")]
+        log = read(self.lab.path(f"{self.lab.broker_of(self.where)}.log"))
+        words = [word for word in log.split() if word in ("event=clock-off", "event=clock-good", "event=broker-started")]
         return bool(words) and words[-1] == "event=clock-off"
 
     @staticmethod
@@ -309,8 +330,8 @@ class CertificatesRenewed(Fault):
         """What the brokers said of the agents' streams, in order: (time, host, whether it was opened)."""
         said = []
         for site in self.lab.sites:
-            with open(self.lab.path(f"{self.lab.broker_of(site)}.log"), encoding="utf-8", errors="replace") as log:
-                said += re.findall(r"^time=(\S+) .*event=agent-(attached|detached) host=(\S+)", log.read(), re.M)
+            log = read(self.lab.path(f"{self.lab.broker_of(site)}.log"))
+            said += re.findall(r"^time=(\S+) .*event=agent-(attached|detached) host=(\S+)", log, re.M)
         return sorted((time, host, event == "attached") for time, event, host in said)
 
     def heal(self):

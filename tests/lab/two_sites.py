@@ -341,10 +341,12 @@ tls:
             self.start_libvirtd(host)
         self.share_accelerator(host)
         os.makedirs(self.path(self.storage_of(self.site_of[host])), mode=0o700, exist_ok=True)
-        config = self.write(f"{host}.yaml", self.agent_config(host))
-        self.agents[host] = self.part(f"werkplek-agent {host}", host,
-                                      [self.program("werkplek-agent"), "--config", config], f"{host}.log")
+        self.agents[host] = self.run_agent(host)
         self.agents[host].wait_ready(lambda: self.answers(host, PORTS["relay"]), timeout_s=60)
+
+    def run_agent(self, host):
+        config = self.write(f"{host}.yaml", self.agent_config(host))
+        return self.part(f"werkplek-agent {host}", host, [self.program("werkplek-agent"), "--config", config], f"{host}.log")
 
     # -- the whole --------------------------------------------------------------------------------
 

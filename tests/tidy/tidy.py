@@ -179,8 +179,9 @@ def links(path, text):
 
 def units_start_again(path, text):
     """A service that is always started again has no limit after which systemd gives it up (5 starts in 10 s)."""
-    if path.endswith(".service") and "\nRestart=always\n" in text and "\nStartLimitIntervalSec=0\n" not in text:
-        yield 1, "StartLimitIntervalSec=0 is missing"
+    unit = text.partition("\n[Service]")[0]
+    if path.endswith(".service") and "\nRestart=always\n" in text and "\nStartLimitIntervalSec=0" not in unit:
+        yield 1, "StartLimitIntervalSec=0 is missing in [Unit]"
 
 
 RULES = [purity, file_size, function_size, markers, sleeps_in_tests, shells, mutexes, pragma_once,
@@ -278,7 +279,7 @@ SAMPLES = [
     (header_comment, "a/a.h", "#pragma once\n", "// A.\n#pragma once\n"),
     (proto_comments, "a/a.proto", "// M.\nmessage M {\n  string a = 1;\n}\n", "// M.\nmessage M {\n  // A.\n  string a = 1;\n}\n"),
     (long_lines, "a/a.cc", "x" * 101 + "\n", "x" * 100 + "\n"),
-    (units_start_again, "a/a.service", "[Service]\nRestart=always\n",
+    (units_start_again, "a/a.service", "[Unit]\n[Service]\nRestart=always\nStartLimitIntervalSec=0\n",
      "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\n"),
     (links, "docs/a.md", "[x](nowhere.md)\n", "[x](https://example.org/)\n"),
 ]

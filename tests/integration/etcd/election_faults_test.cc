@@ -81,9 +81,12 @@ TEST(EtcdElectionFaultsTest, ManyWhoTryAtOnceElectOneAtATime) {
 
 TEST(EtcdElectionFaultsTest, AnotherLeadsWhenTheLeaderVanishes) {
   TwoCampaigners two;
-  ASSERT_TRUE(two.Start());
   Campaigner& a = two.a;
   Campaigner& b = two.b;
+  a.Start();
+  ASSERT_TRUE(Campaigner::Until([&] { return a.epoch() == 1; }));
+  // Before the other has heard of it.
+  b.Start();
   a.Vanish();
   ASSERT_TRUE(Campaigner::Until([&] { return b.epoch() == 2; }));
   // The store takes no more of the old one.

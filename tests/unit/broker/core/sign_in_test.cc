@@ -198,12 +198,26 @@ TEST_F(SignInTest, ALostAnswerIsGivenAgainWithANewToken) {
   const std::string old_token = event.token_sha256;
   SignInChecked again = driver_.GoodSignIn("jan");
   again.request_id = event.request_id;
-  again.matched_step = event.matched_step;  // The same code: not judged again.
+  again.matched_step = event.matched_step;
   driver_.now += absl::Minutes(9);
   ASSERT_TRUE(Try(again).status.ok());
   EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u);
   EXPECT_EQ(driver_.fleet().sign_ins.Find(id)->token_sha256(), again.token_sha256);
   EXPECT_EQ(driver_.fleet().sign_in_by_token.Find(old_token), nullptr);
+
+  // The certificate is the proof, so the code may be wrong, and is not counted then; a new one is
+  // used up.
+  SignInChecked late = again;
+  late.call += 500;
+  late.matched_step = -1;
+  ASSERT_TRUE(Try(late).status.ok());
+  EXPECT_EQ(Token().failures(), 0u);
+  SignInChecked newer = driver_.GoodSignIn("jan");
+  newer.request_id = event.request_id;
+  ASSERT_TRUE(Try(newer).status.ok());
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u);
+  EXPECT_EQ(Token().last_step(), newer.matched_step);
+  again.token_sha256 = newer.token_sha256;
 
   // Not with a wrong password, not for another person, not for ever.
   SignInChecked wrong = again;
@@ -414,17 +428,33 @@ TEST_F(SignInTest, ALostAnswerIsGivenAgainAtAnotherGateway) {
   EXPECT_EQ(driver_.fleet().sign_ins.Find(event.sign_in_id)->token_sha256(), again.token_sha256);
   EXPECT_EQ(driver_.fleet().sign_in_by_token.Find(event.token_sha256), nullptr);
 
+  // The code of another sign-in is no proof, nor is one that was passed over.
+  SignInChecked elsewhere = driver_.GoodSignIn("jan");
+  elsewhere.matched_step += 2;
+  ASSERT_TRUE(Try(elsewhere).status.ok());
+  SignInChecked others = driver_.GoodSignIn("jan");
+  others.caller = again.caller;
+  others.request_id = event.request_id;
+  for (const int64_t step : {elsewhere.matched_step, elsewhere.matched_step - 1}) {
+    others.call += 500;
+    others.matched_step = step;
+    ExpectDenied(others, "code-used-already");
+  }
+
   // A newer code proves it too, and is used up by that.
   SignInChecked newer = driver_.GoodSignIn("jan");
   newer.caller = again.caller;
   newer.request_id = event.request_id;
-  ASSERT_GT(newer.matched_step, event.matched_step);
+  newer.matched_step += 2;
   ASSERT_TRUE(Try(newer).status.ok());
-  EXPECT_EQ(driver_.fleet().sign_ins.size(), 1u);
+  EXPECT_EQ(driver_.fleet().sign_ins.size(), 2u);
   EXPECT_EQ(Token().last_step(), newer.matched_step);
   SignInChecked stolen = driver_.GoodSignIn("jan");
   stolen.matched_step = newer.matched_step;
   ExpectDenied(stolen, "code-used-already");
+  SignInChecked newer_again = newer;
+  newer_again.call += 500;
+  ASSERT_TRUE(Try(newer_again).status.ok());
 
   // Not without the code, not for another person, and machines have request ids of their own.
   SignInChecked guess = driver_.GoodSignIn("jan");
