@@ -38,7 +38,9 @@ TEST(CallRunnerTest, GivesTheCallsAnswer) {
 TEST(CallRunnerTest, AStuckCallKeepsItsKeyAndNothingElse) {
   CallRunner runner("test", 3, 8);
   Gate gate;
-  const absl::Status stuck = runner.Run("d1", "save", kShort, [&] { return gate.Pass(); });
+  // Long enough for the call to begin in it.
+  const absl::Status stuck =
+      runner.Run("d1", "save", absl::Seconds(1), [&] { return gate.Pass(); });
   EXPECT_EQ(stuck.code(), StatusCode::kDeadlineExceeded);
   EXPECT_THAT(std::string(stuck.message()), testing::HasSubstr("save of d1"));
   const absl::Status behind = runner.Run("d1", "start", kShort, [] { return absl::OkStatus(); });
