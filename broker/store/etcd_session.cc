@@ -397,6 +397,9 @@ absl::Status EtcdSession::PutHead(const CommitHead& next, const etcd::LogEntry& 
       return judged;
     }
     if (absl::IsUnknown(answer.status())) certain = false;
+    if (absl::IsResourceExhausted(answer.status())) {
+      return JudgeFull(next, answer.status(), certain);
+    }
     if (!absl::IsUnknown(answer.status()) && !absl::IsUnavailable(answer.status())) {
       return answer.status();
     }
@@ -404,6 +407,20 @@ absl::Status EtcdSession::PutHead(const CommitHead& next, const etcd::LogEntry& 
     rest -= absl::FromChrono(std::chrono::steady_clock::now() - began);
     if (!go_on || rest <= absl::ZeroDuration()) return answer.status();
   }
+}
+
+absl::Status EtcdSession::JudgeFull(const CommitHead& next, const absl::Status& full,
+                                    bool& certain) {
+  TxnRequest look;
+  ThenRange(look, keys_.head);
+  ReadThroughLog(look, keys_.never);
+  const absl::StatusOr<TxnResponse> answer = Send(look, settings_.read_limit);
+  if (!answer.ok()) {
+    certain = false;
+    return full;
+  }
+  ASSIGN_OR_RETURN(const CommitHead found, DecodeHead(OneKey(*answer, 0)));
+  return found.commits == next.commits && found.mark == next.mark ? absl::OkStatus() : full;
 }
 
 absl::Status EtcdSession::JudgeHead(const TxnResponse& answer, const CommitHead& next,

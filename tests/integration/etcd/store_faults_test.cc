@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "broker/etcd/etcd_requests.h"
 #include "broker/etcd/leadership.h"
 #include "broker/store/etcd_store.h"
 #include "common/base/loop_executor.h"
@@ -198,6 +199,35 @@ TEST_F(EtcdStoreFaultsTest, AFullEtcdRefusesByNameAndGivesWhatItHas) {
   ASSERT_TRUE(fleet.ok()) << fleet.status();
   EXPECT_GT(kept, 0u);
   EXPECT_EQ(fleet->desktops.Find("d")->generation(), kept);
+}
+
+// etcd measures again when it carries a write out: one that then finds it full is done, and etcd
+// says that it is full. Others who write at the same moment bring that about.
+TEST_F(EtcdStoreFaultsTest, ACommitThatFindsEtcdFullWhenItIsDoneIsNotRefused) {
+  for (int round = 0; round < 3; ++round) {
+    EtcdCluster small({.members = 1, .arguments = {"--quota-backend-bytes", "8388608"}});
+    const EtcdSettings settings = small.Settings();
+    OneStore store(small, settings);
+    const auto others = small.Client(settings);
+    const uint64_t epoch = store.Claim();
+    absl::Status status;
+    uint64_t kept = 0;
+    for (int i = 0; i < 64 && status.ok(); ++i) {
+      for (int other = 0; other < 4; ++other) {
+        etcdserverpb::TxnRequest txn;
+        ThenPut(txn, absl::StrCat("others/", i, "/", other), std::string(200'000, 'x'));
+        others->Txn(txn, EtcdRepeat::kIfNotDone, absl::Seconds(10), [](const auto&) {});
+      }
+      status = store.calls.Commit(
+          epoch, {PutDesktop("d", i + 1), PutChange("answered", "x", std::string(200'000, 'x'))});
+      if (status.ok()) kept = i + 1;
+    }
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    const auto fleet = store.calls.Load(epoch);
+    ASSERT_TRUE(fleet.ok()) << fleet.status();
+    const v1::Desktop* desktop = fleet->desktops.Find("d");
+    EXPECT_EQ(desktop == nullptr ? 0 : desktop->generation(), kept);
+  }
 }
 
 TEST_F(EtcdStoreFaultsTest, ARecordAtTheBoundIsTakenAndOneBeyondIsRefused) {
