@@ -17,6 +17,7 @@ from lab import Lab  # noqa: E402  (found by the path above)
 from authority import Authority  # noqa: E402
 from network import CORE, Network, private_libvirt  # noqa: E402
 from people import Authenticator  # noqa: E402
+from power_switch import end, guests_of  # noqa: E402
 from processes import Part, stop_virtual_machines, wait_until  # noqa: E402
 
 SITES = {"noord": ["hv-n1", "hv-n2"], "zuid": ["hv-z1", "hv-z2"]}
@@ -380,6 +381,10 @@ tls:
         stop_virtual_machines(self.folder)
         for part in [*self.libvirt.values(), *self.locks.values()]:
             part.stop()
+        for host in self.libvirt:
+            # Those that a killed libvirtd was asking what they can do.
+            for pid in guests_of(self.folder, host):
+                end(pid, time.monotonic() + 10)
         if self.network:
             self.network.close()
         if self._short not in (None, self.folder):
