@@ -9,7 +9,8 @@ namespace werkplek {
 
 enum class EtcdOutcome {
   kDone,
-  // etcd refused it; every member would. Nothing was done; but what made etcd full may have been.
+  // etcd refused it; every member would. Nothing was done, with one exception: a write that etcd
+  // found to make it full may have been.
   kRefused,
   // It reached no member, or one that could not take it. Nothing was done; another member may.
   kNotDone,

@@ -31,6 +31,8 @@ absl::StatusOr<v1::Change> DecodeRecord(absl::string_view name, absl::string_vie
 struct CommitHead {
   uint64_t commits = 0;
   std::string mark;
+
+  bool operator==(const CommitHead&) const = default;
 };
 std::string EncodeHead(const CommitHead& head);
 // Zero for an absent key.

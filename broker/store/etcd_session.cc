@@ -420,7 +420,7 @@ absl::Status EtcdSession::JudgeFull(const CommitHead& next, const absl::Status& 
     return full;
   }
   ASSIGN_OR_RETURN(const CommitHead found, DecodeHead(OneKey(*answer, 0)));
-  return found.commits == next.commits && found.mark == next.mark ? absl::OkStatus() : full;
+  return found == next ? absl::OkStatus() : full;
 }
 
 absl::Status EtcdSession::JudgeHead(const TxnResponse& answer, const CommitHead& next,
@@ -428,9 +428,8 @@ absl::Status EtcdSession::JudgeHead(const TxnResponse& answer, const CommitHead&
   ASSIGN_OR_RETURN(const uint64_t newest, DecodeNumber(OneKey(answer, 0)));
   ASSIGN_OR_RETURN(const CommitHead found, DecodeHead(OneKey(answer, 1)));
   // An earlier try of this very commit was carried out.
-  if (found.commits == next.commits && found.mark == next.mark) return absl::OkStatus();
-  const bool untouched =
-      found.commits == attached_->head.commits && found.mark == attached_->head.mark;
+  if (found == next) return absl::OkStatus();
+  const bool untouched = found == attached_->head;
   if (newest != attached_->epoch && (untouched || !may_be_done)) {
     RETURN_IF_ERROR(CheckEpoch(attached_->epoch, newest));
   }

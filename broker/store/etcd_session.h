@@ -106,8 +106,8 @@ class EtcdSession {
   absl::Status CheckAudit(const ChangeSet& changes) const;
   absl::Status Stage(const std::string& mark, std::vector<etcd::LogEntry>& entries);
   absl::Status PutHead(const CommitHead& next, const etcd::LogEntry& entry, bool& certain);
-  // Whether the commit `next` was done although etcd said that it is full: it measures again when
-  // it carries a write out, and then has done it (3.4, quotaApplierV3).
+  // OK: the commit `next` was done although etcd said `full`, for it measures again when it carries
+  // a write out, and then has done it (3.4, quotaApplierV3). Else `full`.
   absl::Status JudgeFull(const CommitHead& next, const absl::Status& full, bool& certain);
   // What a transaction that changed nothing says about the commit `next`.
   absl::Status JudgeHead(const etcdserverpb::TxnResponse& answer, const CommitHead& next,
