@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "broker/directory/ldap_text.h"
+#include "broker/directory/person_search.h"
 
 namespace werkplek {
 namespace {
@@ -20,17 +20,10 @@ namespace {
 constexpr uint64_t kWakeData = ~uint64_t{0};
 constexpr absl::Duration kTickEvery = absl::Milliseconds(20);
 constexpr absl::Duration kIdleTickEvery = absl::Milliseconds(250);
-// With so many calls under way, sockets are looked at once in so long: many are served by one look,
+// With many calls under way, sockets are looked at once in so long: many are served by one look,
 // and what they have to send next goes together.
-constexpr size_t kPacedCalls = 8;
 constexpr absl::Duration kPace = absl::Microseconds(500);
 constexpr size_t kGroupCacheEntries = 100'000;
-// Group searches of one person under way at once, so that one with many groups leaves room.
-constexpr size_t kGroupSearchesPerCall = 32;
-
-// RFC 4511 appendix A.1.
-constexpr int kSuccess = 0;
-constexpr int kSizeLimitExceeded = 4;
 
 absl::StatusOr<DirectoryPerson> ToFound(DirectoryAnswer answer) {
   switch (answer.outcome) {
@@ -68,6 +61,7 @@ DirectoryLoop::DirectoryLoop(std::shared_ptr<const DirectorySettings> settings,
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       now_(SteadyNow()),
       person_attributes_(PersonAttributes(*settings_)),
+      joins_searches_(NamesOnlyTheUser(*settings_)),
       group_cache_(settings_->group_cache_time, kGroupCacheEntries) {
   epoll_event event = {};
   event.events = EPOLLIN;
@@ -80,6 +74,7 @@ DirectoryLoop::DirectoryLoop(std::shared_ptr<const DirectorySettings> settings,
       Wake();
     }));
   }
+  gathering_.resize(links_.size());
   thread_ = std::thread([this] { Run(); });
   pthread_setname_np(thread_.native_handle(), "ldap-loop");
 }
@@ -141,6 +136,7 @@ void DirectoryLoop::Run() {
   sigaddset(&pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
   while (TakeInbox()) {
+    SearchGathered();
     Flush();
     ReadSockets();
     HandleEnded();
@@ -191,6 +187,9 @@ void DirectoryLoop::ReadSockets() {
   Pace();
   std::array<epoll_event, 64> events;
   absl::Duration wait = std::max(next_tick_ - now_, absl::ZeroDuration());
+  for (const Gathering& gathering : gathering_) {
+    wait = std::min(wait, gathering.Rest(now_));
+  }
   if (!read_again_.empty()) wait = absl::ZeroDuration();
   const int count = epoll_wait(
       epoll_, events.data(), events.size(),
@@ -244,7 +243,11 @@ void DirectoryLoop::HandleEnded() {
     for (const std::unique_ptr<ServerLink>& link : links_) {
       for (const RequestEnded& ended : link->TakeEnded()) {
         any = true;
-        const auto found = calls_.find(ended.request->call);
+        if (ended.request->calls.size() > 1) {
+          HandleJoined(ended);
+          continue;
+        }
+        const auto found = calls_.find(ended.request->calls.front());
         if (found != calls_.end()) Handle(*found->second, ended);
       }
     }
@@ -259,184 +262,6 @@ std::optional<size_t> DirectoryLoop::PickServer(const DirectoryCall& call) const
     }
   }
   return std::nullopt;
-}
-
-// kPerson and kPassword.
-void DirectoryLoop::RunStage(DirectoryCall& call) {
-  auto request = std::make_shared<DirectoryRequest>();
-  if (call.stage == Stage::kPerson) {
-    request->use = ConnectionUse::kSearch;
-    // Two are enough to see that a name is not unique.
-    request->search = {settings_->user_base,
-                       FillFilter(settings_->user_filter, "{user}", call.typed), person_attributes_,
-                       2};
-  } else {
-    request->use = ConnectionUse::kBind;
-    request->password = call.password;
-    if (call.person.has_value()) {
-      request->bind_dn = call.person->person.dn;
-    } else if (!settings_->decoy_dn.empty()) {
-      request->bind_dn = settings_->decoy_dn;
-    } else {
-      request->bind_dn =
-          absl::StrCat(settings_->user_attribute, "=werkplek.nobody,", settings_->user_base);
-    }
-  }
-  Send(call, std::move(request));
-}
-
-void DirectoryLoop::StartGroups(DirectoryCall& call) {
-  call.stage = Stage::kGroups;
-  call.walk.emplace(call.person->person.dn, static_cast<size_t>(settings_->max_groups));
-  call.questions = call.walk->TakeQuestions();
-  if (!settings_->member_of_attribute.empty()) {
-    call.walk->Answer(call.person->direct_groups);
-    call.questions = call.walk->TakeQuestions();
-  }
-  AskGroups(call);
-}
-
-void DirectoryLoop::AskGroups(DirectoryCall& call) {
-  GroupWalk& walk = *call.walk;
-  while (!call.questions.empty() && !walk.too_many() &&
-         call.requests.size() < kGroupSearchesPerCall) {
-    const std::string dn = std::move(call.questions.back());
-    call.questions.pop_back();
-    static const GroupList kNone = std::make_shared<const std::vector<std::string>>();
-    const GroupList known = settings_->group_base.empty() ? kNone : group_cache_.Find(dn, now_);
-    if (known != nullptr) {
-      walk.Answer(*known);
-      for (std::string& next : walk.TakeQuestions()) call.questions.push_back(std::move(next));
-      continue;
-    }
-    auto request = std::make_shared<DirectoryRequest>();
-    request->use = ConnectionUse::kSearch;
-    request->bind_dn = dn;
-    // "1.1": no attributes (RFC 4511 section 4.5.1.8); the DN is all that is wanted.
-    request->search = {settings_->group_base,
-                       FillFilter(settings_->group_filter, "{dn}", dn),
-                       {"1.1"},
-                       settings_->max_groups + 1};
-    Send(call, std::move(request));
-  }
-  if (walk.too_many()) {
-    // A part of the groups could be worse than none: a rule may say who must not.
-    Finish(call, DirectoryOutcome::kUnavailable,
-           absl::StrCat("in more than ", settings_->max_groups, " groups (max_groups)"));
-  } else if (walk.done()) {
-    call.person->person.groups = walk.Groups();
-    Finish(call, DirectoryOutcome::kOk, "");
-  }
-}
-
-void DirectoryLoop::Send(DirectoryCall& call, RequestPointer request) {
-  request->call = call.id;
-  call.requests.push_back(request);
-  links_[call.server]->Send(std::move(request), now_);
-}
-
-void DirectoryLoop::Handle(DirectoryCall& call, const RequestEnded& ended) {
-  call.requests.erase(std::remove(call.requests.begin(), call.requests.end(), ended.request),
-                      call.requests.end());
-  const DirectoryRequest& request = *ended.request;
-  if (ended.end == RequestEnd::kDone) {
-    switch (call.stage) {
-      case Stage::kPerson:
-        return HandlePerson(call, request);
-      case Stage::kPassword:
-        return HandlePassword(call, request);
-      case Stage::kGroups:
-        return HandleGroups(call, request);
-    }
-  }
-  const bool again =
-      ended.end == RequestEnd::kLost && !call.repeated && !links_[call.server]->circuit().open();
-  if (!again) {
-    NextServer(call, std::string(ended.status.message()));
-    return;
-  }
-  // A server may close an idle connection at the moment that we use it.
-  call.repeated = true;
-  RepeatStage(call);
-}
-
-void DirectoryLoop::RepeatStage(DirectoryCall& call) {
-  CancelRequests(call);
-  if (call.stage == Stage::kGroups) {
-    StartGroups(call);
-  } else {
-    RunStage(call);
-  }
-}
-
-void DirectoryLoop::HandlePerson(DirectoryCall& call, const DirectoryRequest& request) {
-  if (request.reply.code != kSuccess && request.reply.code != kSizeLimitExceeded) {
-    NextServer(call,
-               absl::StrCat(links_[call.server]->name(), ": searching for a person: LDAP result ",
-                            request.reply.code, " ", request.reply.diagnostic));
-    return;
-  }
-  call.person.reset();
-  call.not_found_detail = "unknown user";
-  if (request.entries.size() > 1 || request.reply.code == kSizeLimitExceeded) {
-    call.not_found_detail = "more than one person has this name";
-  } else if (request.entries.size() == 1) {
-    call.person = ReadPerson(*settings_, request.entries[0], call.typed);
-  }
-  if (call.authenticated) {
-    call.stage = Stage::kPassword;
-    call.repeated = false;
-    RunStage(call);
-  } else if (!call.person.has_value()) {
-    Finish(call, DirectoryOutcome::kDenied, call.not_found_detail);
-  } else if (call.person->disabled) {
-    Finish(call, DirectoryOutcome::kDenied, "account disabled");
-  } else {
-    call.repeated = false;
-    StartGroups(call);
-  }
-}
-
-void DirectoryLoop::HandlePassword(DirectoryCall& call, const DirectoryRequest& request) {
-  BindVerdict verdict = JudgeBind(request.reply);
-  if (verdict.outcome == DirectoryOutcome::kUnavailable) {
-    NextServer(call, absl::StrCat(links_[call.server]->name(), ": ", verdict.detail));
-  } else if (!call.person.has_value()) {
-    // Whatever the decoy's password is.
-    Finish(call, DirectoryOutcome::kDenied, call.not_found_detail);
-  } else if (call.person->disabled) {
-    Finish(call, DirectoryOutcome::kDenied, "account disabled");
-  } else if (verdict.outcome != DirectoryOutcome::kOk) {
-    Finish(call, DirectoryOutcome::kDenied, std::move(verdict.detail));
-  } else {
-    call.notices = std::move(verdict.notices);
-    call.repeated = false;
-    StartGroups(call);
-  }
-}
-
-void DirectoryLoop::HandleGroups(DirectoryCall& call, const DirectoryRequest& request) {
-  if (request.reply.code == kSizeLimitExceeded) {
-    Finish(call, DirectoryOutcome::kUnavailable,
-           absl::StrCat("the server gives only ", request.entries.size(),
-                        " groups of a search: raise its size limit for the service account, or "
-                        "the person is in more than ",
-                        settings_->max_groups, " groups"));
-    return;
-  }
-  if (request.reply.code != kSuccess) {
-    NextServer(call,
-               absl::StrCat(links_[call.server]->name(), ": searching for groups: LDAP result ",
-                            request.reply.code, " ", request.reply.diagnostic));
-    return;
-  }
-  std::vector<std::string> groups;
-  for (const LdapEntry& entry : request.entries) groups.push_back(entry.dn);
-  const auto list = std::make_shared<const std::vector<std::string>>(std::move(groups));
-  group_cache_.Put(request.bind_dn, list, request.sent_at);
-  call.walk->Answer(*list);
-  for (std::string& next : call.walk->TakeQuestions()) call.questions.push_back(std::move(next));
-  AskGroups(call);
 }
 
 void DirectoryLoop::NextServer(DirectoryCall& call, std::string why) {
@@ -454,7 +279,9 @@ void DirectoryLoop::NextServer(DirectoryCall& call, std::string why) {
 }
 
 void DirectoryLoop::CancelRequests(DirectoryCall& call) {
-  for (const RequestPointer& request : call.requests) links_[call.server]->Cancel(request);
+  for (const RequestPointer& request : call.requests) {
+    links_[call.server]->Cancel(request, call.id);
+  }
   call.requests.clear();
 }
 

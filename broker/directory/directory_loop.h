@@ -17,6 +17,7 @@
 #include "broker/directory/bind_verdict.h"
 #include "broker/directory/directory_settings.h"
 #include "broker/directory/found_person.h"
+#include "broker/directory/gathering.h"
 #include "broker/directory/group_cache.h"
 #include "broker/directory/group_walk.h"
 #include "broker/directory/server_link.h"
@@ -51,6 +52,8 @@ struct DirectoryCall {
   std::vector<bool> tried;
   // The stage was repeated on this server after a connection was lost.
   bool repeated = false;
+  // The person was asked for together with others, and the answer could not be told apart.
+  bool alone = false;
   std::vector<RequestPointer> requests;
   std::string last_failure;
 };
@@ -70,6 +73,8 @@ class DirectoryLoop {
 
  private:
   using Stage = DirectoryCall::Stage;
+  // So many calls under way are many: more are likely to come in a moment.
+  static constexpr size_t kPacedCalls = 8;
 
   void Run();
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -83,11 +88,18 @@ class DirectoryLoop {
   // Sends what was asked and posts what was answered since the last call.
   void Flush();
 
+  // --- stages (directory_stages.cc) ---
+  // Asks for the people whose searches have waited for others long enough.
+  void SearchGathered();
+  // Of one server; of more than one person at once only where the answer tells whom it is for.
+  void SearchPeople(const std::vector<DirectoryCall*>& calls);
   // Each of these may finish the call, which destroys it.
   void RunStage(DirectoryCall& call);
   void AskGroups(DirectoryCall& call);
   void Handle(DirectoryCall& call, const RequestEnded& ended);
-  void HandlePerson(DirectoryCall& call, const DirectoryRequest& request);
+  void HandleJoined(const RequestEnded& ended);
+  void HandlePerson(DirectoryCall& call, const std::vector<LdapEntry>& entries,
+                    const BindReply& reply);
   void HandlePassword(DirectoryCall& call, const DirectoryRequest& request);
   void HandleGroups(DirectoryCall& call, const DirectoryRequest& request);
   void StartGroups(DirectoryCall& call);
@@ -96,7 +108,7 @@ class DirectoryLoop {
   void Finish(DirectoryCall& call, DirectoryOutcome outcome, std::string detail);
 
   std::optional<size_t> PickServer(const DirectoryCall& call) const;
-  void Send(DirectoryCall& call, RequestPointer request);
+  void Send(const std::vector<DirectoryCall*>& calls, RequestPointer request);
   void CancelRequests(DirectoryCall& call);
   // Whether the call waits for a free connection of a server that answers, if slowly.
   bool WaitsForTurn(const DirectoryCall& call) const;
@@ -119,8 +131,11 @@ class DirectoryLoop {
   // By id: in the order of their deadlines.
   std::map<uint64_t, std::unique_ptr<DirectoryCall>> calls_;
   const std::vector<std::string> person_attributes_;
+  const bool joins_searches_;
   GroupCache group_cache_;
   std::vector<std::unique_ptr<ServerLink>> links_;
+  // For each link, the calls whose person is still to be asked for.
+  std::vector<Gathering> gathering_;
   // Answers that are not yet posted.
   std::vector<Executor::Task> answers_;
   // (link, connection) that may hold more than their sockets show.

@@ -31,6 +31,10 @@ absl::Duration SteadyNow() {
   return absl::DurationFromTimespec(now);
 }
 
+bool DirectoryRequest::wanted() const {
+  return std::any_of(calls.begin(), calls.end(), [](uint64_t call) { return call != 0; });
+}
+
 namespace {
 
 size_t SizeOf(const LdapEntry& entry) {
@@ -74,9 +78,9 @@ void ServerLink::Send(RequestPointer request, absl::Duration now) {
   ServeWaiting(use, now);
 }
 
-void ServerLink::Cancel(const RequestPointer& request) {
-  request->call = 0;
-  if (!request->sent || request->use != ConnectionUse::kSearch) return;
+void ServerLink::Cancel(const RequestPointer& request, uint64_t call) {
+  std::replace(request->calls.begin(), request->calls.end(), call, uint64_t{0});
+  if (request->wanted() || !request->sent || request->use != ConnectionUse::kSearch) return;
   const auto found = search_.connections.find(request->connection);
   if (found == search_.connections.end()) return;
   if (found->second.in_flight.erase(request->message_id) > 0) {
@@ -122,7 +126,7 @@ uint64_t ServerLink::PickConnection(Kind& kind, ConnectionUse use) {
 void ServerLink::ServeWaiting(ConnectionUse use, absl::Duration now) {
   Kind& kind = KindOf(use);
   while (!kind.waiting.empty()) {
-    if (kind.waiting.front()->call == 0) {
+    if (!kind.waiting.front()->wanted()) {
       kind.waiting.pop_front();
       continue;
     }
@@ -359,7 +363,7 @@ void ServerLink::TickKind(Kind& kind, absl::Duration now) {
          kind.waiting.front()->queued_at + settings_->operation_timeout < now) {
     RequestPointer request = std::move(kind.waiting.front());
     kind.waiting.pop_front();
-    if (request->call == 0) continue;
+    if (!request->wanted()) continue;
     End(std::move(request), RequestEnd::kTimedOut,
         absl::UnavailableError(absl::StrCat(name(), ": no connection in time")));
     NoteTimeOut(now);

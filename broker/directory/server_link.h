@@ -27,8 +27,10 @@ absl::Duration SteadyNow();
 
 // One search or bind, from waiting for a connection to its end.
 struct DirectoryRequest {
-  // Who waits for it; 0: nobody any more.
-  uint64_t call = 0;
+  // Who wait for it; 0: not any more.
+  std::vector<uint64_t> calls;
+  // Of a search for several people: the name that each of the calls wants.
+  std::vector<std::string> names;
   ConnectionUse use = ConnectionUse::kSearch;
   LdapSearch search;
   std::string bind_dn;
@@ -44,6 +46,8 @@ struct DirectoryRequest {
   uint64_t connection = 0;
   int message_id = 0;
   size_t bytes = 0;
+
+  bool wanted() const;
 };
 using RequestPointer = std::shared_ptr<DirectoryRequest>;
 
@@ -86,8 +90,8 @@ class ServerLink {
 
   // Sends the request as soon as a connection has room for it.
   void Send(RequestPointer request, absl::Duration now);
-  // Nobody waits for it any more.
-  void Cancel(const RequestPointer& request);
+  // The call does not wait for it any more.
+  void Cancel(const RequestPointer& request, uint64_t call);
 
   void OnOpened(Opened opened, absl::Duration now);
   // False: there may be more that was read from the socket already; call again.

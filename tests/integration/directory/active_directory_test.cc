@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -76,6 +77,20 @@ TEST_F(ActiveDirectoryTest, RightPasswordGivesThePersonWithAllGroups) {
   EXPECT_EQ(answer.person.dn, Dn("anna"));
   EXPECT_EQ(answer.person.display_name, "Anna de Vries");
   EXPECT_THAT(answer.person.groups, UnorderedElementsAreArray(TenDeep()));
+}
+
+TEST_F(ActiveDirectoryTest, ManyAtOnceEachGetTheirs) {
+  std::vector<std::pair<std::string, std::string>> people;
+  for (int i = 0; i < 20; ++i) {
+    people.emplace_back("ANNA", kPassword);
+    people.emplace_back("nobody", kPassword);
+  }
+  const std::vector<DirectoryAnswer> answers = harness_.AuthenticateAll(people);
+  for (size_t i = 0; i < people.size(); i += 2) {
+    EXPECT_EQ(answers[i].outcome, DirectoryOutcome::kOk) << answers[i].detail;
+    EXPECT_EQ(answers[i].person.dn, Dn("anna"));
+    EXPECT_EQ(answers[i + 1].detail, "unknown user");
+  }
 }
 
 TEST_F(ActiveDirectoryTest, GroupsAreFoundWithoutMemberOfToo) {

@@ -44,6 +44,22 @@ class DirectoryHarness {
     return result.get_future().get();
   }
 
+  // All of them (user, password) at once.
+  std::vector<DirectoryAnswer> AuthenticateAll(
+      const std::vector<std::pair<std::string, std::string>>& people) {
+    std::vector<std::promise<DirectoryAnswer>> results(people.size());
+    for (size_t i = 0; i < people.size(); ++i) {
+      directory_->Authenticate(
+          people[i].first, Secret(people[i].second),
+          [&result = results[i]](DirectoryAnswer answer) { result.set_value(std::move(answer)); });
+    }
+    std::vector<DirectoryAnswer> answers;
+    for (std::promise<DirectoryAnswer>& result : results) {
+      answers.push_back(result.get_future().get());
+    }
+    return answers;
+  }
+
   absl::StatusOr<DirectoryPerson> Find(const std::string& user) {
     std::promise<absl::StatusOr<DirectoryPerson>> result;
     directory_->Find(

@@ -75,6 +75,17 @@ Script OnBind(Script act) {
   };
 }
 
+// `act` instead of the honest answer to searches for several people, and how many there were.
+Script OnJoinedSearch(std::atomic<int>& joined, Script act) {
+  return OnSearch([&joined, act](Session& session, const Request& request) {
+    const bool both =
+        absl::StrContains(request.bytes, "jan") && absl::StrContains(request.bytes, "piet");
+    if (!both) return Honest(session, request);
+    ++joined;
+    return act(session, request);
+  });
+}
+
 class HostileServerTest : public testing::Test {
  protected:
   HostileServerTest() : good_(Options()) {}
@@ -110,6 +121,22 @@ class HostileServerTest : public testing::Test {
     EXPECT_EQ(both.Authenticate("jan", "wrong").outcome, DirectoryOutcome::kDenied);
     EXPECT_GE(hostile.connections(), 1);
     EXPECT_LE(PeakMemoryKib() - before, kMostMemoryKib);
+  }
+
+  // Jan and Piet, whom nobody knows, many times at once.
+  void ExpectEachIsJudgedAlone(DirectoryHarness& harness) {
+    std::vector<std::pair<std::string, std::string>> people;
+    for (int i = 0; i < 20; ++i) {
+      people.emplace_back("jan", "right");
+      people.emplace_back("piet", "right");
+    }
+    const std::vector<DirectoryAnswer> answers = harness.AuthenticateAll(people);
+    for (size_t i = 0; i < people.size(); i += 2) {
+      EXPECT_EQ(answers[i].outcome, DirectoryOutcome::kOk) << answers[i].detail;
+      EXPECT_EQ(answers[i].person.dn, PersonDn("jan"));
+      EXPECT_EQ(answers[i + 1].outcome, DirectoryOutcome::kDenied) << answers[i + 1].detail;
+      EXPECT_EQ(answers[i + 1].detail, "unknown user");
+    }
   }
 
   DirectoryAuthority authority_;
@@ -256,6 +283,39 @@ TEST_F(HostileServerTest, AnEntryOfSomebodyElseIsNobody) {
   DirectoryHarness harness(Settings({hostile.url()}));
   EXPECT_EQ(harness.Authenticate("jan", "right").detail, "unknown user");
   EXPECT_EQ(harness.Find("jan").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(HostileServerTest, PeopleWhoseJoinedSearchFailsAreAskedForOneByOne) {
+  const auto answer = [](int code, bool with_stranger) {
+    return [code, with_stranger](Session& session, const Request& request) {
+      const std::string stranger = LdapEntryBytes(PersonDn("x"), {{"uid", "stranger"}});
+      return session.Write(LdapMessageBytes(request.id, Jan())) &&
+             (!with_stranger || session.Write(LdapMessageBytes(request.id, stranger))) &&
+             session.Write(LdapMessageBytes(request.id, LdapResultBytes(kLdapSearchDone, code)));
+    };
+  };
+  // An entry of nobody; sizeLimitExceeded; adminLimitExceeded; unwillingToPerform.
+  for (const Script& act : {Script(answer(0, true)), Script(answer(4, false)),
+                            Script(answer(11, false)), Script(answer(53, false))}) {
+    std::atomic<int> joined = 0;
+    const ScriptedLdapServer server(authority_.Issue({}, {"127.0.0.1"}),
+                                    OnJoinedSearch(joined, act));
+    DirectoryHarness harness(Settings({server.url()}));
+    ExpectEachIsJudgedAlone(harness);
+    EXPECT_GT(joined, 0);
+  }
+}
+
+TEST_F(HostileServerTest, PeopleWhoseJoinedSearchIsLostGoToTheNextServer) {
+  for (const bool silent : {true, false}) {
+    std::atomic<int> joined = 0;
+    const ScriptedLdapServer server(
+        authority_.Issue({}, {"127.0.0.1"}),
+        OnJoinedSearch(joined, [silent](Session&, const Request&) { return silent; }));
+    DirectoryHarness harness(Settings({server.url(), good_.url()}));
+    ExpectEachIsJudgedAlone(harness);
+    EXPECT_GT(joined, 0);
+  }
 }
 
 TEST_F(HostileServerTest, AConnectionLostInABindIsTriedOnceMore) {
