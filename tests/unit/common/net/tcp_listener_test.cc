@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/log.h"
-#include "tests/unit/common/relay/relay_harness.h"
+#include "tests/support/loopback_socket.h"
 
 namespace werkplek {
 namespace {

@@ -2,10 +2,8 @@
 // any bytes over TLS.
 #pragma once
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,72 +21,15 @@
 #include "common/relay/relay_client.h"
 #include "common/relay/relay_server.h"
 #include "gtest/gtest.h"
+#include "tests/support/loopback_socket.h"
 #include "tests/support/pki/test_pki.h"
 
 namespace werkplek {
-
-inline constexpr absl::Duration kTestDeadline = absl::Seconds(20);
 
 inline TlsMaterial Material(const TlsFiles& files) {
   absl::StatusOr<TlsMaterial> material = LoadTlsFiles(files, absl::Now());
   EXPECT_TRUE(material.ok()) << material.status();
   return *std::move(material);
-}
-
-// Reads until `size` bytes, the end, or the deadline.
-inline std::string ReadFrom(int descriptor, size_t size) {
-  std::string text;
-  const absl::Time deadline = absl::Now() + kTestDeadline;
-  while (text.size() < size && absl::Now() < deadline) {
-    pollfd wait{descriptor, POLLIN, 0};
-    if (poll(&wait, 1, 100) <= 0) continue;
-    char buffer[65536];
-    const ssize_t got =
-        read(descriptor, buffer, std::min<size_t>(sizeof(buffer), size - text.size()));
-    if (got <= 0) break;
-    text.append(buffer, static_cast<size_t>(got));
-  }
-  return text;
-}
-
-inline void WriteTo(int descriptor, const std::string& text) {
-  EXPECT_EQ(send(descriptor, text.data(), text.size(), MSG_NOSIGNAL),
-            static_cast<ssize_t>(text.size()));
-}
-
-// The other side has ended: an orderly end, nothing more to read.
-inline bool AtEnd(int descriptor) { return ReadFrom(descriptor, 1).empty(); }
-
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor = -1) : descriptor_(descriptor) {}
-  Descriptor(Descriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    Close();
-    descriptor_ = std::exchange(other.descriptor_, -1);
-    return *this;
-  }
-  ~Descriptor() { Close(); }
-  void Close() {
-    if (descriptor_ >= 0) close(std::exchange(descriptor_, -1));
-  }
-  int get() const { return descriptor_; }
-  int Release() { return std::exchange(descriptor_, -1); }
-
- private:
-  int descriptor_;
-};
-
-inline Descriptor ConnectTcp(int port) {
-  Descriptor made(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_port = htons(static_cast<uint16_t>(port));
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  EXPECT_EQ(connect(made.get(), reinterpret_cast<sockaddr*>(&where), sizeof(where)), 0);
-  const timeval timeout{20, 0};
-  setsockopt(made.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-  return made;
 }
 
 // A blocking TLS client that sends what it is told.
