@@ -271,7 +271,6 @@ void NodeLoop::Turn() {
   changes_ = std::move(changes);
   if (changes_->empty()) {
     Publish(/*reloaded=*/false);
-    EffectsAreDue();
     RunEffects();
     WakeIfWaiting();
     return;
@@ -295,19 +294,8 @@ void NodeLoop::Committed(const absl::Status& status) {
   ++revision_;
   // Before the answers, so that who has an answer reads what it says.
   Publish(/*reloaded=*/false);
-  EffectsAreDue();
-  // The next commit is on its way to the disk while these effects run.
-  if (StoodStill()) {
-    WakeIfWaiting();
-  } else {
-    Turn();
-  }
   RunEffects();
-}
-
-void NodeLoop::EffectsAreDue() {
-  std::move(effects_.begin(), effects_.end(), std::back_inserter(due_));
-  effects_.clear();
+  WakeIfWaiting();
 }
 
 void NodeLoop::CommitFailed(const absl::Status& status) {
@@ -356,7 +344,7 @@ void NodeLoop::TellWatches(const Picture& picture, bool reloaded) {
 void NodeLoop::RunEffects() {
   const LogBatch lines;
   std::vector<Effect> effects;
-  effects.swap(due_);
+  effects.swap(effects_);
   for (const Effect& effect : effects) RunEffect(effect);
 }
 

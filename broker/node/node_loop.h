@@ -90,8 +90,6 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void Committed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void CommitFailed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Publish(bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
-  // What was decided is durable now.
-  void EffectsAreDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void RunEffects() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void RunEffect(const Effect& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void SwitchOff(const FenceHost& fence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
@@ -153,9 +151,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   absl::Duration commit_began_ ABSL_GUARDED_BY(busy_) = -absl::InfiniteDuration();
   // A turn is posted for the end of the gathering.
   bool gathers_ ABSL_GUARDED_BY(busy_) = false;
-  // Of what is not yet durable, and those that may run.
   std::vector<Effect> effects_ ABSL_GUARDED_BY(busy_);
-  std::vector<Effect> due_ ABSL_GUARDED_BY(busy_);
   std::shared_ptr<const ChangeSet> changes_ ABSL_GUARDED_BY(busy_);
   uint64_t revision_ ABSL_GUARDED_BY(busy_) = 0;
   absl::Duration load_delay_ ABSL_GUARDED_BY(busy_);

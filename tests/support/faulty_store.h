@@ -33,8 +33,6 @@ class FaultyStore : public Store {
   std::function<absl::Duration()> delay = [] { return absl::ZeroDuration(); };
   // Fails a load when it is not OK.
   std::function<absl::Status()> load_fault = [] { return absl::OkStatus(); };
-  // Called when a change set is handed over.
-  std::function<void()> asked = [] {};
   // Sees each change set at the moment at which it becomes durable.
   std::function<void(const ChangeSet&)> committed = [](const ChangeSet&) {};
 
@@ -51,7 +49,6 @@ class FaultyStore : public Store {
 
   void Commit(uint64_t epoch, ChangeSet changes,
               absl::AnyInvocable<void(absl::Status)> done) override {
-    asked();
     executor_->PostAfter(delay(), [this, alive = alive_, epoch, changes = std::move(changes),
                                    done = std::move(done)]() mutable {
       if (*alive) CommitNow(epoch, std::move(changes), std::move(done));
