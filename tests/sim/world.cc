@@ -17,6 +17,8 @@ constexpr absl::Duration kAfterHeal = absl::Seconds(30);
 // All is well this long after the last fault healed and the last person went home.
 constexpr absl::Duration kBound = absl::Seconds(150);
 constexpr absl::Duration kProbeBound = absl::Seconds(60);
+// Where somebody who does nothing else connects.
+constexpr char kProbedPool[] = "pool-0";
 constexpr int64_t kStartUnixSeconds = 1'900'000'000;
 
 }  // namespace
@@ -390,11 +392,9 @@ void World::JudgeHosts(const Fleet& fleet) {
 void World::JudgeDesktops(const Fleet& fleet) {
   std::map<std::string, uint32_t> ready;
   std::map<std::string, uint32_t> made;
-  std::map<std::string, uint64_t> used_mib;
   for (const auto& entry : fleet.desktops) {
     const v1::Desktop& desktop = *entry.record;
     ++made[desktop.pool()];
-    used_mib[desktop.host()] += desktop.memory_mib();
     if (!desktop.moving_to().empty()) {
       Complain(absl::StrCat("desktop ", entry.key, " still moves from ", desktop.host(), " to ",
                             desktop.moving_to()));
@@ -412,19 +412,37 @@ void World::JudgeDesktops(const Fleet& fleet) {
   }
   for (const auto& entry : fleet.pools) {
     const v1::Pool& pool = entry.record->pool();
-    const bool room = std::any_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
-      if (machine->name() == drained_) return false;
-      // A tenth is the host's own when no limit is declared.
-      return used_mib[machine->name()] + pool.memory_mib() <= machine->physical_mib() * 9 / 10;
-    });
-    if (ready[entry.key] < pool.running_spares() && made[entry.key] < pool.max_desktops() && room) {
+    if (ready[entry.key] < pool.running_spares() && made[entry.key] < pool.max_desktops() &&
+        HasRoom(fleet, pool)) {
       Complain(absl::StrCat(entry.key, " has ", ready[entry.key], " of ", pool.running_spares(),
                             " spares"));
     }
   }
 }
 
+bool World::HasRoom(const Fleet& fleet, const v1::Pool& pool) const {
+  std::map<std::string, uint64_t> used_mib;
+  for (const auto& entry : fleet.desktops) {
+    used_mib[entry.record->host()] += entry.record->memory_mib();
+  }
+  return std::any_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
+    if (machine->name() == drained_) return false;
+    // A tenth is the host's own when no limit is declared.
+    return used_mib[machine->name()] + pool.memory_mib() <= machine->physical_mib() * 9 / 10;
+  });
+}
+
 void World::Probe() {
+  // Where the other pool's desktops fill the only host that is open, waiting is right.
+  const Picture fleet = picture();
+  if (fleet == nullptr) return;
+  bool served = false;
+  for (const auto& entry : fleet->desktops) {
+    served = served || (entry.record->pool() == kProbedPool &&
+                        entry.record->state() == v1::DESKTOP_STATE_READY);
+  }
+  const v1::Resource* pool = fleet->pools.Find(kProbedPool);
+  if (pool == nullptr || (!served && !HasRoom(*fleet, pool->pool()))) return;
   bool seen = false;
   users_.front()->Probe([&seen](bool ok) { seen = ok; });
   const absl::Duration until = now() + kProbeBound;

@@ -122,6 +122,8 @@ class World {
   void Judge();
   void JudgeDesktops(const Fleet& fleet);
   void JudgeHosts(const Fleet& fleet);
+  // Whether an open host can take one more desktop of the pool.
+  bool HasRoom(const Fleet& fleet, const v1::Pool& pool) const;
   void Probe();
   // Everything stands still for most of a day; then old calls come again.
   void PassNight();
