@@ -230,6 +230,7 @@ void World::MakePeople() {
     network_.Place(users_.back()->machine(), SiteOfHost(i));
     add(name, users_.back()->password(), everybody ? all : groups);
     std::vector<std::string> dns;
+    dns.reserve(groups.size());
     for (const std::string& group : groups) {
       dns.push_back("cn=" + group + ",ou=groups,dc=example,dc=nl");
     }

@@ -54,6 +54,7 @@ class DirectoryHarness {
           [&result = results[i]](DirectoryAnswer answer) { result.set_value(std::move(answer)); });
     }
     std::vector<DirectoryAnswer> answers;
+    answers.reserve(people.size());
     for (std::promise<DirectoryAnswer>& result : results) {
       answers.push_back(result.get_future().get());
     }

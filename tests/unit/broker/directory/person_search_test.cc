@@ -60,7 +60,7 @@ std::optional<std::vector<std::vector<std::string>>> Shares(const std::vector<st
   if (!shares.has_value()) return std::nullopt;
   std::vector<std::vector<std::string>> dns;
   for (const std::vector<LdapEntry>& share : *shares) {
-    dns.emplace_back();
+    dns.emplace_back().reserve(share.size());
     for (const LdapEntry& entry : share) dns.back().push_back(entry.dn);
   }
   return dns;
