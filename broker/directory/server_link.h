@@ -29,7 +29,7 @@ absl::Duration SteadyNow();
 struct DirectoryRequest {
   // Who wait for it; 0: not any more.
   std::vector<uint64_t> calls;
-  // Of a search for several people: the name that each of the calls wants.
+  // Of a search for people: the name that each of the calls wants.
   std::vector<std::string> names;
   ConnectionUse use = ConnectionUse::kSearch;
   LdapSearch search;
@@ -47,6 +47,7 @@ struct DirectoryRequest {
   int message_id = 0;
   size_t bytes = 0;
 
+  // Whether a call still waits for it.
   bool wanted() const;
 };
 using RequestPointer = std::shared_ptr<DirectoryRequest>;

@@ -433,17 +433,19 @@ bool World::HasRoom(const Fleet& fleet, const v1::Pool& pool) const {
   });
 }
 
-void World::Probe() {
-  // Where the other pool's desktops fill the only host that is open, waiting is right.
-  const Picture fleet = picture();
-  if (fleet == nullptr) return;
-  bool served = false;
-  for (const auto& entry : fleet->desktops) {
-    served = served || (entry.record->pool() == kProbedPool &&
-                        entry.record->state() == v1::DESKTOP_STATE_READY);
+bool World::IsFull(const Fleet& fleet, const std::string& pool) const {
+  for (const auto& entry : fleet.desktops) {
+    const v1::Desktop& desktop = *entry.record;
+    if (desktop.pool() == pool && desktop.state() == v1::DESKTOP_STATE_READY) return false;
   }
-  const v1::Resource* pool = fleet->pools.Find(kProbedPool);
-  if (pool == nullptr || (!served && !HasRoom(*fleet, pool->pool()))) return;
+  const v1::Resource* record = fleet.pools.Find(pool);
+  return record != nullptr && !HasRoom(fleet, record->pool());
+}
+
+void World::Probe() {
+  const Picture fleet = picture();
+  // Then waiting is right.
+  if (fleet != nullptr && IsFull(*fleet, kProbedPool)) return;
   bool seen = false;
   users_.front()->Probe([&seen](bool ok) { seen = ok; });
   const absl::Duration until = now() + kProbeBound;

@@ -124,6 +124,8 @@ class World {
   void JudgeHosts(const Fleet& fleet);
   // Whether an open host can take one more desktop of the pool.
   bool HasRoom(const Fleet& fleet, const v1::Pool& pool) const;
+  // Whether the pool has no desktop for anybody, and no open host has room for one.
+  bool IsFull(const Fleet& fleet, const std::string& pool) const;
   void Probe();
   // Everything stands still for most of a day; then old calls come again.
   void PassNight();

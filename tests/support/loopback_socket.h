@@ -39,8 +39,14 @@ inline void WriteTo(int descriptor, const std::string& text) {
             static_cast<ssize_t>(text.size()));
 }
 
-// The other side has ended: an orderly end, nothing more to read.
-inline bool AtEnd(int descriptor) { return ReadFrom(descriptor, 1).empty(); }
+// The other side has ended, in order or by a reset, and nothing more is to read. False when it is
+// silent until the deadline.
+inline bool AtEnd(int descriptor) {
+  pollfd wait{descriptor, POLLIN, 0};
+  char byte = 0;
+  return poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(kTestDeadline))) == 1 &&
+         read(descriptor, &byte, 1) <= 0;
+}
 
 class Descriptor {
  public:

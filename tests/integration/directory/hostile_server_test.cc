@@ -124,7 +124,7 @@ class HostileServerTest : public testing::Test {
   }
 
   // Jan and Piet, whom nobody knows, many times at once.
-  void ExpectEachIsJudgedAlone(DirectoryHarness& harness) {
+  void ExpectEachGetsTheirs(DirectoryHarness& harness) {
     std::vector<std::pair<std::string, std::string>> people;
     for (int i = 0; i < 20; ++i) {
       people.emplace_back("jan", "right");
@@ -301,7 +301,7 @@ TEST_F(HostileServerTest, PeopleWhoseJoinedSearchFailsAreAskedForOneByOne) {
     const ScriptedLdapServer server(authority_.Issue({}, {"127.0.0.1"}),
                                     OnJoinedSearch(joined, act));
     DirectoryHarness harness(Settings({server.url()}));
-    ExpectEachIsJudgedAlone(harness);
+    ExpectEachGetsTheirs(harness);
     EXPECT_GT(joined, 0);
   }
 }
@@ -313,7 +313,7 @@ TEST_F(HostileServerTest, PeopleWhoseJoinedSearchIsLostGoToTheNextServer) {
         authority_.Issue({}, {"127.0.0.1"}),
         OnJoinedSearch(joined, [silent](Session&, const Request&) { return silent; }));
     DirectoryHarness harness(Settings({server.url(), good_.url()}));
-    ExpectEachIsJudgedAlone(harness);
+    ExpectEachGetsTheirs(harness);
     EXPECT_GT(joined, 0);
   }
 }
