@@ -33,7 +33,8 @@ class GatewayOfBrowserKilled(GatewayKilled):
             self.page.open()
             self.page.sign_in(self.person)
             self.page.open_pool(self.pool)
-            self.page.screen(until=self.mine)
+            # Somebody who comes when all are taken waits for a start.
+            self.page.screen(60 * self.patience, until=self.mine)
         except PartFailed as failed:
             self.browser.close()
             raise NotBegun(f"no desktop in the browser: {failed}") from None

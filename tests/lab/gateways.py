@@ -8,7 +8,7 @@ import threading
 import time
 
 from authority import Authority
-from faults import Fault
+from faults import Fault, NotBegun
 from lab import CommandFailed
 from processes import PartFailed, wait_until
 from two_sites import HOME, PORTS, ROOT
@@ -105,7 +105,12 @@ class GatewayKilled(Fault):
         before = self.opened()
         self.display = OpenDisplay(self.lab, CLIENT, self.pool, "vnc", self.folder, flags=["--outside"],
                                    before=self.lab.machine(HOME).enter())
-        self.viewer = self.look(self.display.address())
+        try:
+            # Somebody who comes when all are taken waits for a start.
+            self.viewer = self.look(self.display.address(60 * self.patience))
+        except PartFailed as failed:
+            self.display.close()
+            raise NotBegun(f"no desktop at home: {failed}") from None
         self.held = self.session()
         self.site = self.where = next(site for site, count in self.opened().items() if count > before[site])
         self.lab.gateways[self.site].kill()

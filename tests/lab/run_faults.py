@@ -106,8 +106,9 @@ def let_go_wrong(lab, kinds, chance, prober, history, options):
             rows.append(one_fault(fault, prober, history))
             not_begun = 0
         except NotBegun as failed:
+            # The reason may be as long as a page of the portal: it is told once, and not in the table.
             say(f"{fault} did not begin: {failed}")
-            rows.append((f"{fault}: {failed}", "not begun", "-", "-", False))
+            rows.append((str(fault), "not begun", "-", "-", False))
             not_begun += 1
             if not_begun == MOST_NOT_BEGUN:
                 raise
