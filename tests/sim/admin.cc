@@ -109,8 +109,10 @@ void Admin::RepeatOldCalls(size_t calls) {
   nothing->set_user("nobody");
   Do(nothing, [this, calls](const BrokerProcess::Answer&) {
     for (size_t i = 0; i < std::min(calls, answered_.size()); ++i) {
-      world_.RepeatCall(client_.machine(), caller_, answered_[i],
-                        world_.chance().Between(absl::ZeroDuration(), absl::Seconds(15)));
+      world_.After(world_.chance().Between(absl::ZeroDuration(), absl::Seconds(15)),
+                   [this, caller = caller_, request = answered_[i]] {
+                     world_.RepeatCall(client_.machine(), caller, request);
+                   });
     }
   });
 }

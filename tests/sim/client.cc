@@ -27,9 +27,12 @@ void Client::Call(const Caller& caller, MessagePointer request, BrokerProcess::S
                   BrokerProcess::Done done) {
   Chance& chance = world_.chance();
   if (world_.scenario().repeats && world_.busy() && chance.Percent(30)) {
-    // Soon, so that it may overtake the first; or long after.
+    // Soon, so that it may overtake the first; or long after. If the first was refused, the repeat
+    // may be obeyed, so none comes when all has been put right.
     const absl::Duration late = absl::Seconds(chance.Percent(70) ? 2 : 120);
-    world_.RepeatCall(machine_, caller, request, chance.Between(absl::ZeroDuration(), late));
+    world_.After(chance.Between(absl::ZeroDuration(), late), [this, caller, request] {
+      if (world_.busy()) world_.RepeatCall(machine_, caller, request);
+    });
   }
   Target().Call(machine_, caller, std::move(request), std::move(served),
                 [this, done = std::move(done)](const BrokerProcess::Answer& answer) {

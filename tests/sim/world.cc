@@ -314,13 +314,10 @@ void World::NoteAnswer(const Caller& caller, const google::protobuf::Message& re
   }
 }
 
-void World::RepeatCall(const std::string& machine, const Caller& caller, MessagePointer request,
-                       absl::Duration delay) {
-  After(delay, [this, machine, caller, request] {
-    chance_.Pick(brokers())->Call(
-        machine, caller, request, [](const BrokerProcess::Answer&) {},
-        [](const BrokerProcess::Answer&) {});
-  });
+void World::RepeatCall(const std::string& machine, const Caller& caller, MessagePointer request) {
+  chance_.Pick(brokers())->Call(
+      machine, caller, std::move(request), [](const BrokerProcess::Answer&) {},
+      [](const BrokerProcess::Answer&) {});
 }
 
 void World::HealAll() {

@@ -102,8 +102,7 @@ class World {
                   const BrokerProcess::Answer& answer);
   // The same call comes again: from the network, which makes two of one, or from a client that was
   // cut off. Nobody waits for its answer.
-  void RepeatCall(const std::string& machine, const Caller& caller, MessagePointer request,
-                  absl::Duration delay);
+  void RepeatCall(const std::string& machine, const Caller& caller, MessagePointer request);
 
   // At the quiet end an administrator drains a host: whoever wanted it open before does not now.
   bool IsDrained(const std::string& host) const { return host == drained_; }
