@@ -3,6 +3,8 @@
 import os
 import time
 
+from selenium.common.exceptions import WebDriverException
+
 from faults import NotBegun
 from gateways import GatewayKilled, inside, start_gateway
 from processes import PartFailed
@@ -35,7 +37,7 @@ class GatewayOfBrowserKilled(GatewayKilled):
             self.page.open_pool(self.pool)
             # Somebody who comes when all are taken waits for a start.
             self.page.screen(60 * self.patience, until=self.mine)
-        except PartFailed as failed:
+        except (PartFailed, WebDriverException) as failed:
             self.browser.close()
             raise NotBegun(f"no desktop in the browser: {failed}") from None
         self.held = self.sessions()
@@ -54,7 +56,7 @@ class GatewayOfBrowserKilled(GatewayKilled):
     def figure(self, prober, most_s):
         try:
             self.page.screen(most_s, until=self.mine, canvas=NEW)
-        except PartFailed as failed:
+        except (PartFailed, WebDriverException) as failed:
             self.complaints.append(str(failed))
             return None
         took = time.monotonic() - self.killed

@@ -107,7 +107,7 @@ class GatewayKilled(Fault):
                                    before=self.lab.machine(HOME).enter())
         try:
             # Somebody who comes when all are taken waits for a start.
-            self.viewer = self.look(self.display.address(60 * self.patience))
+            self.viewer = self.look(self.display.address(90 * self.patience))
         except PartFailed as failed:
             self.display.close()
             raise NotBegun(f"no desktop at home: {failed}") from None
@@ -131,19 +131,26 @@ class GatewayKilled(Fault):
 
     def look(self, port):
         """A viewer at home that has read this person's screen."""
+        viewer = None
         try:
             viewer = inside(self.lab.machine(HOME), lambda: VncClient(port))
-        except (OSError, EOFError) as failed:
+            viewer.screen(30 * self.patience, until=lambda screen: screen.user == self.person.user)
+            return viewer
+        except (OSError, EOFError, AssertionError, PartFailed) as failed:
+            if viewer is not None:
+                viewer.close()
             raise PartFailed(f"a viewer at home: {failed}; werkplek said: {self.display.text()}") from None
-        viewer.screen(until=lambda screen: screen.user == self.person.user)
-        return viewer
 
     def figure(self, prober, most_s):
-        self.viewer.wait_closed()
-        self.viewer.close()
-        ports = wait_until(lambda: re.findall(r"vnc://127\.0\.0\.1:(\d+)", self.display.text())[1:], most_s,
-                           "the screen through the other gateway")
-        self.viewer = self.look(ports[0])
+        try:
+            self.viewer.wait_closed()
+            self.viewer.close()
+            ports = wait_until(lambda: re.findall(r"vnc://127\.0\.0\.1:(\d+)", self.display.text())[1:], most_s,
+                               "the screen through the other gateway")
+            self.viewer = self.look(ports[0])
+        except (OSError, PartFailed) as failed:
+            self.complaints.append(str(failed))
+            return None
         took = time.monotonic() - self.killed
         if self.session() != self.held:
             self.complaints.append(f"the session {self.held} became {self.session()}")
