@@ -41,12 +41,12 @@ absl::StatusOr<DirectoryPerson> ToFound(DirectoryAnswer answer) {
 
 // Tells the call its answer; a Find gets it as a status.
 Executor::Task AnswerOf(DirectoryCall& call, DirectoryAnswer answer) {
-  if (call.found) {
-    return [done = std::move(call.found), result = ToFound(std::move(answer))]() mutable {
+  if (call.on_found) {
+    return [done = std::move(call.on_found), result = ToFound(std::move(answer))]() mutable {
       done(std::move(result));
     };
   }
-  return [done = std::move(call.authenticated), answer = std::move(answer)]() mutable {
+  return [done = std::move(call.on_authenticated), answer = std::move(answer)]() mutable {
     done(std::move(answer));
   };
 }

@@ -33,9 +33,9 @@ struct DirectoryCall {
   std::string typed;
   // Authenticate only.
   std::shared_ptr<const Secret> password;
-  absl::AnyInvocable<void(DirectoryAnswer)> authenticated;
+  absl::AnyInvocable<void(DirectoryAnswer)> on_authenticated;
   // Find only.
-  absl::AnyInvocable<void(absl::StatusOr<DirectoryPerson>)> found;
+  absl::AnyInvocable<void(absl::StatusOr<DirectoryPerson>)> on_found;
 
   uint64_t id = 0;
   absl::Duration deadline;

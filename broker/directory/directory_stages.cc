@@ -29,11 +29,11 @@ void DirectoryLoop::RunStage(DirectoryCall& call) {
   request->use = ConnectionUse::kBind;
   request->password = call.password;
   if (call.person.has_value()) {
-    request->bind_dn = call.person->person.dn;
+    request->dn = call.person->person.dn;
   } else if (!settings_->decoy_dn.empty()) {
-    request->bind_dn = settings_->decoy_dn;
+    request->dn = settings_->decoy_dn;
   } else {
-    request->bind_dn =
+    request->dn =
         absl::StrCat(settings_->user_attribute, "=werkplek.nobody,", settings_->user_base);
   }
   Send({&call}, std::move(request));
@@ -89,7 +89,7 @@ void DirectoryLoop::AskGroups(DirectoryCall& call) {
     }
     auto request = std::make_shared<DirectoryRequest>();
     request->use = ConnectionUse::kSearch;
-    request->bind_dn = dn;
+    request->dn = dn;
     // "1.1": no attributes (RFC 4511 section 4.5.1.8); the DN is all that is wanted.
     request->search = {settings_->group_base,
                        FillFilter(settings_->group_filter, "{dn}", dn),
@@ -190,7 +190,7 @@ void DirectoryLoop::HandlePerson(DirectoryCall& call, const std::vector<LdapEntr
   } else if (entries.size() == 1) {
     call.person = ReadPerson(*settings_, entries[0], call.typed);
   }
-  if (call.authenticated) {
+  if (call.password != nullptr) {
     call.stage = Stage::kPassword;
     call.repeated = false;
     RunStage(call);
@@ -240,7 +240,7 @@ void DirectoryLoop::HandleGroups(DirectoryCall& call, const DirectoryRequest& re
   std::vector<std::string> groups;
   for (const LdapEntry& entry : request.entries) groups.push_back(entry.dn);
   const auto list = std::make_shared<const std::vector<std::string>>(std::move(groups));
-  group_cache_.Put(request.bind_dn, list, request.sent_at);
+  group_cache_.Put(request.dn, list, request.sent_at);
   call.walk->Answer(*list);
   for (std::string& next : call.walk->TakeQuestions()) call.questions.push_back(std::move(next));
   AskGroups(call);

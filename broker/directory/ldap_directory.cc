@@ -45,7 +45,7 @@ void LdapDirectory::Authenticate(const std::string& user, const Secret& password
                                  absl::AnyInvocable<void(DirectoryAnswer)> done) {
   auto call = std::make_unique<DirectoryCall>();
   call->typed = user;
-  call->authenticated = std::move(done);
+  call->on_authenticated = std::move(done);
   // Neither says anything of anybody: the same answer for every name and every password like it.
   if (!IsUserName(user)) {
     loop_->Answer(std::move(call), {DirectoryOutcome::kDenied, "not a user name", {}, {}});
@@ -63,7 +63,7 @@ void LdapDirectory::Find(const std::string& user,
                          absl::AnyInvocable<void(absl::StatusOr<DirectoryPerson>)> done) {
   auto call = std::make_unique<DirectoryCall>();
   call->typed = user;
-  call->found = std::move(done);
+  call->on_found = std::move(done);
   if (!IsUserName(user)) {
     loop_->Answer(std::move(call), {DirectoryOutcome::kDenied, "not a user name", {}, {}});
     return;

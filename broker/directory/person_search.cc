@@ -13,14 +13,19 @@ namespace {
 
 constexpr char kHole[] = "{user}";
 
-// Whether the entry has each attribute once, and only those that were asked for.
-bool IsPlain(const LdapEntry& entry, std::vector<std::string> asked) {
+// Whether the one value list of `user_attribute` is all that the filter can have meant: no second
+// one, none with an option, and no attribute that nobody asked for, which may be a subtype.
+bool TellsAllItsNames(const LdapEntry& entry, const std::string& user_attribute,
+                      const std::vector<std::string>& asked) {
+  int lists = 0;
   for (const auto& [name, values] : entry.attributes) {
-    const auto found = std::find_if(asked.begin(), asked.end(), [&name = name](const auto& other) {
-      return absl::EqualsIgnoreCase(other, name);
-    });
-    if (found == asked.end()) return false;
-    asked.erase(found);
+    const absl::string_view type = absl::string_view(name).substr(0, name.find(';'));
+    const bool was_asked = std::any_of(
+        asked.begin(), asked.end(),
+        [type](const std::string& attribute) { return absl::EqualsIgnoreCase(attribute, type); });
+    if (!was_asked) return false;
+    if (!absl::EqualsIgnoreCase(type, user_attribute)) continue;
+    if (type.size() != name.size() || ++lists > 1) return false;
   }
   return true;
 }
@@ -61,7 +66,9 @@ std::optional<std::vector<std::vector<LdapEntry>>> ShareOut(const DirectorySetti
       shares[i].push_back(entry);
       for_somebody = true;
     }
-    if (!for_somebody || !IsPlain(entry, asked)) return std::nullopt;
+    if (!for_somebody || !TellsAllItsNames(entry, settings.user_attribute, asked)) {
+      return std::nullopt;
+    }
   }
   return shares;
 }

@@ -23,8 +23,9 @@ std::string PersonFilter(const DirectorySettings& settings, const std::vector<st
 
 // What each of the names would have found alone, from what a search for all of them found; letters
 // may differ in case. nullopt: that cannot be told, and each must be asked for alone. An entry
-// carries none of the names (the server may compare in another way), or has an attribute twice or
-// one that is not a PersonAttribute (an option, a subtype), whose values the filter meant as well.
+// carries none of the names (the server may compare in another way), or has more values that the
+// filter may have meant: `user_attribute` twice or with an option, or an attribute that is not one
+// of PersonAttributes (a subtype).
 std::optional<std::vector<std::vector<LdapEntry>>> ShareOut(const DirectorySettings& settings,
                                                             const std::vector<std::string>& names,
                                                             const std::vector<LdapEntry>& entries);

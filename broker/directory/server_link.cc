@@ -145,7 +145,7 @@ bool ServerLink::SendOn(Connections::iterator place, const RequestPointer& reque
   absl::StatusOr<int> id =
       request->use == ConnectionUse::kSearch
           ? connection.ldap->StartSearch(request->search)
-          : connection.ldap->StartBind(request->bind_dn, request->password->Reveal());
+          : connection.ldap->StartBind(request->dn, request->password->Reveal());
   if (!id.ok()) {
     if (absl::IsFailedPrecondition(id.status())) {
       if (request->use == ConnectionUse::kBind) bind_.idle.push_back(place->first);
@@ -346,8 +346,9 @@ void ServerLink::Tick(absl::Duration now) {
   if (circuit_.TakeProbe(now)) {
     if (search_.connecting == 0) StartConnecting(ConnectionUse::kSearch);
   } else if (!circuit_.open()) {
-    ConnectWhereNeeded(ConnectionUse::kSearch);
-    ConnectWhereNeeded(ConnectionUse::kBind);
+    // What timed out or was called off has left room.
+    ServeWaiting(ConnectionUse::kSearch, now);
+    ServeWaiting(ConnectionUse::kBind, now);
   }
 }
 

@@ -33,7 +33,8 @@ struct DirectoryRequest {
   std::vector<std::string> names;
   ConnectionUse use = ConnectionUse::kSearch;
   LdapSearch search;
-  std::string bind_dn;
+  // Whom a bind is for, or whose groups a search is for.
+  std::string dn;
   std::shared_ptr<const Secret> password;
 
   std::vector<LdapEntry> entries;

@@ -93,7 +93,17 @@ TEST(PersonSearchTest, NorOneThatTheFilterMayHaveMeantForMore) {
   EXPECT_EQ(Shares({"jan", "piet"}, {{"a", {jan, {"uid;lang-nl", {"piet"}}}}}), std::nullopt);
   EXPECT_EQ(Shares({"jan", "piet"}, {{"a", {jan, {"uid", {"piet"}}}}}), std::nullopt);
   EXPECT_EQ(Shares({"jan", "piet"}, {{"a", {jan, {"subtypeOfUid", {"piet"}}}}}), std::nullopt);
+  EXPECT_EQ(Shares({"jan", "piet"}, {{"a", {jan, {"other;lang-nl", {"piet"}}}}}), std::nullopt);
+}
+
+TEST(PersonSearchTest, WhatTheFilterDoesNotNameMayComeInAnyForm) {
+  const std::pair<std::string, std::vector<std::string>> jan = {"uid", {"jan"}};
   EXPECT_NE(Shares({"jan", "piet"}, {{"a", {jan, {"DISPLAYNAME", {"Jan"}}}}}), std::nullopt);
+  EXPECT_NE(Shares({"jan", "piet"}, {{"a", {jan, {"displayName;lang-nl", {"Jan"}}}}}),
+            std::nullopt);
+  EXPECT_NE(
+      Shares({"jan", "piet"}, {{"a", {{"displayName", {"Jan"}}, jan, {"displayName", {"Johan"}}}}}),
+      std::nullopt);
 }
 
 }  // namespace
