@@ -137,7 +137,8 @@ class Exchange {
   beast::ssl_stream<beast::tcp_stream> stream_;
   http::request<http::string_body> request_;
   http::response_parser<http::string_body> parser_;
-  beast::flat_buffer buffer_;
+  // Bounded: Beast's limits do not count a chunk's extension, nor what comes behind the last chunk.
+  beast::flat_buffer buffer_{32 * 1024};
   std::string step_ = "connection";
   bool done_ = false;
   absl::StatusOr<HttpResponse> answer_ = absl::UnavailableError("not begun");

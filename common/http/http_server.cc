@@ -69,7 +69,8 @@ class HttpServer::Parts::Session : public std::enable_shared_from_this<Session> 
       : address(std::move(address)),
         parts_(parts),
         context_(std::move(context)),
-        stream_(std::move(socket), context_) {}
+        stream_(std::move(socket), context_),
+        buffer_(parts->settings_.max_header_bytes + parts->settings_.max_body_bytes) {}
   ~Session() { parts_->Forget(this); }
 
   void Run() {
@@ -137,6 +138,7 @@ class HttpServer::Parts::Session : public std::enable_shared_from_this<Session> 
   Parts* const parts_;
   asio::ssl::context context_;
   beast::ssl_stream<beast::tcp_stream> stream_;
+  // Bounded: Beast's limits do not count a chunk's extension, nor what comes behind the last chunk.
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;

@@ -53,7 +53,8 @@ PortalConnection::PortalConnection(asio::ip::tcp::socket socket, const SslContex
       address_(PeerAddressOf(socket, &source_)),
       stream_(std::make_unique<TlsStream>(std::move(socket), context, TlsStream::Role::kServer)),
       http_stream_(stream_.get()),
-      deadline_(*owner->parts.io) {
+      deadline_(*owner->parts.io),
+      buffer_(kMaxHeadBytes + kMaxBodyBytes) {
   TuneSocket(stream_->socket());
 }
 

@@ -76,6 +76,7 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
   std::unique_ptr<TlsStream> stream_;
   TlsAsyncStream http_stream_;
   boost::asio::steady_timer deadline_;
+  // Bounded: Beast's limits do not count a chunk's extension, nor what comes behind the last chunk.
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   boost::beast::http::response<boost::beast::http::string_body> response_;
