@@ -162,10 +162,14 @@ void ReconcileDesktop(Turn& turn, const std::string& id, const v1::DesktopReport
   if (report == nullptr || report->generation() != desktop->generation()) return;
   if (desktop->state() == v1::DESKTOP_STATE_ASSIGNED) {
     ReconcileSession(turn, *desktop, *report);
-  } else if ((desktop->state() == v1::DESKTOP_STATE_DIRTY || IsKept(*desktop)) &&
-             !report->session().empty() && !SentLately(turn, *desktop, v1::COMMAND_END_SESSION)) {
-    // It waits for its reset, or its owner is not there: the display is closed already.
-    SendEnd(turn, *desktop, report->session());
+  } else if (desktop->state() == v1::DESKTOP_STATE_DIRTY || IsKept(*desktop)) {
+    // It waits for its reset, or its owner is not there.
+    if (!report->session().empty() && !SentLately(turn, *desktop, v1::COMMAND_END_SESSION)) {
+      SendEnd(turn, *desktop, report->session());
+    } else if (report->viewer() == v1::VIEWER_CONNECTED &&
+               !SentLately(turn, *desktop, v1::COMMAND_CLOSE_DISPLAY)) {
+      Send(turn, *desktop, v1::COMMAND_CLOSE_DISPLAY);
+    }
   }
 }
 

@@ -75,7 +75,7 @@ CallAnswer EndSession(Turn& turn, const CallRequested& event, const v1::EndSessi
 CallAnswer SignOut(Turn& turn, const CallRequested& event, const v1::SignIn& sign_in) {
   turn.Audit(absl::StrCat("user:", sign_in.user()), "sign-out",
              absl::StrCat("sign-in:", sign_in.id()), "ok", Origin(event.caller));
-  EndSignIn(turn, sign_in.id(), false);
+  EndSignIn(turn, sign_in.id());
   return std::make_shared<const v1::SignOutResponse>();
 }
 

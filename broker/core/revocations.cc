@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
+#include "broker/core/sessions.h"
 #include "broker/core/sign_in.h"
 #include "broker/core/views.h"
 #include "broker/model/names.h"
@@ -22,6 +23,12 @@ constexpr size_t kMaxPageBytes = 48 << 10;
 bool MayKnow(absl::string_view peer, const v1::SignIn& sign_in) {
   return sign_in.peer() == peer ||
          (IdentityOfPeer(peer) == v1::IDENTITY_GATEWAY && IsThroughGateway(sign_in));
+}
+
+// Whether the machine may show the session's screen.
+bool MayShow(absl::string_view peer, const v1::Session& session) {
+  return session.client() == peer || (IdentityOfPeer(peer) == v1::IDENTITY_GATEWAY &&
+                                      IdentityOfPeer(session.client()) == v1::IDENTITY_GATEWAY);
 }
 
 // Certificates tell their times in whole seconds.
@@ -70,7 +77,12 @@ CallAnswer RevokeCertificates(Turn& turn, const CallRequested& event,
   }
   turn.Audit(actor, "revoke-certificates", request.peer(), "ok", Origin(event.caller),
              {{"reason", request.reason()}, {"sign_ins_ended", absl::StrCat(ended.size())}});
-  for (const std::string& id : ended) EndSignIn(turn, id, true);
+  for (const std::string& id : ended) EndSignIn(turn, id);
+  // A display stays open when its sign-in ends by itself: also those that the machine opened.
+  CloseDisplays(turn, "", [&](const v1::Session& session) {
+    return MayShow(request.peer(), session) ||
+           std::binary_search(ended.begin(), ended.end(), session.sign_in());
+  });
   return std::make_shared<const v1::RevokeCertificatesResponse>();
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "broker/core/commands.h"
 #include "broker/core/connect.h"
@@ -81,9 +82,12 @@ bool GuestKnows(Turn& turn, const v1::Session& session, const v1::DesktopReport&
 // False: the guest has still to be told.
 bool Prepare(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport& report,
              SessionSoft& soft, v1::Session& session) {
-  if (report.session() != session.id() && !SentLately(turn, desktop, v1::COMMAND_BEGIN_SESSION)) {
+  if (report.session() != session.id()) {
+    // Also when another connect has sent it just now: this one waits as long for the guest.
     if (soft.begun == absl::InfinitePast()) soft.begun = turn.now();
-    SendSession(turn, desktop, session, v1::COMMAND_BEGIN_SESSION);
+    if (!SentLately(turn, desktop, v1::COMMAND_BEGIN_SESSION)) {
+      SendSession(turn, desktop, session, v1::COMMAND_BEGIN_SESSION);
+    }
   }
   if (soft.opening) TellPreparing(turn, *soft.opening, desktop.id());
   std::string unsaid;
@@ -293,9 +297,13 @@ void BeginEnding(Turn& turn, v1::Session session, const std::string& reason,
                     desktop->wanted_power() == v1::POWER_RUNNING;
   if (tell) {
     SendSession(turn, *desktop, session, v1::COMMAND_END_SESSION);
-  } else {
-    FinishSession(turn, id);
+    return;
   }
+  // A guest that was never told is looked at all the same, and its reset may be long in coming.
+  if (report != nullptr && report->viewer() == v1::VIEWER_CONNECTED) {
+    SendSession(turn, *desktop, session, v1::COMMAND_CLOSE_DISPLAY);
+  }
+  FinishSession(turn, id);
 }
 
 void FinishSession(Turn& turn, const std::string& session_id) {
@@ -324,6 +332,18 @@ void LoseSession(Turn& turn, const std::string& session_id, const std::string& r
   std::optional<ConnectCall> opening = std::move(turn.state().sessions[session_id].opening);
   turn.Put(std::move(session));
   if (opening) QueueAgain(turn, *std::move(opening));
+}
+
+void CloseDisplays(Turn& turn, const std::string& user,
+                   absl::FunctionRef<bool(const v1::Session&)> which) {
+  const std::string prefix = user.empty() ? "" : LiveSessionKey(user, "");
+  // A copy: closing changes sessions.
+  const auto live = turn.fleet().live_sessions;
+  for (auto at = live.After(prefix); at != live.end() && absl::StartsWith(at->key, prefix); ++at) {
+    const auto session = turn.fleet().sessions.FindShared(*at->record);
+    if (session == nullptr || session->state() == v1::SESSION_STATE_ENDING) continue;
+    if (which(*session)) CloseDisplay(turn, *session);
+  }
 }
 
 void CloseDisplay(Turn& turn, v1::Session session) {

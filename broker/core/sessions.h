@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "broker/core/turn.h"
 
 namespace werkplek {
@@ -37,6 +38,10 @@ void LoseSession(Turn& turn, const std::string& session_id, const std::string& r
 
 // Closes the display; the session stays, by its pool's policy.
 void CloseDisplay(Turn& turn, v1::Session session);
+
+// The same for live sessions of the person ("": of everybody) for which `which` holds.
+void CloseDisplays(Turn& turn, const std::string& user,
+                   absl::FunctionRef<bool(const v1::Session&)> which);
 
 // A time of the session has come (or a timer fired for nothing).
 void SessionTimerFired(Turn& turn, const std::string& session_id);

@@ -4,12 +4,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
 #include "broker/core/connect.h"
 #include "broker/core/requests.h"
-#include "broker/core/sessions.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
 
@@ -134,7 +132,7 @@ void MakeRoomForSignIn(Turn& turn, const std::string& user) {
     const std::string& id = by_use[i].second;
     turn.Note(Severity::kInfo, "sign-in-ended",
               {{"sign_in", id}, {"user", user}, {"why", "the person has too many"}});
-    EndSignIn(turn, id, false);
+    EndSignIn(turn, id);
   }
 }
 
@@ -255,24 +253,10 @@ void HandleSignInUsed(Turn& turn, const SignInUsed& event) {
   TouchSignIn(turn, sign_in->id());
 }
 
-void EndSignIn(Turn& turn, const std::string& id, bool close_displays) {
+void EndSignIn(Turn& turn, const std::string& id) {
   const auto sign_in = turn.fleet().sign_ins.FindShared(id);
   if (sign_in == nullptr) return;
   DropCallsOf(turn, *sign_in);
-  if (close_displays) {
-    const std::string prefix = LiveSessionKey(sign_in->user(), "");
-    const auto live = turn.fleet().live_sessions;
-    for (auto at = live.After(prefix); at != live.end() && absl::StartsWith(at->key, prefix);
-         ++at) {
-      const auto session = turn.fleet().sessions.FindShared(*at->record);
-      if (session == nullptr || session->sign_in() != id) continue;
-      if (session->state() == v1::SESSION_STATE_READY ||
-          session->state() == v1::SESSION_STATE_ACTIVE ||
-          session->state() == v1::SESSION_STATE_PENDING) {
-        CloseDisplay(turn, *session);
-      }
-    }
-  }
   turn.EraseSignIn(id);
 }
 
@@ -285,7 +269,7 @@ void SignInTimerFired(Turn& turn, const std::string& id) {
     return;
   }
   turn.Note(Severity::kInfo, "sign-in-ended", {{"sign_in", id}, {"user", sign_in->user()}});
-  EndSignIn(turn, id, false);
+  EndSignIn(turn, id);
 }
 
 }  // namespace werkplek

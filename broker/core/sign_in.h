@@ -14,9 +14,8 @@ void HandleSignInUsed(Turn& turn, const SignInUsed& event);
 // Counts as use, at most once a minute.
 void TouchSignIn(Turn& turn, const std::string& id);
 
-// Ends the sign-in: its token is dead. Calls that wait on it fail. `close_displays`: what it opened
-// is closed too.
-void EndSignIn(Turn& turn, const std::string& id, bool close_displays);
+// Ends the sign-in: its token is dead. Calls that wait on it fail. What it opened stays open.
+void EndSignIn(Turn& turn, const std::string& id);
 
 // The sign-in's time may have come.
 void SignInTimerFired(Turn& turn, const std::string& id);

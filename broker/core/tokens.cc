@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/sessions.h"
 #include "broker/core/sign_in.h"
 #include "broker/model/names.h"
 #include "common/base/status_macros.h"
@@ -122,7 +123,12 @@ CallAnswer RevokeSignIns(Turn& turn, const CallRequested& event,
   }
   turn.Audit(actor, "revoke-sign-ins", object, "ok", Origin(event.caller),
              {{"revoked", absl::StrCat(ids.size())}});
-  for (const std::string& id : ids) EndSignIn(turn, id, true);
+  for (const std::string& id : ids) EndSignIn(turn, id);
+  // A display stays open when its sign-in ends by itself, so those of people are not all found by
+  // their sign-ins.
+  CloseDisplays(turn, request.user(), [&request](const v1::Session& session) {
+    return !request.has_id() || session.sign_in() == request.id();
+  });
   auto response = std::make_shared<v1::RevokeSignInsResponse>();
   response->set_revoked(static_cast<uint32_t>(ids.size()));
   return std::shared_ptr<const google::protobuf::Message>(std::move(response));

@@ -186,16 +186,25 @@ absl::Status HostMayMove(const Fleet& fleet, const v1::Resource& resource) {
   return absl::OkStatus();
 }
 
-// Where a disk lies, and whose it is, does not change under a desktop.
+// Where a disk lies, whose it is, and whether its host stops it in time does not change under a
+// desktop.
 absl::Status PoolMayChange(const Fleet& fleet, const v1::Resource& resource) {
   const v1::Resource* before = fleet.pools.Find(resource.name());
   if (before == nullptr) return absl::OkStatus();
-  const bool kind = before->pool().kind() != resource.pool().kind();
-  if (!kind && before->pool().storage() == resource.pool().storage()) return absl::OkStatus();
+  absl::string_view changed;
+  if (before->pool().kind() != resource.pool().kind()) {
+    changed = "pool.kind";
+  } else if (before->pool().storage() != resource.pool().storage()) {
+    changed = "pool.storage";
+  } else if (IsFenced(before->pool()) != IsFenced(resource.pool())) {
+    changed = "pool.fencing";
+  } else {
+    return absl::OkStatus();
+  }
   for (const auto& entry : fleet.desktops) {
     if (entry.record->pool() != resource.name()) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat(kind ? "pool.kind" : "pool.storage", ": desktop \"", entry.key,
+        absl::StrCat(changed, ": desktop \"", entry.key,
                      "\" stands in the pool as it is; make another pool, or empty this one first"));
   }
   return absl::OkStatus();

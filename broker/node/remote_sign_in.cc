@@ -42,6 +42,11 @@ void NodeLoop::FindEnrolment(const SignInAttempt& attempt, const std::string& us
 }
 
 void NodeLoop::AskLeaderFirst(SignInAttempt attempt, Secret password) {
+  if (parts_.leader.get_enrolment == nullptr) {
+    // A broker without others lost the lead after the sign-in was let in.
+    SignInOver();
+    return calls_.Fail(attempt.call, TryAgain());
+  }
   // Before the directory: without a leader no password is tried, so no wrong one is counted.
   const std::string user = attempt.malformed_name ? "" : attempt.typed_user;
   const SignInAttempt& asked = attempt;

@@ -236,6 +236,40 @@ TEST_F(SessionsTest, AGuestThatCannotBeToldIsOpenedAllTheSameAndSaysSo) {
               Contains(HasSubstr("could not be told")));
 }
 
+TEST_F(SessionsTest, TheEndClosesTheDisplayOfAGuestThatWasNeverTold) {
+  Open(1, 4, 1);
+  Host().guest_agent = false;  // Obey ignores BEGIN_SESSION; the report still claims an agent.
+  Come("jan");
+  driver_.Advance(absl::Seconds(21));
+  Look("jan");
+  const std::string desktop = driver_.DesktopOf("jan")->id();
+  // No reset comes while the pool is looked after.
+  SetSchedulability(v1::RESOURCE_KIND_POOL, "kantoor", v1::SCHEDULABILITY_MAINTENANCE);
+  driver_.Forget();
+  ASSERT_TRUE(End("jan").ok());
+  EXPECT_EQ(driver_.SessionOf("jan"), nullptr);
+  EXPECT_EQ(Desktop(desktop).state(), v1::DESKTOP_STATE_DIRTY);
+  EXPECT_EQ(driver_.Commands(v1::COMMAND_CLOSE_DISPLAY).size(), 1u);
+  EXPECT_EQ(Host().Find(desktop)->viewer(), v1::VIEWER_GONE);
+  // Also when that command got lost.
+  Host().Find(desktop)->set_viewer(v1::VIEWER_CONNECTED);
+  driver_.Advance(absl::Seconds(3));
+  EXPECT_EQ(Host().Find(desktop)->viewer(), v1::VIEWER_GONE);
+}
+
+TEST_F(SessionsTest, WhoConnectsAgainMeanwhileWaitsForTheGuestAsLong) {
+  Open(1, 4, 1);
+  Host().guest_agent = false;
+  const std::string token = driver_.SignIn("jan");
+  driver_.Connect(token, "kantoor");
+  const CallId again = driver_.Connect(token, "kantoor");
+  driver_.Advance(absl::Milliseconds(500));
+  EXPECT_TRUE(driver_.Last(again).has_preparing());
+  EXPECT_TRUE(driver_.SessionOf("jan")->explanation().steps().empty() ||
+              driver_.SessionOf("jan")->explanation().ShortDebugString().find("not told") ==
+                  std::string::npos);
+}
+
 TEST_F(SessionsTest, AGuestThatIsSilentIsWaitedForAtMostTwentySeconds) {
   Open(1, 4, 1);
   Host().guest_agent = false;  // Obey ignores BEGIN_SESSION; the report still claims an agent.
@@ -326,6 +360,52 @@ TEST_F(SessionsTest, ARevokedSignInClosesItsDisplays) {
   ASSERT_TRUE(driver_.Call(driver_.Admin(), request).ok());
   EXPECT_EQ(State("jan"), v1::SESSION_STATE_DISCONNECTED);
   EXPECT_EQ(Report("jan")->viewer(), v1::VIEWER_GONE);
+}
+
+TEST_F(SessionsTest, ARevokedPersonsDisplaysCloseThoughTheSignInIsGone) {
+  Open(1, 4, 1);
+  const std::string token = driver_.SignIn("jan");
+  driver_.Connect(token, "kantoor");
+  Look("jan");
+  ASSERT_TRUE(driver_.Call(token, v1::SignOutRequest()).ok());
+  EXPECT_EQ(State("jan"), v1::SESSION_STATE_ACTIVE);
+  v1::RevokeSignInsRequest request;
+  request.set_user("piet");
+  ASSERT_TRUE(driver_.Call(driver_.Admin(), request).ok());
+  EXPECT_EQ(State("jan"), v1::SESSION_STATE_ACTIVE);
+  request.set_user("jan");
+  ASSERT_TRUE(driver_.Call(driver_.Admin(), request).ok());
+  EXPECT_EQ(State("jan"), v1::SESSION_STATE_DISCONNECTED);
+  EXPECT_EQ(Report("jan")->viewer(), v1::VIEWER_GONE);
+}
+
+TEST_F(SessionsTest, ARevokedMachinesDisplaysCloseThoughTheSignInIsGone) {
+  Open(1, 4, 1);
+  const std::string token = driver_.SignIn("jan");
+  driver_.Connect(token, "kantoor");
+  Look("jan");
+  ASSERT_TRUE(driver_.Call(token, v1::SignOutRequest()).ok());
+  v1::RevokeCertificatesRequest request;
+  request.set_reason("stolen");
+  request.set_peer("client/another");
+  ASSERT_TRUE(driver_.Call(driver_.Admin(), request).ok());
+  EXPECT_EQ(State("jan"), v1::SESSION_STATE_ACTIVE);
+  request.set_peer(driver_.SessionOf("jan")->client());
+  ASSERT_TRUE(driver_.Call(driver_.Admin(), request).ok());
+  EXPECT_EQ(State("jan"), v1::SESSION_STATE_DISCONNECTED);
+  EXPECT_EQ(Report("jan")->viewer(), v1::VIEWER_GONE);
+}
+
+TEST_F(SessionsTest, ARevocationReachesADisplayOfWhichALateReportTells) {
+  Open(1, 4, 1);
+  Come("jan");
+  driver_.Advance(absl::Seconds(36));
+  EXPECT_EQ(State("jan"), v1::SESSION_STATE_DISCONNECTED);
+  driver_.Forget();
+  v1::RevokeSignInsRequest request;
+  request.set_user("jan");
+  ASSERT_TRUE(driver_.Call(driver_.Admin(), request).ok());
+  EXPECT_EQ(driver_.Commands(v1::COMMAND_CLOSE_DISPLAY).size(), 1u);
 }
 
 TEST_F(SessionsTest, SignOutLeavesTheSessionToItsPolicy) {

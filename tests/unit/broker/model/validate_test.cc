@@ -277,6 +277,10 @@ TEST_F(ReferencesTest, WhatDesktopsStandOnDoesNotChangeUnderThem) {
               HasSubstr("pool.storage: desktop \"kantoor-1\""));
   changed.mutable_pool()->clear_storage();
   EXPECT_TRUE(ValidateReferences(fleet_, changed).ok());
+  changed.mutable_pool()->set_fencing(v1::FENCING_REQUIRED);
+  EXPECT_THAT(std::string(ValidateReferences(fleet_, changed).message()),
+              HasSubstr("pool.fencing: desktop \"kantoor-1\""));
+  changed.mutable_pool()->clear_fencing();
   changed.mutable_pool()->set_kind(v1::POOL_KIND_DEDICATED);
   EXPECT_THAT(std::string(ValidateReferences(fleet_, changed).message()), HasSubstr("pool.kind: "));
 }
