@@ -45,6 +45,8 @@ class DisplayService {
 
   // In the order of the relay's addresses.
   std::vector<int> ports() const { return server_->ports(); }
+  // Connections that were closed at once since there were too many.
+  uint64_t turned_away() const { return server_->turned_away(); }
 
  private:
   // A connection that waits for the core's word.

@@ -171,7 +171,7 @@ absl::Status AgentProgram::Parts::Serve() {
 absl::Status AgentProgram::Parts::Probe() {
   RETURN_IF_ERROR(ProbeLoop(&executor, kProbeLimit));
   return ProbeTls(config.relay_listen.front(), runner->relay_port(), probe_context->Get(),
-                  kProbeLimit);
+                  kProbeLimit, [this] { return runner->turned_away(); });
 }
 
 AgentProgram::AgentProgram(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -53,6 +53,8 @@ class AgentRunner {
   AgentRunner& operator=(const AgentRunner&) = delete;
 
   int relay_port() const { return display_->ports().front(); }
+  // Connections that the relay closed at once since there were too many.
+  uint64_t turned_away() const { return display_->turned_away(); }
 
  private:
   // What tasks on the executor hold of the runner: empty before it is whole and once it goes.

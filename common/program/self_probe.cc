@@ -111,4 +111,11 @@ absl::Status ProbeTls(const std::string& address, int port, const SslContextPoin
   }
 }
 
+absl::Status ProbeTls(const std::string& address, int port, const SslContextPointer& context,
+                      absl::Duration limit, absl::FunctionRef<uint64_t()> turned_away) {
+  const uint64_t before = turned_away();
+  const absl::Status status = ProbeTls(address, port, context, limit);
+  return turned_away() > before ? absl::OkStatus() : status;
+}
+
 }  // namespace werkplek

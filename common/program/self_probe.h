@@ -1,8 +1,10 @@
 // The questions that the watchdog asks.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/base/executor.h"
@@ -18,5 +20,10 @@ absl::Status ProbeLoop(Executor* executor, absl::Duration limit);
 // CVE-2023-4785).
 absl::Status ProbeTls(const std::string& address, int port, const SslContextPointer& context,
                       absl::Duration limit);
+
+// The same at a port that turns connections away while it has too many, the probe's too.
+// `turned_away` counts them: one more shows as well that the port accepts.
+absl::Status ProbeTls(const std::string& address, int port, const SslContextPointer& context,
+                      absl::Duration limit, absl::FunctionRef<uint64_t()> turned_away);
 
 }  // namespace werkplek

@@ -120,7 +120,7 @@ void RelayChannel::TryNext() {
   }
   attempt_.expires_after(absl::ToChronoNanoseconds(kAttempt));
   attempt_.async_wait([self = shared_from_this(), number = attempt_number_](error_code error) {
-    if (error || number != self->attempt_number_) return;
+    if (error || self->over_ || number != self->attempt_number_) return;
     self->Miss("no answer");
   });
   resolver_.async_resolve(where->host, absl::StrCat(where->port),

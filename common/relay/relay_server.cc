@@ -44,6 +44,7 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   void Run();
   void Stop();
   std::vector<int> ports() const { return listener_->ports(); }
+  uint64_t turned_away() const { return turned_away_; }
   void Cut(std::vector<uint64_t> channels);
 
  private:
@@ -68,6 +69,7 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::unique_ptr<TcpListener> listener_;
   std::thread thread_;
+  std::atomic<uint64_t> turned_away_ = 0;
 
   // The relay's thread only.
   bool stopping_ = false;
@@ -104,6 +106,7 @@ void RelayServer::Parts::Stop() {
 void RelayServer::Parts::Take(tcp::socket socket) {
   if (waiting_ >= options_.max_waiting ||
       connections_.size() >= options_.max_waiting + options_.max_channels) {
+    ++turned_away_;
     Log(Severity::kWarning, "relay-full", {{"waiting", absl::StrCat(waiting_)}});
     return;
   }
@@ -111,6 +114,7 @@ void RelayServer::Parts::Take(tcp::socket socket) {
                                                       ++last_channel_, &owner_);
   size_t& from_there = waiting_by_source_[connection->source()];
   if (from_there >= options_.max_waiting_per_address) {
+    ++turned_away_;
     Log(Severity::kWarning, "relay-full-for-address", {{"address", connection->source()}});
     return;
   }
@@ -170,6 +174,7 @@ RelayServer::RelayServer(std::shared_ptr<Parts> parts) : parts_(std::move(parts)
 RelayServer::~RelayServer() { parts_->Stop(); }
 
 std::vector<int> RelayServer::ports() const { return parts_->ports(); }
+uint64_t RelayServer::turned_away() const { return parts_->turned_away(); }
 
 void RelayServer::Cut(std::vector<uint64_t> channels) { parts_->Cut(std::move(channels)); }
 

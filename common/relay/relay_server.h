@@ -89,6 +89,8 @@ class RelayServer {
 
   // In the order of the addresses.
   std::vector<int> ports() const;
+  // Connections that were closed at once since there were too many.
+  uint64_t turned_away() const;
   // Ends these channels at once, also before they were opened. From any thread.
   void Cut(std::vector<uint64_t> channels);
 

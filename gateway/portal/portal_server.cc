@@ -62,6 +62,7 @@ class PortalServer::Inside {
   }
 
   const std::vector<int>& ports() const { return listener_->ports(); }
+  uint64_t turned_away() const { return turned_away_; }
 
  private:
   void Take(asio::ip::tcp::socket socket) {
@@ -70,6 +71,7 @@ class PortalServer::Inside {
     size_t& from_there = waiting_by_source_[connection->source()];
     if (waiting_ >= options_.max_waiting || from_there >= options_.max_waiting_per_address) {
       if (from_there == 0) waiting_by_source_.erase(connection->source());
+      ++turned_away_;
       Log(Severity::kWarning, "connection-refused",
           {{"port", "portal"},
            {"address", connection->source()},
@@ -118,6 +120,7 @@ class PortalServer::Inside {
   size_t waiting_ = 0;
   std::map<std::string, size_t> waiting_by_source_;
   bool stopping_ = false;
+  std::atomic<uint64_t> turned_away_ = 0;
   std::thread thread_;
 };
 
@@ -133,5 +136,6 @@ PortalServer::PortalServer(std::unique_ptr<Inside> inside) : inside_(std::move(i
 PortalServer::~PortalServer() = default;
 
 std::vector<int> PortalServer::ports() const { return inside_->ports(); }
+uint64_t PortalServer::turned_away() const { return inside_->turned_away(); }
 
 }  // namespace werkplek

@@ -57,6 +57,8 @@ class PortalServer {
 
   // In the order of the addresses.
   std::vector<int> ports() const;
+  // Connections that were closed at once since there were too many.
+  uint64_t turned_away() const;
 
  private:
   class Inside;

@@ -148,10 +148,12 @@ absl::Status GatewayProgram::Parts::Serve() {
 
 absl::Status GatewayProgram::Parts::Probe() {
   RETURN_IF_ERROR(ProbeTls(config.relay.addresses.front(), desk->ports().front(),
-                           probe_context->Get(), kProbeLimit));
+                           probe_context->Get(), kProbeLimit,
+                           [this] { return desk->turned_away(); }));
   if (portal == nullptr) return absl::OkStatus();
   return ProbeTls(config.portal.addresses.front(), portal->ports().front(),
-                  portal_probe_context->Get(), kProbeLimit);
+                  portal_probe_context->Get(), kProbeLimit,
+                  [this] { return portal->turned_away(); });
 }
 
 absl::Status GatewayProgram::Parts::ServePortal() {

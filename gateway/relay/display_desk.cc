@@ -175,6 +175,7 @@ DisplayDesk::~DisplayDesk() {
 }
 
 std::vector<int> DisplayDesk::ports() const { return server_->ports(); }
+uint64_t DisplayDesk::turned_away() const { return server_->turned_away(); }
 
 uint32_t DisplayDesk::channels() const {
   MutexLock lock(shared_->mutex);

@@ -41,6 +41,8 @@ class DisplayDesk {
 
   // In the order of the relay's addresses.
   std::vector<int> ports() const;
+  // Of its relay: connections that were closed at once since there were too many.
+  uint64_t turned_away() const;
   // Displays that go through now.
   uint32_t channels() const;
 

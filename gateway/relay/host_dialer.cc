@@ -102,15 +102,16 @@ class HostDialer::Loop {
         [this, wish, key = channel.get()](bool) { running_.erase(key->shared_from_this()); });
   }
 
-  // The next one's turn, after what runs now.
+  // The next ones' turn, after what runs now; one that fails at once has nobody behind it.
   void Dialled(const std::string& name) {
     --hosts_[name].dialling;
     asio::post(io_, [this, name] {
       Host& host = hosts_[name];
-      if (stopping_ || host.waiting.empty() || host.dialling >= kAtOnce) return;
-      const std::shared_ptr<Wish> next = std::move(host.waiting.front());
-      host.waiting.pop_front();
-      Dial(host, next);
+      while (!stopping_ && !host.waiting.empty() && host.dialling < kAtOnce) {
+        const std::shared_ptr<Wish> next = std::move(host.waiting.front());
+        host.waiting.pop_front();
+        Dial(host, next);
+      }
     });
   }
 

@@ -76,6 +76,16 @@ TEST_F(ProbeTlsTest, AListenerThatNoLongerAcceptsIsBad) {
   close(fd);
 }
 
+// Strangers who take all places must not make the watchdog end what is well.
+TEST_F(ProbeTlsTest, AListenerThatTurnsConnectionsAwayIsGood) {
+  const int port = FreeLoopbackPort();
+  uint64_t count = 7;
+  const auto full = [&] { return count++; };
+  const auto not_full = [&] { return count; };
+  EXPECT_TRUE(ProbeTls("127.0.0.1:0", port, client_context_, absl::Seconds(20), full).ok());
+  EXPECT_FALSE(ProbeTls("127.0.0.1:0", port, client_context_, absl::Seconds(20), not_full).ok());
+}
+
 TEST_F(ProbeTlsTest, NobodyThereIsBad) {
   const int port = FreeLoopbackPort();
   EXPECT_THAT(

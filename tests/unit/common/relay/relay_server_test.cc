@@ -314,6 +314,7 @@ TEST_F(RelayServerTest, ConnectionsThatWaitAreBoundedForOneAddress) {
   for (int i = 0; i < 10; ++i) silent.push_back(ConnectTcp(port()));
   // The later ones are shut at once, the first three at their deadline: all end.
   for (const Descriptor& one : silent) EXPECT_TRUE(AtEnd(one.get()));
+  EXPECT_EQ(server_->turned_away(), 7u);
   RawClient good = Raw();
   ASSERT_TRUE(good.Send(Head()));
   EXPECT_EQ(good.ReceiveHead(), "HTTP/1.1 200 OK\r\n\r\n");

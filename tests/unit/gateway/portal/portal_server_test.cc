@@ -327,6 +327,17 @@ TEST_F(PortalServerTest, WhatIsTooLongIsToldSo) {
               StartsWith("HTTP/1.1 400"));
 }
 
+// Beast's own limits do not count these; a trailer of this length even made it throw.
+TEST_F(PortalServerTest, WhatIsTooLongAmongChunksIsRefused) {
+  const std::string head =
+      "POST /api/sign-out HTTP/1.1\r\nHost: werkplek.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string many(70'000, 'a');
+  for (const std::string& rest :
+       {absl::StrCat("0\r\nX: ", many, "\r\n\r\n"), absl::StrCat("1;", many)}) {
+    EXPECT_THAT(Ask(absl::StrCat(head, rest)).head, StartsWith("HTTP/1.1 400"));
+  }
+}
+
 TEST_F(PortalServerTest, ADisplayIsTheDesktopsBytes) {
   broker_.updates = {QueuedUpdate(), ReadyUpdate()};
   RawClient client = Browser();
@@ -401,7 +412,9 @@ TEST_F(PortalServerTest, ConnectionsOfOneAddressAreLimitedUntilTheyShowADesktop)
   EXPECT_TRUE(second.connected() && third.connected());
   // OpenSSL's own socket writes raise it when the other side is gone.
   signal(SIGPIPE, SIG_IGN);
+  EXPECT_EQ(portal_->turned_away(), 0u);
   EXPECT_FALSE(Browser().connected()) << "one too many from this address";
+  EXPECT_EQ(portal_->turned_away(), 1u);
 }
 
 TEST_F(PortalServerTest, DisplaysAreLimited) {
