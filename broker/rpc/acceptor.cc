@@ -20,8 +20,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "broker/rpc/monotonic.h"
 #include "common/base/log.h"
+#include "common/base/monotonic.h"
 
 namespace werkplek {
 namespace {
@@ -204,17 +204,7 @@ void Acceptor::TurnAway(int fd, const std::string& peer, const char* reason) {
 }
 
 void Acceptor::LogRarely(const char* event, const std::string& peer, const char* reason) {
-  const absl::Duration now = MonotonicNow();
-  if (now - last_logged_ < absl::Seconds(1)) {
-    ++unlogged_;
-    return;
-  }
-  last_logged_ = now;
-  Log(Severity::kWarning, event,
-      {{"listener", name_},
-       {"peer", peer},
-       {"reason", reason},
-       {"more", absl::StrCat(std::exchange(unlogged_, 0))}});
+  rare_log_.Warn(MonotonicNow(), event, {{"listener", name_}, {"peer", peer}, {"reason", reason}});
 }
 
 }  // namespace werkplek

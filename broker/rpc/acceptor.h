@@ -12,9 +12,8 @@
 #include <thread>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "broker/rpc/connection_limits.h"
-#include "common/base/mutex.h"
+#include "common/base/rare_log.h"
 #include "grpcpp/server_builder.h"
 
 namespace werkplek {
@@ -71,7 +70,6 @@ class Acceptor {
   // One turn; true: try again at once, false: wait for the socket.
   bool AcceptOne();
   void TurnAway(int fd, const std::string& peer, const char* reason);
-  // Logs at most once a second per acceptor, so that a flood does not become a flood of lines.
   void LogRarely(const char* event, const std::string& peer, const char* reason);
 
   const std::string name_;
@@ -82,8 +80,7 @@ class Acceptor {
   std::atomic<uint64_t> accepted_{0};
   std::atomic<uint64_t> turned_away_{0};
   std::atomic<uint64_t> exhausted_{0};
-  absl::Duration last_logged_ = -absl::InfiniteDuration();
-  uint64_t unlogged_ = 0;
+  RareLog rare_log_;
   std::thread thread_;
 };
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "broker/rpc/monotonic.h"
+#include "common/base/monotonic.h"
 
 namespace werkplek {
 

@@ -8,8 +8,8 @@
 #include "broker/node/broker_node.h"
 #include "broker/rpc/agent_links.h"
 #include "broker/rpc/gate.h"
-#include "broker/rpc/rate_limit.h"
 #include "broker/rpc/stream_writer.h"
+#include "common/base/rate_limit.h"
 #include "werkplek/v1/agent.pb.h"
 
 namespace werkplek {

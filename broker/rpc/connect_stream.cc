@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "broker/core/gateway_views.h"
-#include "broker/rpc/monotonic.h"
+#include "common/base/monotonic.h"
 
 namespace werkplek {
 namespace {

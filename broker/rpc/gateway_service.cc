@@ -1,7 +1,7 @@
 #include "broker/rpc/gateway_service.h"
 
 #include "broker/core/gateway_views.h"
-#include "broker/rpc/monotonic.h"
+#include "common/base/monotonic.h"
 
 namespace werkplek {
 

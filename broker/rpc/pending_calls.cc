@@ -3,7 +3,7 @@
 #include <utility>
 #include <vector>
 
-#include "broker/rpc/monotonic.h"
+#include "common/base/monotonic.h"
 
 namespace werkplek {
 namespace {

@@ -1,8 +1,8 @@
 #include "broker/rpc/session_service.h"
 
 #include "broker/rpc/connect_stream.h"
-#include "broker/rpc/monotonic.h"
 #include "broker/rpc/refused_stream.h"
+#include "common/base/monotonic.h"
 
 namespace werkplek {
 

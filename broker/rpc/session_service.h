@@ -2,9 +2,9 @@
 #pragma once
 
 #include "broker/rpc/gateway_book.h"
-#include "broker/rpc/rate_limit.h"
 #include "broker/rpc/settings.h"
 #include "broker/rpc/unary.h"
+#include "common/base/rate_limit.h"
 #include "werkplek/v1/session.grpc.pb.h"
 
 namespace werkplek {

@@ -7,7 +7,7 @@
 
 #include "absl/time/time.h"
 #include "broker/rpc/connection_limits.h"
-#include "broker/rpc/rate_limit.h"
+#include "common/base/rate_limit.h"
 
 namespace werkplek {
 

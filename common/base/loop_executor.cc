@@ -1,13 +1,13 @@
 #include "common/base/loop_executor.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "common/base/crypto.h"
+#include "common/base/monotonic.h"
 
 namespace werkplek {
 
@@ -28,11 +28,7 @@ void LoopExecutor::Stop() {
 
 absl::Time LoopExecutor::Now() const { return absl::Now(); }
 
-absl::Duration LoopExecutor::Monotonic() const {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return absl::DurationFromTimespec(now);
-}
+absl::Duration LoopExecutor::Monotonic() const { return MonotonicNow(); }
 
 std::string LoopExecutor::RandomBytes(size_t count) { return werkplek::RandomBytes(count); }
 

@@ -15,7 +15,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/log.h"
+#include "common/base/monotonic.h"
+#include "common/base/rare_log.h"
 #include "common/base/source.h"
 #include "common/base/status_macros.h"
 #include "common/net/tcp_listener.h"
@@ -59,6 +60,7 @@ class HttpServer::Parts {
   std::unique_ptr<TcpListener> listener_;
   std::set<Session*> sessions_;
   std::map<std::string, size_t> by_source_;
+  RareLog rare_log_;
   std::thread thread_;
 };
 
@@ -174,7 +176,8 @@ void HttpServer::Parts::Admit(Tcp::socket socket) {
   if (sessions_.size() >= settings_.max_connections ||
       by_source_[source] >= settings_.max_connections_per_address) {
     if (by_source_[source] == 0) by_source_.erase(source);
-    Log(Severity::kWarning, "connection-refused",
+    rare_log_.Warn(
+        MonotonicNow(), "connection-refused",
         {{"port", settings_.name}, {"address", address}, {"reason", "too many connections"}});
     return;
   }

@@ -12,7 +12,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/log.h"
+#include "common/base/monotonic.h"
+#include "common/base/rare_log.h"
 #include "common/base/status_macros.h"
 #include "common/net/tcp_listener.h"
 #include "common/relay/relay_connection.h"
@@ -77,6 +78,7 @@ class RelayServer::Parts : public std::enable_shared_from_this<RelayServer::Part
   std::map<uint64_t, std::shared_ptr<RelayConnection>> connections_;
   std::map<std::string, size_t> waiting_by_source_;
   size_t waiting_ = 0;
+  RareLog rare_log_;
 };
 
 absl::Status RelayServer::Parts::Listen() {
@@ -107,7 +109,7 @@ void RelayServer::Parts::Take(tcp::socket socket) {
   if (waiting_ >= options_.max_waiting ||
       connections_.size() >= options_.max_waiting + options_.max_channels) {
     ++turned_away_;
-    Log(Severity::kWarning, "relay-full", {{"waiting", absl::StrCat(waiting_)}});
+    rare_log_.Warn(MonotonicNow(), "relay-full", {{"waiting", absl::StrCat(waiting_)}});
     return;
   }
   auto connection = std::make_shared<RelayConnection>(*io_, std::move(socket), tls_->Get(),
@@ -115,7 +117,7 @@ void RelayServer::Parts::Take(tcp::socket socket) {
   size_t& from_there = waiting_by_source_[connection->source()];
   if (from_there >= options_.max_waiting_per_address) {
     ++turned_away_;
-    Log(Severity::kWarning, "relay-full-for-address", {{"address", connection->source()}});
+    rare_log_.Warn(MonotonicNow(), "relay-full-for-address", {{"address", connection->source()}});
     return;
   }
   ++from_there;

@@ -320,6 +320,26 @@ TEST_F(RelayServerTest, ConnectionsThatWaitAreBoundedForOneAddress) {
   EXPECT_EQ(good.ReceiveHead(), "HTTP/1.1 200 OK\r\n\r\n");
 }
 
+TEST_F(RelayServerTest, AFloodOfRefusedConnectionsIsNoFloodOfLines) {
+  Mutex logged;
+  int lines = 0;
+  SetLogSink([&](const std::string& line) {
+    MutexLock lock(logged);
+    if (absl::StrContains(line, "event=relay-full-for-address")) ++lines;
+  });
+  options_.max_waiting_per_address = 1;
+  Start();
+  const absl::Time start = absl::Now();
+  const Descriptor waiting = ConnectTcp(port());
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(AtEnd(ConnectTcp(port()).get()));
+  const absl::Duration took = absl::Now() - start;
+  SetLogSink(nullptr);
+  EXPECT_EQ(server_->turned_away(), 20u);
+  MutexLock lock(logged);
+  EXPECT_GE(lines, 1);
+  EXPECT_LE(lines, 1 + absl::ToInt64Seconds(took));
+}
+
 TEST_F(RelayServerTest, WithoutDescriptorsItWaitsAndGoesOn) {
   options_.head_deadline = absl::Milliseconds(700);
   Start();

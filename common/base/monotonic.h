@@ -1,4 +1,5 @@
-// The clock for connection and rate limits: never jumps, runs on through a suspend.
+// The clock for timeouts and for limits of connections and rates: never jumps, runs on through a
+// suspend.
 #pragma once
 
 #include <ctime>

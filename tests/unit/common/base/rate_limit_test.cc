@@ -1,4 +1,4 @@
-#include "broker/rpc/rate_limit.h"
+#include "common/base/rate_limit.h"
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
