@@ -250,7 +250,8 @@ void AgentCore::Failed(const std::string& id, Desktop& desktop, const Operation&
   }
   if (operation.kind == OperationKind::kMarkUsed) {
     Note(Severity::kError, "mark-used-failed", {{"desktop", id}, {"error", status.ToString()}});
-    // No display without the mark; the broker grants another ticket.
+    // No display without the mark. The broker sends the ticket again, and the mark is tried again.
+    desktop.tickets.ForgetUnready();
     CloseDisplays(id, desktop);
     return;
   }

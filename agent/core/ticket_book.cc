@@ -108,13 +108,22 @@ std::vector<uint64_t> TicketBook::Revoke() {
 }
 
 bool TicketBook::Expire(absl::Duration now) {
-  bool changed = false;
+  const size_t forgotten = std::erase_if(tickets_, [&](const Ticket& ticket) {
+    return ticket.state == State::kArmed && !ticket.ready && now >= ticket.expires_at;
+  });
+  bool changed = forgotten > 0;
   for (Ticket& ticket : tickets_) {
     if (ticket.state != State::kArmed || now < ticket.expires_at) continue;
     ticket.state = State::kLate;
     changed = true;
   }
   return changed;
+}
+
+void TicketBook::ForgetUnready() {
+  std::erase_if(tickets_, [](const Ticket& ticket) {
+    return ticket.state == State::kArmed && !ticket.ready;
+  });
 }
 
 absl::Duration TicketBook::next_expiry() const {

@@ -47,8 +47,11 @@ class TicketBook {
   void Closed(uint64_t channel);
   // Kills all tickets; returns the channels that must be closed.
   std::vector<uint64_t> Revoke();
-  // Kills what is late. True when something changed.
+  // Kills what is late. True when something changed. A ticket that was never ready is forgotten:
+  // nobody was given it, and granted again it may still open.
   bool Expire(absl::Duration now);
+  // Forgets a ticket that is not ready yet, for the same reason.
+  void ForgetUnready();
 
   // When the armed ticket dies; InfiniteDuration: none is armed.
   absl::Duration next_expiry() const;

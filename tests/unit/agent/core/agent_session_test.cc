@@ -138,6 +138,21 @@ TEST_F(AgentSessionTest, WithoutTheMarkNoDisplay) {
   EXPECT_THAT(agent_.Desktop().open_tickets(), IsEmpty());
   EXPECT_NE(agent_.Present(1), TicketAnswer::kGranted);
   EXPECT_FALSE(agent_.Desktop().has_proof());
+  // The broker, which does not see the ticket open, sends it again.
+  agent_.host.failures.clear();
+  agent_.Obey(v1::COMMAND_GRANT_TICKET);
+  EXPECT_THAT(agent_.Desktop().open_tickets(), ElementsAre(Sha256("ticket-1")));
+  EXPECT_EQ(agent_.Present(2), TicketAnswer::kGranted);
+}
+
+TEST_F(AgentSessionTest, ATicketThatTheMarkMadeLateOpensWhenItIsSentAgain) {
+  agent_.held = {OperationKind::kMarkUsed};
+  agent_.Obey(v1::COMMAND_GRANT_TICKET);
+  agent_.Advance(absl::Minutes(2));
+  agent_.Release(OperationKind::kMarkUsed);
+  EXPECT_THAT(agent_.Desktop().open_tickets(), IsEmpty());
+  agent_.Obey(v1::COMMAND_GRANT_TICKET);
+  EXPECT_THAT(agent_.Desktop().open_tickets(), ElementsAre(Sha256("ticket-1")));
 }
 
 TEST_F(AgentSessionTest, AfterABeginTheTicketIsOpenAtOnce) {

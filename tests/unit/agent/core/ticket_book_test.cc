@@ -91,6 +91,25 @@ TEST_F(TicketBookTest, OpensOnlyWhenReady) {
   EXPECT_EQ(Present(1), TicketAnswer::kGranted);
 }
 
+TEST_F(TicketBookTest, WhatWasNeverReadyMayBeGrantedAgain) {
+  book_.Grant("t1", "c", kExpires, false);
+  EXPECT_TRUE(book_.Expire(kExpires));
+  EXPECT_FALSE(book_.Knows("t1"));
+  book_.Grant("t1", "c", kExpires + absl::Seconds(30), false);
+  book_.ForgetUnready();
+  EXPECT_FALSE(book_.Knows("t1"));
+  book_.Grant("t1", "c", kExpires + absl::Seconds(30), true);
+  EXPECT_EQ(Present(1, "v", kExpires), TicketAnswer::kGranted);
+}
+
+TEST_F(TicketBookTest, WhatWasReadyIsNotForgotten) {
+  book_.Grant("t1", "c", kExpires, true);
+  book_.ForgetUnready();
+  book_.Expire(kExpires);
+  book_.Grant("t1", "c", kExpires + absl::Seconds(30), true);
+  EXPECT_EQ(Present(1, "v", kExpires), TicketAnswer::kLate);
+}
+
 TEST_F(TicketBookTest, ARepeatedGrantRevivesNothing) {
   book_.Grant("t1", "c", kExpires, true);
   Present(1);
