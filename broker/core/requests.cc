@@ -193,6 +193,23 @@ void Deny(Turn& turn, const CallRequested& event, bool is_connect, absl::Status 
   }
 }
 
+// Not OK: so many answers are kept for this person that a program must be asking without end.
+// Signing out is never refused.
+absl::Status MayChange(Turn& turn, const CallRequested& event, const MethodInfo& method,
+                       const std::string& user) {
+  if (As<v1::SignOutRequest>(*event.request) != nullptr) return absl::OkStatus();
+  const auto& kept = turn.state().answered_by_user;
+  const auto found = kept.find(user);
+  const uint32_t most = turn.settings().changes_per_person;
+  if (found == kept.end() || found->second < most) return absl::OkStatus();
+  turn.Count("calls", "too-many-changes");
+  turn.Note(Severity::kWarning, "too-many-changes",
+            {{"user", user}, {"method", method.path}, {"origin", Origin(event.caller)}});
+  return absl::ResourceExhaustedError(absl::StrCat(
+      user, " made ", most, " changes within ", absl::FormatDuration(turn.settings().answered_kept),
+      ", the most for one person (limits.changes_per_person); try again later"));
+}
+
 void HandleUnary(Turn& turn, const CallRequested& event, const MethodInfo& method,
                  const v1::SignIn& sign_in, const std::string& request_id,
                  const std::string& hash) {
@@ -200,10 +217,14 @@ void HandleUnary(Turn& turn, const CallRequested& event, const MethodInfo& metho
   if (auto earlier = Earlier(turn, key, method, hash)) {
     return Give(turn, event, *std::move(earlier));
   }
+  if (absl::Status may = MayChange(turn, event, method, sign_in.user()); !may.ok()) {
+    return turn.Answer(event.call, std::move(may));
+  }
   CallAnswer answer = Dispatch(turn, event, sign_in);
   if (answer.ok()) {
     v1::AnsweredRequest answered;
     answered.set_key(key);
+    answered.set_user(sign_in.user());
     answered.set_method(method.path);
     answered.set_request_sha256(hash);
     answered.set_response((*answer)->SerializeAsString());

@@ -56,6 +56,9 @@ struct BrokerSettings {
   uint32_t token_failures_stop = 20;
   // Another sign-in of the same person ends the one that was used longest ago.
   uint32_t sign_ins_per_person = 32;
+  // Answers of changes that are kept for one person at a time; at that many, further changes are
+  // refused.
+  uint32_t changes_per_person = 10'000;
   uint32_t default_host_starts = 4;
   uint32_t default_site_starts = 32;
   uint32_t default_queue_limit = 1000;

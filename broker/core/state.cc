@@ -78,6 +78,13 @@ void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state) {
   if (!add) ++state.capacity_version;
 }
 
+void IndexAnswered(const v1::AnsweredRequest& answered, bool add, BrokerState& state) {
+  if (answered.user().empty()) return;
+  uint32_t& kept = state.answered_by_user[answered.user()];
+  Count(add, kept);
+  if (kept == 0) state.answered_by_user.erase(answered.user());
+}
+
 void IndexSignIn(const v1::SignIn& sign_in, bool add, BrokerState& state) {
   std::set<std::string>& of_user = state.sign_ins_by_user[sign_in.user()];
   Keep(add, sign_in.id(), of_user);
@@ -178,6 +185,7 @@ void RebuildState(BrokerState& state, absl::Time now) {
   }
   for (const auto& entry : state.fleet.answered) {
     state.answered.emplace_back(At(entry.record->answered_unix_ms()), entry.key);
+    IndexAnswered(*entry.record, true, state);
   }
   std::sort(state.answered.begin(), state.answered.end());
   std::sort(state.ended_sessions.begin(), state.ended_sessions.end());

@@ -146,6 +146,8 @@ struct BrokerState {
   Timers timers;
   // In the order of time; every record of one of these kinds lives equally long.
   std::deque<std::pair<absl::Time, std::string>> answered;
+  // How many answers are kept for a person: what a program that asks without end may fill.
+  std::map<std::string, uint32_t> answered_by_user;
   std::deque<std::pair<absl::Time, std::string>> ended_sessions;
   std::deque<std::string> refusals;
   // Desktops that are being moved.
@@ -165,6 +167,9 @@ void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state);
 
 // Adds (or takes away) a sign-in in the indexes.
 void IndexSignIn(const v1::SignIn& sign_in, bool add, BrokerState& state);
+
+// Adds (or takes away) a kept answer in the indexes.
+void IndexAnswered(const v1::AnsweredRequest& answered, bool add, BrokerState& state);
 
 // The sign-in that was made under a request id ("PEER/REQUEST_ID") and may be given again; nullptr:
 // none.

@@ -90,7 +90,11 @@ void Turn::Put(v1::TokenEnrolment token) {
 
 void Turn::Put(v1::AnsweredRequest answered) {
   const auto after = std::make_shared<const v1::AnsweredRequest>(std::move(answered));
+  if (const auto before = state_.fleet.answered.FindShared(after->key())) {
+    IndexAnswered(*before, false, state_);
+  }
   state_.fleet.answered.Put(after->key(), after);
+  IndexAnswered(*after, true, state_);
   state_.answered.emplace_back(now_, after->key());
   Write(kAnsweredTable, after->key(), after);
 }
@@ -147,7 +151,11 @@ void Turn::EraseSignIn(const std::string& id) {
 }
 
 void Turn::EraseAnswered(const std::string& key) {
-  if (state_.fleet.answered.Erase(key)) Write(kAnsweredTable, key, nullptr);
+  const auto before = state_.fleet.answered.FindShared(key);
+  if (before == nullptr) return;
+  state_.fleet.answered.Erase(key);
+  IndexAnswered(*before, false, state_);
+  Write(kAnsweredTable, key, nullptr);
 }
 
 void Turn::EraseSiteLoss(const std::string& site) {

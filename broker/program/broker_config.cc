@@ -12,6 +12,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/address_checks.h"
 #include "common/config/config_file.h"
+#include "common/config/rate_section.h"
 #include "common/tls/peer_name.h"
 
 namespace werkplek {
@@ -285,21 +286,12 @@ void ReadTimes(ConfigSection section, NodeSettings& node) {
   }
 }
 
-// Tries per second that come back, and that may come at once, for one machine of a kind.
-void ReadRate(ConfigSection section, RateLimitSettings& rate) {
-  uint32_t per_second = uint32_t(rate.per_second);
-  uint32_t burst = uint32_t(rate.burst);
-  if (section.Number("per_second", &per_second, {.min = 1, .max = 10'000})) {
-    rate.per_second = per_second;
-  }
-  if (section.Number("burst", &burst, {.min = 1, .max = 100'000})) rate.burst = burst;
-}
-
 void ReadLimits(ConfigSection section, NodeSettings& node, RpcSettings& rpc, StoreConfig& store) {
   BrokerSettings& broker = node.broker;
   section.Number("waiting_events", &node.max_waiting_events, {.min = 100, .max = 1'000'000});
   section.Number("sign_ins_in_flight", &node.max_sign_ins_in_flight, {.min = 1, .max = 65'536});
   section.Number("sign_ins_per_person", &broker.sign_ins_per_person, {.min = 1, .max = 1000});
+  section.Number("changes_per_person", &broker.changes_per_person, {.min = 100, .max = 1'000'000});
   section.Number("host_starts", &broker.default_host_starts, {.min = 1, .max = 1000});
   section.Number("site_starts", &broker.default_site_starts, {.min = 1, .max = 10'000});
   section.Number("queue", &broker.default_queue_limit, {.min = 1, .max = 100'000});

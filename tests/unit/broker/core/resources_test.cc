@@ -136,6 +136,31 @@ TEST_F(ResourcesTest, AnswersAreForgottenAfterADay) {
   EXPECT_EQ(driver_.stored().answered.size(), 0u);
 }
 
+TEST_F(ResourcesTest, OnePersonsChangesAreLimited) {
+  const uint32_t most = BrokerSettings().changes_per_person;
+  for (uint32_t i = 0; i < most / 2; ++i) {
+    ASSERT_TRUE(Create(MakeSite("a")).ok());
+    ASSERT_TRUE(Delete(v1::RESOURCE_KIND_SITE, "a").ok());
+  }
+  // A broker that comes after this one counts them, too.
+  driver_.Restart();
+  const absl::Status refused = Create(MakeSite("a")).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("limits.changes_per_person"));
+  EXPECT_TRUE(driver_.fleet().sites.empty());
+  // Another person's do not count with them, and signing out is never refused.
+  const std::string other = driver_.SignIn("ander", {v1::ROLE_ADMINISTRATOR});
+  v1::CreateResourceRequest request;
+  *request.mutable_resource() = MakeSite("b");
+  EXPECT_TRUE(driver_.Call(other, request).ok());
+  EXPECT_TRUE(driver_.Call(driver_.Admin(), v1::SignOutRequest()).ok());
+  // What is forgotten counts no longer.
+  driver_.now += absl::Hours(24);
+  while (driver_.fleet().answered.size() > 0) driver_.Apply(Tick{});
+  *request.mutable_resource() = MakeSite("a");
+  EXPECT_TRUE(driver_.Call(driver_.SignIn("beheer", {v1::ROLE_ADMINISTRATOR}), request).ok());
+}
+
 TEST_F(ResourcesTest, RequestIdsAreRequired) {
   v1::CreateResourceRequest request;
   *request.mutable_resource() = MakeSite("a");
