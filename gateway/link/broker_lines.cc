@@ -26,8 +26,6 @@ grpc::ChannelArguments Arguments() {
 
 // Less than what brokers take from one connection.
 constexpr long kStreamsOfConnection = 80;
-// More than that wait for each other.
-constexpr size_t kMaxStreamConnections = 64;
 
 }  // namespace
 

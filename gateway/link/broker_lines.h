@@ -43,6 +43,9 @@ struct Patience {
 // Thread-safe.
 class BrokerLines {
  public:
+  // To one broker, for streams; more streams wait for each other.
+  static constexpr size_t kMaxStreamConnections = 64;
+
   struct Line {
     // "ADDRESS:PORT".
     std::string broker;

@@ -117,7 +117,7 @@ void DisplayVisit::OnEnd(const absl::Status& status) {
   const absl::Status why =
       status.ok() ? absl::UnavailableError("the broker ended the call") : status;
   const bool silent = absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why);
-  Fail(silent ? "no-broker" : "refused", why);
+  Fail(silent ? "no-broker" : "refused", why, FailureText(why));
 }
 
 void DisplayVisit::Dial(v1::Ready& ready) {
@@ -140,9 +140,10 @@ void DisplayVisit::Dial(v1::Ready& ready) {
 }
 
 void DisplayVisit::OnDialled(const absl::Status& status, OwnedDescriptor display) {
-  if (!status.ok()) return Fail("host-refused", status);
+  if (!status.ok()) return Fail("host-refused", status, FailureText(status));
   if (!on_opened_()) {
-    return Fail("full", absl::ResourceExhaustedError("too many displays are open at this gateway"));
+    return Fail("full", absl::ResourceExhaustedError("too many displays are open at this gateway"),
+                GatewayFullText());
   }
   display_.emplace(std::move(display));
   CountDisplay(*parts_->metrics, "opened");
@@ -154,7 +155,7 @@ void DisplayVisit::OnDialled(const absl::Status& status, OwnedDescriptor display
   Tell(StageText(*ready_));
 }
 
-void DisplayVisit::Fail(const char* answer, const absl::Status& why) {
+void DisplayVisit::Fail(const char* answer, const absl::Status& why, std::string text) {
   CountDisplay(*parts_->metrics, answer);
   Log(Severity::kWarning, "display-refused",
       {{"answer", answer},
@@ -163,7 +164,7 @@ void DisplayVisit::Fail(const char* answer, const absl::Status& why) {
        {"address", whom_.browser_address},
        {"reason", why.ToString()}});
   last_told_ = true;
-  Tell(FailureText(why));
+  Tell(std::move(text));
 }
 
 void DisplayVisit::Tell(std::string text) {

@@ -48,8 +48,8 @@ class DisplayVisit : public std::enable_shared_from_this<DisplayVisit> {
   void OnEnd(const absl::Status& status);
   void Dial(v1::Ready& ready);
   void OnDialled(const absl::Status& status, OwnedDescriptor display);
-  // The last thing that the browser is told.
-  void Fail(const char* answer, const absl::Status& why);
+  // `text` is the last thing that the browser is told.
+  void Fail(const char* answer, const absl::Status& why, std::string text);
   void Tell(std::string text);
   void WriteNext();
   void Join();

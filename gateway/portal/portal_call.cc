@@ -24,6 +24,8 @@ using nlohmann::json;
 constexpr char kCookie[] = "__Host-werkplek";
 constexpr char kCookieTerms[] = "; Path=/; Secure; HttpOnly; SameSite=Strict";
 constexpr size_t kMaxTokenBytes = 128;
+// Someone who closes a display makes room; a person tries so often, and not a page by itself.
+constexpr absl::Duration kFullWait = absl::Seconds(30);
 
 absl::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -61,6 +63,11 @@ ErrorName NameOf(absl::StatusCode code, bool signing_in) {
 // Which broker or host did not answer, and how, is nobody's business outside.
 std::string Words(const absl::Status& status, const ErrorName& name) {
   return name.status == 503 ? "" : std::string(status.message());
+}
+
+// What a person is told: "0 seconds" is no time to wait.
+int64_t WholeSeconds(absl::Duration wait) {
+  return absl::ToInt64Seconds(absl::Ceil(std::max(wait, absl::Seconds(1)), absl::Seconds(1)));
 }
 
 // The fields of a request, one by one; the first that does not do is complained about.
@@ -243,18 +250,22 @@ PortalAnswer AnswerOf(const v1::SignOutResponse&) {
 
 PortalAnswer AnswerOf(const absl::Status& failure, bool signing_in) {
   const ErrorName name = NameOf(failure.code(), signing_in);
-  PortalAnswer answer = ErrorAnswer(name.status, name.error, Words(failure, name));
   if (name.status == 429) {
-    const absl::Duration delay = std::max(absl::Seconds(1), RetryDelayOf(failure));
-    answer.headers.emplace_back(
-        "Retry-After", absl::StrCat(absl::ToInt64Seconds(absl::Ceil(delay, absl::Seconds(1)))));
+    return TooManyAnswer(name.error, Words(failure, name), RetryDelayOf(failure));
   }
-  return answer;
+  return ErrorAnswer(name.status, name.error, Words(failure, name));
 }
 
 PortalAnswer ErrorAnswer(unsigned status, absl::string_view error, absl::string_view message) {
   PortalAnswer answer = Answer({{"error", std::string(error)}, {"message", std::string(message)}});
   answer.status = status;
+  return answer;
+}
+
+PortalAnswer TooManyAnswer(absl::string_view error, absl::string_view message,
+                           absl::Duration wait) {
+  PortalAnswer answer = ErrorAnswer(429, error, message);
+  answer.headers.emplace_back("Retry-After", absl::StrCat(WholeSeconds(wait)));
   return answer;
 }
 
@@ -293,7 +304,16 @@ std::string StageText(const v1::ConnectUpdate& update) {
 
 std::string FailureText(const absl::Status& failure) {
   const ErrorName name = NameOf(failure.code(), /*signing_in=*/false);
-  return Dump({{"stage", "failed"}, {"error", name.error}, {"message", Words(failure, name)}});
+  json text = {{"stage", "failed"}, {"error", name.error}, {"message", Words(failure, name)}};
+  if (name.status == 429) text["retry_after_s"] = WholeSeconds(RetryDelayOf(failure));
+  return Dump(text);
+}
+
+std::string GatewayFullText() {
+  return Dump({{"stage", "failed"},
+               {"error", "gateway-full"},
+               {"message", "this gateway shows as many displays as it may"},
+               {"retry_after_s", WholeSeconds(kFullWait)}});
 }
 
 }  // namespace werkplek

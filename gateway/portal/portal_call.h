@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/base/crypto.h"
 #include "werkplek/v1/session.pb.h"
 
@@ -62,6 +63,8 @@ PortalAnswer AnswerOf(const v1::SignOutResponse& response);
 // A broker's refusal. `signing_in`: UNAUTHENTICATED is then about password and code.
 PortalAnswer AnswerOf(const absl::Status& failure, bool signing_in);
 PortalAnswer ErrorAnswer(unsigned status, absl::string_view error, absl::string_view message);
+// 429, with how long to wait in whole seconds, at least one.
+PortalAnswer TooManyAnswer(absl::string_view error, absl::string_view message, absl::Duration wait);
 // 405; `methods` are those that may be used: "GET, HEAD".
 PortalAnswer NotAllowed(absl::string_view methods);
 
@@ -69,5 +72,7 @@ PortalAnswer NotAllowed(absl::string_view methods);
 std::string StageText(const v1::ConnectUpdate& update);
 // The way ended without a desktop, since a broker or a host failed.
 std::string FailureText(const absl::Status& failure);
+// The same, since this gateway shows as many displays as it may.
+std::string GatewayFullText();
 
 }  // namespace werkplek

@@ -9,6 +9,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/monotonic.h"
+#include "gateway/relay/display_desk.h"
 
 namespace werkplek {
 
@@ -111,6 +113,7 @@ void PortalConnection::OnDisplay() {
   if (auto* refusal = std::get_if<PortalAnswer>(&read)) return Write(std::move(*refusal));
   CalledFor whom = Whom();
   if (whom.access_token.empty()) return Write(ErrorAnswer(401, "sign-in-first", "sign in first"));
+  if (!MayAsk(SourceLimits::Asked::kOther)) return CountDisplay(*owner_->parts.metrics, "too-many");
   const std::shared_ptr<PortalConnection> self = shared_from_this();
   visit_ = std::make_shared<DisplayVisit>(
       &owner_->parts, std::move(whom), std::get<DisplayCall>(read).pool,
@@ -134,10 +137,12 @@ void PortalConnection::OnCall() {
   PortalCall& call = std::get<PortalCall>(read);
   using Async = v1::SessionService::StubInterface::async_interface;
   if (auto* sign_in = std::get_if<v1::SignInRequest>(&call)) {
-    Ask<v1::SignInResponse>(&Async::SignIn, *sign_in);
+    if (MayAsk(SourceLimits::Asked::kSignIn)) Ask<v1::SignInResponse>(&Async::SignIn, *sign_in);
     WipeSecrets(*sign_in);
   } else if (TokenOf(parser_->get()).empty()) {
     Write(ErrorAnswer(401, "sign-in-first", "sign in first"));
+  } else if (!MayAsk(SourceLimits::Asked::kOther)) {
+    return;
   } else if (const auto* disconnect = std::get_if<v1::DisconnectRequest>(&call)) {
     Ask<v1::DisconnectResponse>(&Async::Disconnect, *disconnect);
   } else if (const auto* end = std::get_if<v1::EndSessionRequest>(&call)) {
@@ -147,6 +152,13 @@ void PortalConnection::OnCall() {
   } else {
     Ask<v1::ListPoolsResponse>(&Async::ListPools, v1::ListPoolsRequest());
   }
+}
+
+bool PortalConnection::MayAsk(SourceLimits::Asked what) {
+  const absl::Duration wait = owner_->limits->Take(what, source_, MonotonicNow());
+  if (wait == absl::ZeroDuration()) return true;
+  Write(TooManyAnswer("network-busy", "too many requests come from your network", wait));
+  return false;
 }
 
 template <typename Response, typename Request>

@@ -21,6 +21,7 @@
 #include "gateway/portal/display_visit.h"
 #include "gateway/portal/page_book.h"
 #include "gateway/portal/portal_call.h"
+#include "gateway/portal/source_limits.h"
 
 namespace werkplek {
 
@@ -30,6 +31,7 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
   // What the server gives to its connections.
   struct Owner {
     DisplayVisit::Parts parts;
+    SourceLimits* limits = nullptr;
     const PageBook* pages = nullptr;
     std::vector<std::string> origins;
     // From the connection, or from the answer before, to the whole request.
@@ -57,6 +59,8 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
   void OnRequest(boost::system::error_code error);
   void OnDisplay();
   void OnCall();
+  // Whether a broker may be asked for this browser; when not, the browser is told.
+  bool MayAsk(SourceLimits::Asked what);
   // A call to the brokers, whose answer is then written.
   template <typename Response, typename Request>
   void Ask(void (v1::SessionService::StubInterface::async_interface::*method)(

@@ -10,11 +10,13 @@
 #include <thread>
 #include <utility>
 
-#include "common/base/log.h"
+#include "common/base/monotonic.h"
+#include "common/base/rare_log.h"
 #include "common/base/status_macros.h"
 #include "common/net/tcp_listener.h"
 #include "gateway/portal/page_book.h"
 #include "gateway/portal/portal_connection.h"
+#include "gateway/portal/source_limits.h"
 
 namespace werkplek {
 
@@ -28,9 +30,12 @@ class PortalServer::Inside {
         pages_(std::move(pages)),
         tls_(parts.tls),
         displays_(parts.displays),
+        metrics_(parts.metrics),
+        source_limits_(options_.sign_ins_per_address, options_.requests_per_address, metrics_),
         io_(std::make_shared<asio::io_context>(1)),
         work_(asio::make_work_guard(*io_)) {
     owner_.parts = {io_, parts.lines, parts.dialer, parts.metrics};
+    owner_.limits = &source_limits_;
     owner_.pages = &pages_;
     owner_.origins = options_.origins;
     owner_.request_deadline = options_.request_deadline;
@@ -72,10 +77,11 @@ class PortalServer::Inside {
     if (waiting_ >= options_.max_waiting || from_there >= options_.max_waiting_per_address) {
       if (from_there == 0) waiting_by_source_.erase(connection->source());
       ++turned_away_;
-      Log(Severity::kWarning, "connection-refused",
-          {{"port", "portal"},
-           {"address", connection->source()},
-           {"reason", "too many connections"}});
+      CountBeyondLimit(*metrics_, "connections");
+      rare_log_.Warn(MonotonicNow(), "connection-refused",
+                     {{"port", "portal"},
+                      {"address", connection->source()},
+                      {"reason", "too many connections"}});
       return;
     }
     ++from_there;
@@ -111,6 +117,9 @@ class PortalServer::Inside {
   const PageBook pages_;
   FollowingContext* const tls_;
   std::atomic<uint32_t>* const displays_;
+  Metrics* const metrics_;
+  SourceLimits source_limits_;
+  RareLog rare_log_;
   const std::shared_ptr<asio::io_context> io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   PortalConnection::Owner owner_;

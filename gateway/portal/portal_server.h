@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/base/rate_limit.h"
 #include "common/metrics/metrics.h"
 #include "common/tls/ssl_context.h"
 #include "gateway/link/broker_lines.h"
@@ -31,6 +32,10 @@ struct PortalOptions {
   size_t max_waiting = 2'048;
   size_t max_waiting_per_address = 512;
   size_t max_displays = 4'096;
+  // What brokers are asked for the browsers of one address: enough for a town hall behind one
+  // address, whose people all sign in at nine, and open their displays again after an outage.
+  RateLimitSettings sign_ins_per_address = {.per_second = 10, .burst = 600};
+  RateLimitSettings requests_per_address = {.per_second = 100, .burst = 2'000};
 };
 
 class PortalServer {

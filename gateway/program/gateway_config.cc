@@ -10,12 +10,16 @@
 #include "common/base/status_macros.h"
 #include "common/config/address_checks.h"
 #include "common/config/config_file.h"
+#include "common/config/rate_section.h"
 #include "common/config/units.h"
 #include "common/tls/peer_name.h"
 #include "gateway/portal/page_book.h"
 
 namespace werkplek {
 namespace {
+
+// As many clients' and as many browsers' fit the unit's LimitNOFILE (descriptors.h) and MemoryMax.
+constexpr int kMostChannels = 5'000;
 
 void ReadListen(ConfigSection section, GatewayConfig& config) {
   const ListRule listens = {.required = true,
@@ -96,15 +100,18 @@ void ReadPortal(ConfigSection section, GatewayConfig& config) {
   if (!pages.ok()) section.Complain("novnc", pages.status().message());
 }
 
-void ReadLimits(ConfigSection section, RelayOptions& relay) {
+void ReadLimits(ConfigSection section, GatewayConfig& config) {
+  RelayOptions& relay = config.relay;
   int channels = static_cast<int>(relay.max_channels);
   int waiting = static_cast<int>(relay.max_waiting);
   int waiting_per_address = static_cast<int>(relay.max_waiting_per_address);
-  section.Number("channels", &channels, {.min = 1, .max = 12'000});
+  config.names_channels = section.Number("channels", &channels, {.min = 1, .max = kMostChannels});
   section.Number("waiting", &waiting, {.min = 1, .max = 4'096});
   section.Number("waiting_per_address", &waiting_per_address, {.min = 1, .max = 4'096});
   section.Duration("head_deadline", &relay.head_deadline,
                    {.min = absl::Seconds(1), .max = absl::Minutes(1)});
+  ReadRate(section.Section("sign_ins_per_address"), config.portal.sign_ins_per_address);
+  ReadRate(section.Section("requests_per_address"), config.portal.requests_per_address);
   if (waiting_per_address > waiting) {
     section.Complain("waiting_per_address", absl::StrCat("must be at most `waiting`, ", waiting));
   }
@@ -130,7 +137,7 @@ absl::StatusOr<GatewayConfig> LoadGatewayConfig(const std::string& path) {
   ReadListen(root.Section("listen", /*required=*/true), config);
   ReadTls(root.Section("tls", /*required=*/true), config);
   ReadPortal(root.Section("portal", /*required=*/!config.portal.addresses.empty()), config);
-  ReadLimits(root.Section("limits"), config.relay);
+  ReadLimits(root.Section("limits"), config);
   config.portal.max_displays = config.relay.max_channels;
   RETURN_IF_ERROR(file->Finish());
   return config;

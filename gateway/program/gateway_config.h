@@ -22,6 +22,8 @@ struct GatewayConfig {
   std::vector<std::string> advertise;
   // The port for clients, with its limits.
   RelayOptions relay;
+  // The file says how many channels there may be.
+  bool names_channels = false;
   TlsFiles tls;
   // The port for browsers; without addresses there is none. `portal_tls` has no authority.
   PortalOptions portal;

@@ -1,5 +1,7 @@
 #include "gateway/program/gateway_program.h"
 
+#include <sys/resource.h>
+
 #include <atomic>
 #include <string>
 #include <utility>
@@ -17,6 +19,7 @@
 #include "common/tls/ssl_context.h"
 #include "gateway/link/broker_link.h"
 #include "gateway/portal/portal_server.h"
+#include "gateway/program/descriptors.h"
 #include "gateway/relay/display_desk.h"
 
 namespace werkplek {
@@ -178,6 +181,11 @@ GatewayProgram::~GatewayProgram() = default;
 std::vector<int> GatewayProgram::ports() const { return parts_->desk->ports(); }
 
 absl::StatusOr<std::unique_ptr<GatewayProgram>> GatewayProgram::Start(GatewayConfig config) {
+  // HardenProcess has raised it to what the system grants.
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0) {
+    RETURN_IF_ERROR(FitDescriptors(descriptors.rlim_cur, config));
+  }
   std::unique_ptr<GatewayProgram> program(
       new GatewayProgram(std::make_unique<Parts>(std::move(config))));
   RETURN_IF_ERROR(program->parts_->BuildTrust());

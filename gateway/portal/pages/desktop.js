@@ -9,6 +9,7 @@ import { show, view } from "./views.js";
 
 const RETRY_PAUSES_MS = [250, 500, 1000, 2000];
 const GIVE_UP_MS = 120_000;
+const TOO_MANY = ["too-many", "network-busy"];
 
 const element = (id) => document.getElementById(id);
 
@@ -81,19 +82,28 @@ export async function work(pool, name) {
     const pauseMs = RETRY_PAUSES_MS[Math.min(failures, RETRY_PAUSES_MS.length - 1)];
     failures += 1;
     const waited = pause(pauseMs);
-    if (!display.opened) await findOutWhy(pool);
+    const busy = display.opened ? null : await findOutWhy(pool);
+    if (busy && !left) {
+      const { retryAfterS: seconds } = busy;
+      say(element(view() === "lost" ? "notice" : "waiting"), "retryingLater", { seconds });
+      await pause(seconds * 1000);
+      if (!left && view() === "lost") say(element("notice"), "lost");
+    }
     await waited;
   }
 }
 
-// A page cannot read why a socket did not open, but a call says it.
+// A page cannot read why a socket did not open, but a call says it. Answers with the Problem that
+// there are too many, throws one that does not pass by itself.
 async function findOutWhy(pool) {
   try {
     const pools = await listPools(false);
     if (!pools.some((row) => row.pool === pool)) throw new Problem("not-found");
   } catch (problem) {
-    if (problem.code !== "unavailable" && problem.code !== "too-many") throw problem;
+    if (TOO_MANY.includes(problem.code)) return problem;
+    if (problem.code !== "unavailable") throw problem;
   }
+  return null;
 }
 
 function stageText(message) {
@@ -109,7 +119,7 @@ function endOf({ how, message }, name, display) {
     return { key: "displayEnded", values: { desktop: display.ready.desktop } };
   }
   if (how === "silent") throw new Problem("stream-ended");
-  if (how === "failed") throw new Problem(message.error, message.message);
+  if (how === "failed") throw new Problem(message.error, message.message, message.retry_after_s);
   const { rule, reasons, explain_id: id } = message;
   const problem = new Problem("refused");
   problem.values = { pool: name, reason: hasText(rule) ? { key: rule } : reasons[0] };

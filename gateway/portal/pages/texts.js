@@ -58,6 +58,10 @@ const TEXTS = {
     "De verbinding viel weg; nog een poging.",
     "The connection was lost; trying again.",
   ],
+  retryingLater: [
+    "Het is nu te druk; over {seconds} s nog een poging.",
+    "It is too busy at the moment; trying again in {seconds} s.",
+  ],
   cancel: ["Annuleren", "Cancel"],
 
   screen: [
@@ -136,6 +140,21 @@ const TEXTS = {
   "too-many": [
     "Te veel pogingen. Probeer het over {seconds} seconden nog eens.",
     "Too many attempts. Try again in {seconds} seconds.",
+  ],
+  "network-busy": [
+    "Vanaf jouw netwerk komen nu te veel aanvragen. Met je wachtwoord en je code is niets mis, " +
+      "en je werk blijft openstaan. Probeer het over {seconds} seconden nog eens; blijft het zo, " +
+      "meld het dan bij de helpdesk.",
+    "Too many requests come from your network at the moment. Nothing is wrong with your " +
+      "password and your code, and your work stays open. Try again in {seconds} seconds; if it " +
+      "stays like this, tell the help desk.",
+  ],
+  "gateway-full": [
+    "Deze gateway is vol: er staan zoveel schermen open als hij aankan. Je werk blijft " +
+      "openstaan. Probeer het over {seconds} seconden nog eens; blijft het zo, meld het dan bij " +
+      "de helpdesk.",
+    "This gateway is full: it shows as many screens as it can. Your work stays open. Try again " +
+      "in {seconds} seconds; if it stays like this, tell the help desk.",
   ],
   unavailable: [
     "De dienst is niet beschikbaar. Probeer het zo nog eens; blijft het zo, meld het dan bij " +

@@ -83,6 +83,28 @@ TEST_F(PageBookTest, EveryFileOfOursIsAPage) {
   EXPECT_GE(count, 5);
 }
 
+// The text of `key` in texts.js: both languages.
+std::string TextsOf(const std::string& texts, const std::string& key) {
+  const size_t at = texts.find(absl::StrCat("\n  ", key, ": ["));
+  return at == std::string::npos ? "" : texts.substr(at, texts.find("\n  ],", at) - at);
+}
+
+TEST_F(PageBookTest, WhoeverIsTooManyIsToldWhenToTryAgainInBothLanguages) {
+  const PageBook book = MustLoad();
+  const std::string& texts = book.Find("/texts.js")->body;
+  for (const char* key : {"\"too-many\"", "\"network-busy\"", "\"gateway-full\""}) {
+    const std::string text = TextsOf(texts, key);
+    EXPECT_THAT(text,
+                AllOf(HasSubstr("over {seconds} seconden"), HasSubstr("in {seconds} seconds")))
+        << key;
+  }
+  EXPECT_THAT(TextsOf(texts, "\"gateway-full\""),
+              AllOf(HasSubstr("Deze gateway is vol"), HasSubstr("This gateway is full")));
+  EXPECT_THAT(TextsOf(texts, "\"network-busy\""),
+              AllOf(HasSubstr("Vanaf jouw netwerk"), HasSubstr("from your network")));
+  EXPECT_THAT(book.Find("/desktop.js")->body, HasSubstr("message.retry_after_s"));
+}
+
 TEST_F(PageBookTest, TheScriptsOfNovncAreThereByTheirPaths) {
   const PageBook book = MustLoad();
   const std::pair<const char*, const char*> all[] = {

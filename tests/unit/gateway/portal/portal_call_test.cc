@@ -252,6 +252,24 @@ TEST(PortalCallTest, ABrowserHearsHowLongToWaitAndNotOfWhichBroker) {
   EXPECT_EQ(json::parse(away.body)["message"], "");
 }
 
+TEST(PortalCallTest, WhoeverIsTooManyHearsHowLongToWait) {
+  const PortalAnswer busy = TooManyAnswer("network-busy", "too many", absl::Milliseconds(5001));
+  EXPECT_EQ(busy.status, 429u);
+  ASSERT_EQ(busy.headers.size(), 1u);
+  EXPECT_EQ(busy.headers[0].first, "Retry-After");
+  EXPECT_EQ(busy.headers[0].second, "6");
+  EXPECT_EQ(json::parse(busy.body),
+            json::parse(R"({"error":"network-busy","message":"too many"})"));
+  EXPECT_EQ(json::parse(FailureText(absl::ResourceExhaustedError("x"))),
+            json::parse(R"({"stage":"failed","error":"too-many","message":"x",
+                            "retry_after_s":1})"))
+      << "never 0 seconds";
+  const json full = json::parse(GatewayFullText());
+  EXPECT_EQ(full["stage"], "failed");
+  EXPECT_EQ(full["error"], "gateway-full");
+  EXPECT_EQ(full["retry_after_s"], 30);
+}
+
 TEST(PortalCallTest, StagesAreTold) {
   v1::ConnectUpdate update;
   update.mutable_queued()->set_position(3);

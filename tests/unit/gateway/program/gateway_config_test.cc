@@ -72,6 +72,23 @@ TEST_F(GatewayConfigTest, LimitsAreRead) {
   EXPECT_EQ(config->relay.head_deadline, absl::Seconds(7));
 }
 
+TEST_F(GatewayConfigTest, WhatOneAddressMayAskIsRead) {
+  const auto config = Load(absl::StrCat(good_, R"(limits:
+  sign_ins_per_address: {per_second: 3, burst: 40}
+  requests_per_address: {burst: 500}
+)"));
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->portal.sign_ins_per_address.per_second, 3);
+  EXPECT_EQ(config->portal.sign_ins_per_address.burst, 40);
+  EXPECT_EQ(config->portal.requests_per_address.per_second, 100) << "as it was";
+  EXPECT_EQ(config->portal.requests_per_address.burst, 500);
+}
+
+TEST_F(GatewayConfigTest, WhetherTheFileNamesTheChannelsIsKnown) {
+  EXPECT_FALSE(Load(good_)->names_channels);
+  EXPECT_TRUE(Load(good_ + "limits: {channels: 5000}\n")->names_channels);
+}
+
 TEST_F(GatewayConfigTest, EveryBadOneIsToldWhatToDo) {
   struct Bad {
     const char* before;
@@ -94,6 +111,15 @@ TEST_F(GatewayConfigTest, EveryBadOneIsToldWhatToDo) {
       {"site: a\n", "site: a\nlog: loud\n", "log"},
       {"site: a\n", "site: a\nldap: x\n", "ldap"},
       {"site: a\n", "site: a\nlimits: {channels: 0}\n", "channels"},
+      {"site: a\n", "site: a\nlimits: {channels: 5001}\n",
+       ":3: limits.channels: 5001: must be 1 to 5000"},
+      {"site: a\n", "site: a\nlimits: {sign_ins_per_address: {per_second: 0}}\n",
+       ":3: limits.sign_ins_per_address.per_second"},
+      {"site: a\n", "site: a\nlimits: {sign_ins_per_address: 5}\n",
+       ":3: limits.sign_ins_per_address"},
+      {"site: a\n", "site: a\nlimits: {requests_per_address: {burst: 100001}}\n",
+       ":3: limits.requests_per_address.burst"},
+      {"site: a\n", "site: a\nlimits: {requests_per_address: {a_second: 1}}\n", "a_second"},
       {"site: a\n", "site: a\nlimits: {waiting: 5000}\n", "waiting"},
       {"site: a\n", "site: a\nlimits: {waiting: 5}\n", "must be at most `waiting`, 5"},
       {"site: a\n", "site: a\nlimits: {head_deadline: 2}\n", "head_deadline"},
@@ -188,6 +214,20 @@ TEST_F(GatewayConfigTest, TheProgramJudgesItAndEndsWithItsOwnCode) {
   EXPECT_EQ(bad.Wait(absl::Seconds(20)), 78);
   ChildProcess none(std::vector<std::string>{program});
   EXPECT_EQ(none.Wait(absl::Seconds(20)), 64);
+}
+
+TEST_F(GatewayConfigTest, TheProgramDoesNotStartWithLimitsBeyondItsDescriptors) {
+  const std::string program = absl::StrCat(std::getenv("WERKPLEK_BIN_DIR"), "/werkplek-gateway");
+  const std::string log = folder_.File("log");
+  const std::string config =
+      folder_.Write("many.yaml", absl::StrCat(good_, "limits: {channels: 5000}\n"));
+  ChildProcess many({"prlimit", "--nofile=4096:8192", program, "--config", config},
+                    {.output_file = log});
+  EXPECT_EQ(many.Wait(absl::Seconds(20)), 70);
+  EXPECT_THAT(ReadWholeFile(log),
+              AllOf(HasSubstr("this process may open 8192 descriptors"), HasSubstr("LimitNOFILE"),
+                    HasSubstr("set limits.channels to at most 1439")))
+      << "the soft limit is raised to the hard one, and that does not do";
 }
 
 }  // namespace

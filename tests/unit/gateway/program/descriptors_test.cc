@@ -1,0 +1,92 @@
+// Limits that need more descriptors than the process may open are found before anybody connects.
+#include "gateway/program/descriptors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace werkplek {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// LimitNOFILE of deploy/systemd/werkplek-gateway.service.
+constexpr uint64_t kOfUnit = 65'536;
+
+GatewayConfig WithPortal() {
+  GatewayConfig config;
+  config.brokers = {"192.0.2.1:7443", "192.0.2.2:7443"};
+  config.relay.addresses = {"192.0.2.10:7460"};
+  config.portal.addresses = {"192.0.2.10:8443"};
+  return config;
+}
+
+void SetChannels(GatewayConfig& config, size_t channels) {
+  config.names_channels = true;
+  config.relay.max_channels = config.portal.max_displays = channels;
+}
+
+TEST(DescriptorsTest, TheDefaultsAndTheMostChannelsFitTheUnit) {
+  GatewayConfig config = WithPortal();
+  EXPECT_TRUE(FitDescriptors(kOfUnit, config).ok());
+  EXPECT_EQ(config.relay.max_channels, 4'096u) << "untouched";
+  SetChannels(config, 5'000);
+  EXPECT_TRUE(FitDescriptors(kOfUnit, config).ok());
+}
+
+TEST(DescriptorsTest, EachConnectionOfEachPortTakesFour) {
+  GatewayConfig config = WithPortal();
+  const uint64_t before = DescriptorsWhenFull(config);
+  SetChannels(config, config.relay.max_channels + 1);
+  EXPECT_EQ(DescriptorsWhenFull(config), before + 8) << "a client's and a browser's";
+  ++config.relay.max_waiting;
+  EXPECT_EQ(DescriptorsWhenFull(config), before + 12);
+  config.portal.addresses.clear();
+  const uint64_t without_portal = DescriptorsWhenFull(config);
+  SetChannels(config, config.relay.max_channels + 1);
+  EXPECT_EQ(DescriptorsWhenFull(config), without_portal + 4);
+}
+
+TEST(DescriptorsTest, LimitsThatTheFileNamesAreRefusedWithWhatToDo) {
+  GatewayConfig config = WithPortal();
+  SetChannels(config, 12'000);
+  const absl::Status refused = FitDescriptors(kOfUnit, config);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("may open 65536 descriptors"), HasSubstr("limits.channels: 12000"),
+                    HasSubstr("take up to 106628"), HasSubstr("raise LimitNOFILE"),
+                    HasSubstr("set limits.channels to at most 6863")));
+  EXPECT_EQ(config.relay.max_channels, 12'000u);
+  SetChannels(config, 6'863);
+  EXPECT_TRUE(FitDescriptors(kOfUnit, config).ok()) << "what it said fits";
+  SetChannels(config, 6'864);
+  EXPECT_FALSE(FitDescriptors(kOfUnit, config).ok());
+}
+
+TEST(DescriptorsTest, TheDefaultIsLoweredToWhatFitsAndSaysSo) {
+  std::vector<std::string> lines;
+  SetLogSink([&](const std::string& line) { lines.push_back(line); });
+  GatewayConfig config = WithPortal();
+  const absl::Status fits = FitDescriptors(20'000, config);
+  SetLogSink(nullptr);
+  EXPECT_TRUE(fits.ok()) << fits;
+  EXPECT_EQ(config.relay.max_channels, 1'171u);
+  EXPECT_EQ(config.portal.max_displays, 1'171u);
+  EXPECT_LE(DescriptorsWhenFull(config), 20'000u);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], HasSubstr("event=channels-lowered channels=1171"));
+}
+
+TEST(DescriptorsTest, WhereNotOneChannelFitsItSaysWhatElseToDo) {
+  GatewayConfig config = WithPortal();
+  const absl::Status refused = FitDescriptors(1'024, config);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("10628 without any channel"), HasSubstr("lower limits.waiting")));
+}
+
+}  // namespace
+}  // namespace werkplek
