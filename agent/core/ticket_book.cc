@@ -108,10 +108,9 @@ std::vector<uint64_t> TicketBook::Revoke() {
 }
 
 bool TicketBook::Expire(absl::Duration now) {
-  const size_t forgotten = std::erase_if(tickets_, [&](const Ticket& ticket) {
-    return ticket.state == State::kArmed && !ticket.ready && now >= ticket.expires_at;
-  });
-  bool changed = forgotten > 0;
+  bool changed = std::erase_if(tickets_, [&](const Ticket& ticket) {
+                   return ticket.unready() && now >= ticket.expires_at;
+                 }) > 0;
   for (Ticket& ticket : tickets_) {
     if (ticket.state != State::kArmed || now < ticket.expires_at) continue;
     ticket.state = State::kLate;
@@ -121,9 +120,7 @@ bool TicketBook::Expire(absl::Duration now) {
 }
 
 void TicketBook::ForgetUnready() {
-  std::erase_if(tickets_, [](const Ticket& ticket) {
-    return ticket.state == State::kArmed && !ticket.ready;
-  });
+  std::erase_if(tickets_, [](const Ticket& ticket) { return ticket.unready(); });
 }
 
 absl::Duration TicketBook::next_expiry() const {
@@ -143,9 +140,8 @@ std::vector<std::string> TicketBook::OpenTickets() const {
 }
 
 bool TicketBook::waits_for_ready() const {
-  return std::any_of(tickets_.begin(), tickets_.end(), [](const Ticket& ticket) {
-    return ticket.state == State::kArmed && !ticket.ready;
-  });
+  return std::any_of(tickets_.begin(), tickets_.end(),
+                     [](const Ticket& ticket) { return ticket.unready(); });
 }
 
 bool TicketBook::connected() const {

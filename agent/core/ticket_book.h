@@ -72,6 +72,9 @@ class TicketBook {
     State state = State::kArmed;
     std::string viewer;
     uint64_t first_channel = 0;
+
+    // Nobody was given it yet.
+    bool unready() const { return state == State::kArmed && !ready; }
   };
   struct Channel {
     std::string ticket_sha256;

@@ -146,9 +146,9 @@ struct BrokerState {
   Timers timers;
   // In the order of time; every record of one of these kinds lives equally long.
   std::deque<std::pair<absl::Time, std::string>> answered;
-  // How many answers are kept for a person: what a program that asks without end may fill.
-  std::map<std::string, uint32_t> answered_by_user;
   std::deque<std::pair<absl::Time, std::string>> ended_sessions;
+  // How many of `fleet.answered` are each person's (`changes_per_person`).
+  std::map<std::string, uint32_t> answered_by_user;
   std::deque<std::string> refusals;
   // Desktops that are being moved.
   std::set<std::string> moving;

@@ -147,6 +147,8 @@ const BadFile kBadFiles[] = {
      "the times break sign_in_idle <= sign_in_lifetime (13h > 12h)"},
     {"answers forgotten too early", "heartbeat: 1s", "heartbeat: 1s\n  answered_kept: 2h",
      "the times break sign_in_lifetime <= answered_kept (12h > 2h)"},
+    {"too few changes to work with", "limits:\n", "limits:\n  changes_per_person: 5\n",
+     "limits.changes_per_person: 5: must be 100 to 1000000"},
     {"ticks too rare", "heartbeat: 1s", "heartbeat: 1s\n  tick: 2s",
      "the times break tick <= heartbeat (2s > 1s)"},
     {"ticket too long", "heartbeat: 1s", "heartbeat: 1s\n  ticket_lifetime: 1m",

@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/process/child_process.h"
 
 namespace werkplek {
 namespace {
@@ -13,8 +17,15 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-// LimitNOFILE of deploy/systemd/werkplek-gateway.service.
-constexpr uint64_t kOfUnit = 65'536;
+// What the unit lets the program open.
+uint64_t OfUnit() {
+  const std::string unit = ReadWholeFile(
+      absl::StrCat(std::getenv("WERKPLEK_SOURCE_DIR"), "/deploy/systemd/werkplek-gateway.service"));
+  constexpr absl::string_view kKey = "\nLimitNOFILE=";
+  const size_t at = unit.find(std::string(kKey));
+  EXPECT_NE(at, std::string::npos);
+  return at == std::string::npos ? 0 : std::stoul(unit.substr(at + kKey.size()));
+}
 
 GatewayConfig WithPortal() {
   GatewayConfig config;
@@ -31,10 +42,10 @@ void SetChannels(GatewayConfig& config, size_t channels) {
 
 TEST(DescriptorsTest, TheDefaultsAndTheMostChannelsFitTheUnit) {
   GatewayConfig config = WithPortal();
-  EXPECT_TRUE(FitDescriptors(kOfUnit, config).ok());
+  EXPECT_TRUE(FitDescriptors(OfUnit(), config).ok());
   EXPECT_EQ(config.relay.max_channels, 4'096u) << "untouched";
   SetChannels(config, 5'000);
-  EXPECT_TRUE(FitDescriptors(kOfUnit, config).ok());
+  EXPECT_TRUE(FitDescriptors(OfUnit(), config).ok());
 }
 
 TEST(DescriptorsTest, EachConnectionOfEachPortTakesFour) {
@@ -53,7 +64,7 @@ TEST(DescriptorsTest, EachConnectionOfEachPortTakesFour) {
 TEST(DescriptorsTest, LimitsThatTheFileNamesAreRefusedWithWhatToDo) {
   GatewayConfig config = WithPortal();
   SetChannels(config, 12'000);
-  const absl::Status refused = FitDescriptors(kOfUnit, config);
+  const absl::Status refused = FitDescriptors(65'536, config);
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()),
               AllOf(HasSubstr("may open 65536 descriptors"), HasSubstr("limits.channels: 12000"),
@@ -61,9 +72,9 @@ TEST(DescriptorsTest, LimitsThatTheFileNamesAreRefusedWithWhatToDo) {
                     HasSubstr("set limits.channels to at most 6863")));
   EXPECT_EQ(config.relay.max_channels, 12'000u);
   SetChannels(config, 6'863);
-  EXPECT_TRUE(FitDescriptors(kOfUnit, config).ok()) << "what it said fits";
+  EXPECT_TRUE(FitDescriptors(65'536, config).ok()) << "what it said fits";
   SetChannels(config, 6'864);
-  EXPECT_FALSE(FitDescriptors(kOfUnit, config).ok());
+  EXPECT_FALSE(FitDescriptors(65'536, config).ok());
 }
 
 TEST(DescriptorsTest, TheDefaultIsLoweredToWhatFitsAndSaysSo) {
