@@ -73,6 +73,12 @@ bool ServerLink::HasConnection(ConnectionUse use) const {
 
 void ServerLink::Send(RequestPointer request, absl::Duration now) {
   const ConnectionUse use = request->use;
+  if (circuit_.open()) {
+    // Chosen before it was given up: nothing would serve the request before a probe succeeds.
+    End(std::move(request), RequestEnd::kNotConnected,
+        absl::UnavailableError(absl::StrCat(name(), " was given up")));
+    return;
+  }
   request->queued_at = now;
   KindOf(use).waiting.push_back(std::move(request));
   ServeWaiting(use, now);

@@ -90,7 +90,8 @@ class ServerLink {
   const CircuitBreaker& circuit() const { return circuit_; }
   bool HasConnection(ConnectionUse use) const;
 
-  // Sends the request as soon as a connection has room for it.
+  // Sends the request as soon as a connection has room for it. At a server that was given up it
+  // ends at once.
   void Send(RequestPointer request, absl::Duration now);
   // The call does not wait for it any more.
   void Cancel(const RequestPointer& request, uint64_t call);
