@@ -108,7 +108,6 @@ void RelayChannel::Start(absl::Duration timeout, std::function<void(absl::Status
 }
 
 void RelayChannel::TryNext() {
-  ++attempt_number_;
   if (next_address_ == target_->addresses.size() + target_->gateways.size()) {
     Fail(absl::UnavailableError(absl::StrCat("no relay answers: ", misses_)));
     return;
@@ -164,7 +163,9 @@ void RelayChannel::Handshake() {
 }
 
 void RelayChannel::Ask() {
-  // From here on the ticket may be spent: there is no other address to try.
+  // From here on the ticket may be spent: there is no other address to try, also when this one's
+  // time was just over.
+  ++attempt_number_;
   attempt_.cancel();
   head_ = absl::StrCat(
       "CONNECT ", target_->desktop, " HTTP/1.1\r\nHost: ", target_->host,
@@ -238,6 +239,8 @@ void RelayChannel::Join() {
 }
 
 void RelayChannel::Miss(const std::string& why) {
+  // What closing aborts is called before the next attempt begins.
+  ++attempt_number_;
   absl::StrAppend(&misses_, misses_.empty() ? "" : "; ", address(next_address_ - 1), ": ", why);
   attempt_.cancel();
   error_code ignored;

@@ -73,7 +73,7 @@ class RelayChannel : public std::enable_shared_from_this<RelayChannel> {
   std::function<void(bool)> closed_;
   std::function<void()> gateway_lost_;
   size_t next_address_ = 0;
-  // Grows with each attempt: what an earlier one still has to say counts no longer.
+  // Grows at the end of each attempt: what it still has to say counts no longer.
   uint64_t attempt_number_ = 0;
   std::string misses_;
   std::string head_;

@@ -44,6 +44,26 @@ class RelayClientTest : public RelayTest {
   std::vector<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Accepts into the kernel's queue and says nothing.
+class SilentPort {
+ public:
+  SilentPort() {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(where);
+    EXPECT_EQ(bind(socket_.get(), reinterpret_cast<sockaddr*>(&where), size), 0);
+    EXPECT_EQ(listen(socket_.get(), 5), 0);
+    getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&where), &size);
+    address_ = absl::StrCat("127.0.0.1:", ntohs(where.sin_port));
+  }
+  const std::string& address() const { return address_; }
+
+ private:
+  const Descriptor socket_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::string address_;
+};
+
 TEST_F(RelayClientTest, OpenGivesASocketThatIsTheDisplay) {
   Start();
   const std::unique_ptr<RelayClient> client = Client(Target());
@@ -148,19 +168,21 @@ TEST_F(RelayClientTest, TheNextAddressIsTriedWhenOneDoesNotAnswer) {
   close(*opened);
 }
 
-TEST_F(RelayClientTest, NobodyAnswersInTime) {
-  // Accepts into the kernel's queue and says nothing.
-  const Descriptor silent(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in where{};
-  where.sin_family = AF_INET;
-  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(where);
-  ASSERT_EQ(bind(silent.get(), reinterpret_cast<sockaddr*>(&where), size), 0);
-  ASSERT_EQ(listen(silent.get(), 5), 0);
-  getsockname(silent.get(), reinterpret_cast<sockaddr*>(&where), &size);
+TEST_F(RelayClientTest, TheNextAddressIsTriedWhenOneIsSilent) {
+  const SilentPort silent;
   Start();
   RelayTarget target = Target();
-  target.addresses = {absl::StrCat("127.0.0.1:", ntohs(where.sin_port))};
+  target.addresses.insert(target.addresses.begin(), silent.address());
+  const absl::StatusOr<int> opened = Client(std::move(target))->Open(kTestDeadline);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  close(*opened);
+}
+
+TEST_F(RelayClientTest, NobodyAnswersInTime) {
+  const SilentPort silent;
+  Start();
+  RelayTarget target = Target();
+  target.addresses = {silent.address()};
   EXPECT_EQ(Client(std::move(target))->Open(absl::Milliseconds(100)).status().code(),
             absl::StatusCode::kUnavailable);
 }
@@ -277,6 +299,16 @@ TEST_F(ThroughGatewayTest, AGatewayMayNotStandForAHostNorTheOtherWayRound) {
   RelayTarget target = Through();
   target.addresses = target.gateways;
   const std::unique_ptr<RelayClient> client = Client(target);
+  const absl::StatusOr<int> opened = client->Open(kTestDeadline);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  close(*opened);
+}
+
+TEST_F(ThroughGatewayTest, AGatewayIsTriedWhenTheHostIsSilent) {
+  const SilentPort silent;
+  RelayTarget target = Through();
+  target.addresses = {silent.address()};
+  const std::unique_ptr<RelayClient> client = Client(std::move(target));
   const absl::StatusOr<int> opened = client->Open(kTestDeadline);
   ASSERT_TRUE(opened.ok()) << opened.status();
   close(*opened);
