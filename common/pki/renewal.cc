@@ -42,7 +42,7 @@ absl::Status InstallCertificate(const TlsFiles& files, const Secret& key_pem,
   }
   const std::string certificate = CertificatePem(*chain[0]);
   const std::string authority = CertificatePem(*chain[1]);
-  std::vector<FileToWrite> together = {{files.key, key_pem.Reveal(), 0600},
+  std::vector<FileToWrite> together = {{files.key, key_pem.Reveal(), 0600, /*keep_group=*/true},
                                        {files.certificate, certificate, 0644}};
   if (access(files.ca.c_str(), F_OK) != 0) together.push_back({files.ca, authority, 0644});
   return WriteFilesTogether(together);

@@ -61,6 +61,18 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes, 
   return ReadDescriptor(fd, path, max_bytes);
 }
 
+// Gives the new file the group of the one that it replaces; the mode that it may then have. A group
+// that we may not give stays without access.
+mode_t ModeWithGroup(const FileToWrite& file, int fd) {
+  const auto mode = mode_t(file.mode);
+  struct stat before {};
+  if (!file.keep_group || lstat(file.path.c_str(), &before) != 0 || !S_ISREG(before.st_mode)) {
+    return mode;
+  }
+  if (fchown(fd, uid_t(-1), before.st_gid) != 0) return mode;
+  return mode | (before.st_mode & S_IRGRP);
+}
+
 // A flushed temporary file beside the file's place; its name.
 absl::StatusOr<std::string> Stage(const FileToWrite& file) {
   std::string temporary = file.path + ".XXXXXX";
@@ -75,7 +87,7 @@ absl::StatusOr<std::string> Stage(const FileToWrite& file) {
       status = FileError(file.path, "cannot write it", errno);
     }
   }
-  if (status.ok() && (fchmod(fd, mode_t(file.mode)) != 0 || fsync(fd) != 0)) {
+  if (status.ok() && (fchmod(fd, ModeWithGroup(file, fd)) != 0 || fsync(fd) != 0)) {
     status = FileError(file.path, "cannot make it durable", errno);
   }
   close(fd);

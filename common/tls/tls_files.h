@@ -42,6 +42,8 @@ struct FileToWrite {
   std::string path;
   absl::string_view content;
   int mode = 0600;
+  // Those of its group who may read the file that it replaces may read it too.
+  bool keep_group = false;
 };
 // As WriteFileAtomically for files that belong together: all are flushed before the first is
 // renamed, so that they part only when the machine dies between two renames.

@@ -55,6 +55,20 @@ TEST_F(RenewalTest, ANewPairReplacesTheOld) {
   EXPECT_EQ(status.st_mode & 07777, mode_t(0600));
 }
 
+TEST_F(RenewalTest, AGroupThatReadTheOldKeyReadsTheNewOne) {
+  // A group that is not the process's own, where it may give one.
+  const gid_t group = geteuid() == 0 ? 12345 : getegid();
+  ASSERT_EQ(chown(files_.key.c_str(), uid_t(-1), group), 0);
+  for (const auto& [before, after] : {std::pair<mode_t, mode_t>{0640, 0640}, {0600, 0600}}) {
+    ASSERT_EQ(chmod(files_.key.c_str(), before), 0);
+    EXPECT_EQ(Install(Chain(pki_, key_, peer_)), "");
+    struct stat status {};
+    ASSERT_EQ(stat(files_.key.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, after);
+    EXPECT_EQ(status.st_gid, group);
+  }
+}
+
 TEST_F(RenewalTest, NothingIsWrittenWhenSomethingIsWrong) {
   const std::string before = LoadTlsFiles(files_, absl::Now())->own.sha256;
   TestPki other;

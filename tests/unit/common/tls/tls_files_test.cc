@@ -104,6 +104,20 @@ TEST_F(TlsFilesTest, FilesThatBelongTogetherChangeTogetherOrNotAtAll) {
   EXPECT_EQ(*ReadWholeFile(folder + "/a", 10) + *ReadWholeFile(folder + "/b", 10), "12");
 }
 
+TEST_F(TlsFilesTest, AGroupThatMayReadIsKeptWhereThatIsWantedAndNothingMore) {
+  const std::string path = pki_.folder() + "/shared";
+  for (const auto& [before, keep, after] : {std::tuple<mode_t, bool, mode_t>{0640, true, 0640},
+                                            {0640, false, 0600},
+                                            {0666, true, 0640},
+                                            {0600, true, 0600}}) {
+    ASSERT_TRUE(WriteFileAtomically(path, "old", int(before)).ok());
+    ASSERT_TRUE(WriteFilesTogether({{path, "new", 0600, keep}}).ok());
+    struct stat status {};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, after);
+  }
+}
+
 TEST_F(TlsFilesTest, AChangeIsToldOnce) {
   TlsFilesWatch watch(files_);
   EXPECT_FALSE(watch.Changed());
