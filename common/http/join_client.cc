@@ -1,16 +1,14 @@
 #include "common/http/join_client.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/folder.h"
 #include "common/base/status_macros.h"
 #include "common/http/http_client.h"
 #include "common/pki/key_request.h"
@@ -71,10 +69,7 @@ absl::StatusOr<TlsFiles> JoinOverHttps(const JoinTerms& terms) {
   ASSIGN_OR_RETURN(const std::string pin, ParsePin(terms.ca_sha256));
   const TlsFiles files{terms.folder + "/certificate.pem", terms.folder + "/key.pem",
                        terms.folder + "/ca.pem"};
-  if (mkdir(terms.folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(terms.folder, ": cannot make it: ", std::strerror(errno)));
-  }
+  RETURN_IF_ERROR(MakeFolder(terms.folder, 0700));
   for (const std::string* path : {&files.certificate, &files.key, &files.ca}) {
     if (access(path->c_str(), F_OK) != 0) continue;
     return absl::AlreadyExistsError(

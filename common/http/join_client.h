@@ -18,7 +18,8 @@ struct JoinTerms {
   std::string ca_sha256;
   // Who this machine is to be; a certificate for another is refused.
   v1::Identity identity = v1::IDENTITY_UNSPECIFIED;
-  // Gets certificate.pem, key.pem (0600) and ca.pem; made (0700) when it is not there.
+  // Gets certificate.pem, key.pem (0600) and ca.pem; made (0700) when it is not there, and so are
+  // its parents.
   std::string folder;
   absl::Duration limit = absl::Seconds(15);
 };

@@ -47,7 +47,7 @@ class Refresher : public prometheus::Collectable {
 // hash them every time.
 template <typename Metric>
 struct Kind {
-  // Lives as long as the registry.
+  // Lives until it is taken out of the registry, or as long as that.
   prometheus::Family<Metric>* family = nullptr;
   std::map<MetricLabels, Metric*> known;
 };
@@ -127,6 +127,14 @@ void Metrics::SetGauge(absl::string_view name, absl::string_view help, const Met
                        double value) {
   MutexLock lock(parts_->mutex);
   parts_->Find(parts_->gauges, prometheus::BuildGauge(), name, help, labels).Set(value);
+}
+
+void Metrics::ClearGauge(absl::string_view name) {
+  MutexLock lock(parts_->mutex);
+  const auto at = parts_->gauges.find(name);
+  if (at == parts_->gauges.end()) return;
+  parts_->registry->Remove(*at->second.family);
+  parts_->gauges.erase(at);
 }
 
 void Metrics::ObserveSeconds(absl::string_view name, absl::string_view help,

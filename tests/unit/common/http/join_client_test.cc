@@ -71,6 +71,16 @@ TEST_F(JoinClientTest, ANewMachineGetsFilesThatWork) {
   EXPECT_THAT(Join(), HasSubstr("this machine has joined already"));
 }
 
+// As on a fresh machine, where /etc/werkplek is not there yet.
+TEST_F(JoinClientTest, MissingParentsOfTheFolderAreMade) {
+  terms_.folder = pki_.folder() + "/etc/werkplek/host";
+  const auto files = JoinOverHttps(terms_);
+  ASSERT_TRUE(files.ok()) << files.status();
+  struct stat status {};
+  ASSERT_EQ(stat(terms_.folder.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, mode_t(0700));
+}
+
 TEST_F(JoinClientTest, ABrokerOfAnotherAuthorityIsNotToldTheCode) {
   TestPki other;
   terms_.ca_sha256 = HexEncode(other.authority().sha256());

@@ -45,6 +45,23 @@ TEST(MetricsTest, ServesWhatWasCountedObservedAndSet) {
   EXPECT_THAT(text, HasSubstr("werkplek_spares{pool=\"p\"} 7"));
 }
 
+TEST(MetricsTest, AGaugeThatIsClearedIsNotThereUntilItIsSetAgain) {
+  Metrics metrics;
+  ASSERT_TRUE(metrics.Serve("127.0.0.1:0").ok());
+  metrics.ClearGauge("werkplek_spares");
+  metrics.SetGauge("werkplek_spares", "Spares.", {{"pool", "p"}}, 7);
+  metrics.SetGauge("werkplek_spares", "Spares.", {{"pool", "q"}}, 8);
+  metrics.SetGauge("werkplek_hosts", "Hosts.", {}, 2);
+  metrics.ClearGauge("werkplek_spares");
+  const std::string cleared = Scrape(metrics.port());
+  EXPECT_THAT(cleared, testing::Not(HasSubstr("werkplek_spares")));
+  EXPECT_THAT(cleared, HasSubstr("werkplek_hosts 2"));
+  metrics.SetGauge("werkplek_spares", "Spares.", {{"pool", "q"}}, 9);
+  const std::string again = Scrape(metrics.port());
+  EXPECT_THAT(again, HasSubstr("werkplek_spares{pool=\"q\"} 9"));
+  EXPECT_THAT(again, testing::Not(HasSubstr("pool=\"p\"")));
+}
+
 TEST(MetricsTest, ServesOnLoopbackOnly) {
   Metrics metrics;
   EXPECT_EQ(metrics.Serve("0.0.0.0:0").code(), absl::StatusCode::kInvalidArgument);
