@@ -3,12 +3,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "agent/link/broker_plan.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "werkplek/v1/agent.grpc.pb.h"
@@ -19,8 +20,6 @@ namespace {
 // Trailing metadata of a broker that does not lead: where the one that does listens for agents.
 constexpr char kLeaderKey[] = "leader-agent-address";
 constexpr size_t kMaxAddressBytes = 255;
-// Brokers that send an agent round are not followed for ever.
-constexpr int kMaxRedirects = 3;
 
 std::string LeaderOf(const grpc::ClientContext& context) {
   const auto& trailing = context.GetServerTrailingMetadata();
@@ -48,6 +47,11 @@ grpc::ChannelArguments Arguments(const BrokerLinkSettings& settings) {
   // The pauses are ours.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // How long one attempt to connect may take; unset, 20 s: the kernel of a broker that stands still
+  // accepts, and nothing more comes.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  // A new channel is to be a new connection.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // Commands are small; what is larger is no command.
   arguments.SetMaxReceiveMessageSize(64 * 1024);
   return arguments;
@@ -63,7 +67,8 @@ class BrokerLink::State : public std::enable_shared_from_this<State> {
       : settings_(std::move(settings)),
         credentials_(std::move(credentials)),
         executor_(executor),
-        listener_(std::move(listener)) {}
+        listener_(std::move(listener)),
+        plan_(settings_) {}
 
   // On the executor.
   void Attempt();
@@ -77,19 +82,13 @@ class BrokerLink::State : public std::enable_shared_from_this<State> {
   void Received(const v1::AgentCommand& command);
   // The stream is about to be deleted; then it was, which ends Stop's wait.
   void LetGo();
-  struct End {
-    absl::Status why;
-    std::string broker;
-    bool was_heard = false;
-    // Where the broker said that the leader is; empty: it did not.
-    std::string leader;
-  };
-  void Ended(const End& end);
-  // Chooses the next broker, and the pause before it is tried.
-  absl::Duration PlanNext(const End& end);
-  absl::Duration NextPause();
-  // Between half and the whole, so that a thousand hosts do not come back at once.
-  absl::Duration Spread(absl::Duration pause);
+  void Ended(const BrokerPlan::End& end, const absl::Status& why);
+  // On the executor.
+  void GoOn(BrokerPlan::End end, absl::Status why);
+  // Has the silence judged when it is due.
+  void ArmWatch();
+  // Leaves the stream once it has said nothing for too long.
+  void JudgeSilence();
   const std::shared_ptr<grpc::Channel>& ChannelTo(const std::string& broker);
 
   const BrokerLinkSettings settings_;
@@ -99,12 +98,10 @@ class BrokerLink::State : public std::enable_shared_from_this<State> {
 
   // On the executor only.
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
-  size_t next_broker_ = 0;
-  // Tried before the next one of the list: the leader that a broker named, or once more the broker
-  // that was the leader until now. Empty: none.
-  std::string first_try_;
-  int redirects_ = 0;
-  absl::Duration pause_ = absl::ZeroDuration();
+  BrokerPlan plan_;
+  absl::Duration watch_at_ = absl::InfiniteDuration();
+  // The last attempt was given up since its broker said nothing.
+  bool silent_ = false;
 
   Mutex mutex_;
   CondVar ended_;
@@ -169,14 +166,13 @@ class BrokerLink::State::Stream
   void OnDone(const grpc::Status& status) override {
     absl::Status why = ToAbsl(status);
     if (why.ok()) why = absl::UnavailableError("the broker ended the stream");
-    const End end{absl::Status(why.code(), absl::StrCat(broker_, ": ", why.message())), broker_,
-                  heard_, LeaderOf(context_)};
+    const BrokerPlan::End end{.broker = broker_, .leader = LeaderOf(context_)};
     // The state must go last, and not from here: the channel's end would wait for this very thread
     // of gRPC's. So it waits in Stop until the stream, with its share of the channel, is gone.
     State* const state = state_;
     state->LetGo();
     delete this;
-    state->Ended(end);
+    state->Ended(end, why);
   }
 
  private:
@@ -220,16 +216,40 @@ const std::shared_ptr<grpc::Channel>& BrokerLink::State::ChannelTo(const std::st
 }
 
 void BrokerLink::State::Attempt() {
-  std::string broker = std::exchange(first_try_, "");
-  if (broker.empty()) broker = settings_.brokers[next_broker_++ % settings_.brokers.size()];
+  const std::string broker = plan_.Begin(executor_->Monotonic());
   const std::shared_ptr<grpc::Channel>& channel = ChannelTo(broker);
+  silent_ = false;
   {
     MutexLock lock(mutex_);
     if (stopping_) return;
     ++streams_;
     stream_ = new Stream(this, broker, channel);
   }
+  ArmWatch();
   listener_.up();
+}
+
+void BrokerLink::State::ArmWatch() {
+  const absl::Duration at = plan_.silent_at();
+  // A timer that comes sooner arms the next one.
+  if (at >= watch_at_) return;
+  watch_at_ = at;
+  executor_->PostAfter(at - executor_->Monotonic(), [weak = weak_from_this(), at] {
+    const auto self = weak.lock();
+    // One that a sooner one overtook does nothing.
+    if (self == nullptr || self->watch_at_ != at) return;
+    self->watch_at_ = absl::InfiniteDuration();
+    self->JudgeSilence();
+  });
+}
+
+void BrokerLink::State::JudgeSilence() {
+  if (executor_->Monotonic() < plan_.silent_at()) return ArmWatch();
+  MutexLock lock(mutex_);
+  // It may have ended by itself meanwhile.
+  if (stopping_ || stream_ == nullptr) return;
+  silent_ = true;
+  stream_->Cancel();
 }
 
 void BrokerLink::State::Send(v1::AgentReport report) {
@@ -243,8 +263,8 @@ void BrokerLink::State::Received(const v1::AgentCommand& command) {
       MutexLock lock(self->mutex_);
       if (self->stopping_) return;
     }
-    // A broker that answers is stayed with.
-    self->pause_ = absl::ZeroDuration();
+    self->plan_.Heard(command, self->executor_->Monotonic());
+    self->ArmWatch();
     self->listener_.command(command);
   });
 }
@@ -254,51 +274,39 @@ void BrokerLink::State::LetGo() {
   stream_ = nullptr;
 }
 
-void BrokerLink::State::Ended(const End& end) {
+void BrokerLink::State::Ended(const BrokerPlan::End& end, const absl::Status& why) {
   MutexLock lock(mutex_);
   --streams_;
   if (stopping_) {
     ended_.SignalAll();
     return;
   }
-  executor_->Post([self = shared_from_this(), end] {
+  executor_->Post([self = shared_from_this(), end, why] {
     {
       MutexLock state_lock(self->mutex_);
       if (self->stopping_) return;
     }
-    self->listener_.down(end.why);
-    const absl::Duration pause = self->PlanNext(end);
-    Log(Severity::kWarning, "broker-link-down",
-        {{"why", end.why.ToString()},
-         {"leader", end.leader},
-         {"next-attempt-ms", absl::StrCat(absl::ToInt64Milliseconds(pause))}});
-    self->executor_->PostAfter(pause, [self] { self->Attempt(); });
+    self->GoOn(end, why);
   });
 }
 
-absl::Duration BrokerLink::State::PlanNext(const End& end) {
-  if (end.was_heard) redirects_ = 0;
-  if (!end.leader.empty() && end.leader != end.broker && redirects_ < kMaxRedirects) {
-    ++redirects_;
-    first_try_ = end.leader;
-    // It is known where to go; the pause only keeps a thousand hosts from coming at once.
-    return Spread(settings_.first_pause);
+void BrokerLink::State::GoOn(BrokerPlan::End end, absl::Status why) {
+  if (silent_) {
+    end.silent = true;
+    why = absl::DeadlineExceededError(
+        absl::StrCat("said nothing for ", absl::FormatDuration(plan_.limit())));
+    // Pings may take long yet to find out that nobody is at the other end of this connection.
+    channels_.erase(end.broker);
   }
-  redirects_ = 0;
-  // The same broker once more when it was the leader until now, else the next one.
-  if (end.was_heard) first_try_ = end.broker;
-  return NextPause();
-}
-
-absl::Duration BrokerLink::State::NextPause() {
-  pause_ = pause_ == absl::ZeroDuration() ? settings_.first_pause
-                                          : std::min(pause_ * 2, settings_.last_pause);
-  return Spread(pause_);
-}
-
-absl::Duration BrokerLink::State::Spread(absl::Duration pause) {
-  const auto chance = static_cast<unsigned char>(executor_->RandomBytes(1)[0]);
-  return pause / 2 + pause / 2 * chance / 255;
+  why = absl::Status(why.code(), absl::StrCat(end.broker, ": ", why.message()));
+  listener_.down(why);
+  const auto chance = static_cast<uint8_t>(executor_->RandomBytes(1)[0]);
+  const absl::Duration pause = plan_.Ended(end, chance);
+  Log(Severity::kWarning, "broker-link-down",
+      {{"why", why.ToString()},
+       {"leader", end.leader},
+       {"next-attempt-ms", absl::StrCat(absl::ToInt64Milliseconds(pause))}});
+  executor_->PostAfter(pause, [self = shared_from_this()] { self->Attempt(); });
 }
 
 void BrokerLink::State::Stop() {

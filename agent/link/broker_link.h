@@ -1,36 +1,23 @@
 // The agent's stream to the leading broker: kept up with back-off, over several addresses.
 //
-// One stream at a time. Reports are level-triggered: only the newest waits, so a slow broker costs
-// no memory. Nothing here blocks. Thread-safe.
+// One stream at a time, left when its broker says nothing: a broker that hangs ends no stream.
+// Reports are level-triggered: only the newest waits, so a slow broker costs no memory. Nothing
+// here blocks. Thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "absl/time/time.h"
+#include "agent/link/broker_link_settings.h"
 #include "common/base/executor.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/security/credentials.h"
 #include "werkplek/v1/agent.pb.h"
 
 namespace werkplek {
-
-struct BrokerLinkSettings {
-  // "ADDRESS:PORT", tried in turn. A broker that does not lead names the leader, which is then
-  // tried first, whether it is of the list or not.
-  std::vector<std::string> brokers;
-  // The pause after a failed attempt doubles from the first to the last, and is spread by half.
-  absl::Duration first_pause = absl::Milliseconds(200);
-  absl::Duration last_pause = absl::Seconds(5);
-  // A broker that answers no ping within the timeout is given up (HTTP/2 keepalive).
-  absl::Duration keepalive = absl::Seconds(10);
-  absl::Duration keepalive_timeout = absl::Seconds(5);
-};
 
 // Called on the executor, in order. `up` and `down` alternate; `down` says why.
 struct BrokerLinkListener {

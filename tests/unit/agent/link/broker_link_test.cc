@@ -2,6 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <deque>
 #include <memory>
@@ -9,9 +11,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "broker/rpc/settings.h"
 #include "common/base/loop_executor.h"
 #include "common/base/mutex.h"
+#include "tests/support/loopback_socket.h"
 #include "werkplek/v1/agent.grpc.pb.h"
 
 namespace werkplek {
@@ -53,7 +57,7 @@ class Happenings {
   std::deque<std::string> happened_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A broker that hears each report; tells the host a command for each.
+// A broker that hears each report; tells the host a command for each, until a report says "hush".
 class HearingBroker : public v1::AgentService::Service {
  public:
   explicit HearingBroker(Happenings* happenings, int port = 0) : happenings_(happenings) {
@@ -71,6 +75,7 @@ class HearingBroker : public v1::AgentService::Service {
       grpc::ServerContext*,
       grpc::ServerReaderWriter<v1::AgentCommand, v1::AgentReport>* stream) override {
     happenings_->Add("attached");
+    bool hushed = false;
     v1::AgentReport report;
     while (stream->Read(&report)) {
       happenings_->Add(absl::StrCat("report ", report.sequence()));
@@ -79,6 +84,8 @@ class HearingBroker : public v1::AgentService::Service {
                                       report.desktops().rbegin()->desktop()));
       }
       if (report.host() == "leave") return grpc::Status::OK;
+      if (report.host() == "hush") hushed = true;
+      if (hushed) continue;
       v1::AgentCommand command;
       command.set_verb(v1::COMMAND_HEARD);
       command.set_heard_sequence(report.sequence());
@@ -130,13 +137,42 @@ class FollowingBroker : public v1::AgentService::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
+// A port whose kernel accepts connections although nobody ever reads them, as that of a broker that
+// stands still.
+class StandingStill {
+ public:
+  StandingStill() {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(where);
+    auto* const generic = reinterpret_cast<sockaddr*>(&where);
+    EXPECT_EQ(bind(listener_.get(), generic, size), 0);
+    EXPECT_EQ(listen(listener_.get(), 16), 0);
+    EXPECT_EQ(getsockname(listener_.get(), generic, &size), 0);
+    address_ = absl::StrCat("127.0.0.1:", ntohs(where.sin_port));
+  }
+  const std::string& address() const { return address_; }
+
+ private:
+  const Descriptor listener_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::string address_;
+};
+
 class BrokerLinkTest : public testing::Test {
  protected:
   std::unique_ptr<BrokerLink> Link(std::vector<std::string> brokers) {
+    // Brokers that are well may be slow here.
+    return Link(std::move(brokers), kDeadline, kDeadline);
+  }
+  std::unique_ptr<BrokerLink> Link(std::vector<std::string> brokers, absl::Duration answer_limit,
+                                   absl::Duration silence_limit) {
     BrokerLinkSettings settings;
     settings.brokers = std::move(brokers);
     settings.first_pause = absl::Milliseconds(10);
     settings.last_pause = absl::Milliseconds(100);
+    settings.answer_limit = answer_limit;
+    settings.silence_limit = silence_limit;
     auto link = std::make_unique<BrokerLink>(
         settings, grpc::InsecureChannelCredentials(), &executor_,
         BrokerLinkListener{[this] { mine_.Add("up"); },
@@ -253,6 +289,62 @@ TEST_F(BrokerLinkTest, OnlyTheNewestReportWaits) {
     ++arrived;
   }
   EXPECT_LT(arrived, kLast);
+}
+
+TEST_F(BrokerLinkTest, ALeaderThatFallsSilentIsLeftForAnother) {
+  Happenings other_saw;
+  HearingBroker leader(&brokers_);
+  HearingBroker other(&other_saw);
+  const auto link = Link({leader.address(), other.address()}, kDeadline, absl::Milliseconds(200));
+  EXPECT_EQ(mine_.Next(), "up");
+  link->Send(Report(1));
+  EXPECT_EQ(mine_.Next(), "heard 1");
+  // It goes on reading, and its kernel and its gRPC are well.
+  link->Send(Report(2, "hush"));
+  EXPECT_EQ(mine_.Next(), "down");
+  EXPECT_EQ(mine_.Next(), "up");
+  // Straight there: the silent one is not tried again first.
+  EXPECT_EQ(other_saw.Next(), "attached");
+  link->Send(Report(3));
+  EXPECT_TRUE(mine_.WaitFor("heard 3"));
+}
+
+TEST_F(BrokerLinkTest, ALeaderThatWasOnlySlowIsFoundAgain) {
+  HearingBroker leader(&brokers_);
+  Happenings follower_saw;
+  FollowingBroker follower(&follower_saw, leader.address());
+  const auto link =
+      Link({leader.address(), follower.address()}, kDeadline, absl::Milliseconds(200));
+  EXPECT_EQ(mine_.Next(), "up");
+  link->Send(Report(1));
+  EXPECT_EQ(mine_.Next(), "heard 1");
+  link->Send(Report(2, "hush"));
+  EXPECT_EQ(follower_saw.Next(), "sent on");
+  ASSERT_TRUE(brokers_.WaitFor("report 2"));
+  ASSERT_TRUE(brokers_.WaitFor("attached"));
+  link->Send(Report(3));
+  EXPECT_TRUE(mine_.WaitFor("heard 3"));
+}
+
+TEST_F(BrokerLinkTest, ABrokerThatTakesConnectionsOnlyIsPassedOver) {
+  const StandingStill still;
+  HearingBroker other(&brokers_);
+  // By itself gRPC gives up after 20 s.
+  const absl::Time begin = absl::Now();
+  const auto link = Link({still.address(), other.address()}, absl::Milliseconds(200), kDeadline);
+  ASSERT_TRUE(brokers_.WaitFor("attached"));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
+  link->Send(Report(1));
+  EXPECT_TRUE(mine_.WaitFor("heard 1"));
+}
+
+TEST_F(BrokerLinkTest, AConnectionIsNotWaitedForLong) {
+  const StandingStill still;
+  HearingBroker other(&brokers_);
+  const absl::Time begin = absl::Now();
+  const auto link = Link({still.address(), other.address()});
+  ASSERT_TRUE(brokers_.WaitFor("attached"));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
 }
 
 // All fields that a desktop in use fills, as long as they get.
