@@ -37,7 +37,8 @@ std::shared_ptr<grpc::Channel> NewConnection(
   // As in the agent's link: the messages are small.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  // How long one attempt may take; a greeting waits less.
+  // gRPC's name for how long one attempt to connect may take; the pauses between are the other two.
+  // A greeting waits less, so nobody waits for this: it only leaves a slow handshake its time.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 3000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   return grpc::CreateCustomChannel(address, credentials, arguments);

@@ -10,31 +10,36 @@
 namespace werkplek {
 namespace {
 
-grpc::ChannelArguments Arguments() {
-  grpc::ChannelArguments arguments;
-  // The retries are ours.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(64 * 1024);
-  // A broker whose machine has lost its power closes nothing. More often would be too often for it.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 25'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
-  return arguments;
-}
-
 // Less than what brokers take from one connection.
 constexpr long kStreamsOfConnection = 80;
 
 }  // namespace
+
+grpc::ChannelArguments LineArguments() {
+  grpc::ChannelArguments arguments;
+  // The retries are ours.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // How long one attempt to connect may take; unset, 20 s.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(64 * 1024);
+  // A broker that is frozen, or whose machine has lost its power, closes nothing. More often would
+  // be too often for it (least_ping_interval in broker/rpc/listener.h).
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 21'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 3'000);
+  // Who waits for a desktop sends nothing; gRPC would stop asking after two signs of life.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  return arguments;
+}
 
 BrokerLines::BrokerLines(const std::vector<std::string>& brokers,
                          const std::shared_ptr<grpc::ChannelCredentials>& credentials,
                          absl::Duration call_deadline)
     : credentials_(credentials), call_deadline_(call_deadline) {
   for (const std::string& broker : brokers) {
-    const auto channel = grpc::CreateCustomChannel(broker, credentials, Arguments());
+    const auto channel = grpc::CreateCustomChannel(broker, credentials, LineArguments());
     lines_.push_back(
         {broker, v1::GatewayService::NewStub(channel), v1::SessionService::NewStub(channel)});
   }
@@ -69,7 +74,7 @@ std::shared_ptr<v1::SessionService::Stub> BrokerLines::StubForStream(const Line&
     if (stub.use_count() <= kStreamsOfConnection) return stub;
   }
   if (stubs.size() >= kMaxStreamConnections) return stubs.back();
-  grpc::ChannelArguments arguments = Arguments();
+  grpc::ChannelArguments arguments = LineArguments();
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   stubs.push_back(
       v1::SessionService::NewStub(grpc::CreateCustomChannel(line.broker, credentials_, arguments)));

@@ -40,6 +40,9 @@ struct Patience {
   bool ask_others_when_silent = true;
 };
 
+// Of each connection to a broker.
+grpc::ChannelArguments LineArguments();
+
 // Thread-safe.
 class BrokerLines {
  public:
