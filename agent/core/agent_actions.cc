@@ -1,4 +1,5 @@
 // A command whose turn has come becomes an operation, or nothing, or a failure with its reason.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -66,7 +67,7 @@ bool AgentCore::BeginAction(DesktopAction action, const std::string& id, Desktop
     case DesktopAction::kSuspend:
       return BeginSimple(OperationKind::kSuspend, desktop, command);
     case DesktopAction::kResume:
-      return BeginSimple(OperationKind::kResume, desktop, command);
+      return BeginResume(desktop, command);
     case DesktopAction::kShutDown:
     case DesktopAction::kWakeAndShutDown:
       return BeginShutdown(id, desktop, command);
@@ -95,7 +96,7 @@ bool AgentCore::BeginAction(DesktopAction action, const std::string& id, Desktop
 bool AgentCore::BeginFresh(const std::string& id, Desktop& desktop,
                            const v1::AgentCommand& command) {
   const ImageKey key(command.spec().storage(), command.image_name());
-  if (HasStorage(key.first) && !IsAtHand(key, command.image().sha256())) {
+  if (storages_.Has(key.first) && !IsAtHand(key, command.image().sha256())) {
     FetchImage(key, command.image());
     return false;
   }
@@ -105,9 +106,8 @@ bool AgentCore::BeginFresh(const std::string& id, Desktop& desktop,
 bool AgentCore::BeginMaking(OperationKind kind, const std::string& id, Desktop& desktop,
                             const v1::AgentCommand& command) {
   const v1::DesktopSpec& spec = command.spec();
-  if (!HasStorage(spec.storage())) {
-    Fail(desktop, command,
-         absl::StrCat("storage ", spec.storage(), " is not at hand on this host"));
+  if (const std::string away = WhatIsAway(spec.storage(), spec.network()); !away.empty()) {
+    Fail(desktop, command, away);
     return true;
   }
   if (!HasRoom(kind, false)) return false;
@@ -127,6 +127,8 @@ bool AgentCore::BeginMaking(OperationKind kind, const std::string& id, Desktop& 
   tag.kept = spec.kept();
   tag.fencing_required = spec.fencing_required();
   tag.storage = spec.storage();
+  tag.network = spec.network();
+  if (const HostNetwork* network = FindNetwork(spec.network())) operation.network = *network;
   operation.tag = std::move(tag);
   operation.not_after = spec.fencing_required() ? FenceDeadline() : absl::InfiniteDuration();
   // A kept desktop is the same machine to its guest, whatever happens to it.
@@ -146,6 +148,14 @@ bool AgentCore::BeginMove(const std::string& id, Desktop& desktop,
     Fail(desktop, command, "its disk is of this host alone; only a pool with storage moves");
     return true;
   }
+  // The other host's libvirt would take what it has by that name, whatever that is.
+  const HostNetwork* network = FindNetwork(desktop.domain->tag.network);
+  if (network != nullptr && network->bridge.empty() && network->libvirt_network != network->name) {
+    Fail(desktop, command,
+         absl::StrCat("network ", network->name, " is ", network->libvirt_network,
+                      " in this host's libvirt; only by one name for both it moves"));
+    return true;
+  }
   if (!HasRoom(OperationKind::kMigrate, false)) return false;
   CloseDisplays(id, desktop);
   Operation operation = NewOperation(OperationKind::kMigrate, id);
@@ -155,13 +165,47 @@ bool AgentCore::BeginMove(const std::string& id, Desktop& desktop,
   return true;
 }
 
+const HostNetwork* AgentCore::FindNetwork(const std::string& name) const {
+  const auto found = std::find_if(settings_.networks.begin(), settings_.networks.end(),
+                                  [&](const HostNetwork& network) { return network.name == name; });
+  return found == settings_.networks.end() ? nullptr : &*found;
+}
+
+std::string AgentCore::WhatIsAway(const std::string& storage, const std::string& network) const {
+  if (!storages_.Has(storage)) {
+    return absl::StrCat("storage ", storage, " is not at hand on this host");
+  }
+  if (networks_.Has(network)) return "";
+  return absl::StrCat("network ", network, " is not at hand on this host: ",
+                      FindNetwork(network) != nullptr
+                          ? "its agent's log says why (event=network-not-at-hand)"
+                          : "name it under `networks` in its agent's configuration");
+}
+
 bool AgentCore::BeginSimple(OperationKind kind, Desktop& desktop, const v1::AgentCommand& command) {
+  if (kind == OperationKind::kStart) {
+    // libvirt would say it too, but not what to do.
+    const std::string away = WhatIsAway("", desktop.domain->tag.network);
+    if (!away.empty()) {
+      Fail(desktop, command, away);
+      return true;
+    }
+  }
   const bool to_disk = kind == OperationKind::kSuspend && settings_.suspend_to_disk;
   if (!HasRoom(kind, to_disk)) return false;
   Operation operation = NewOperation(kind, command.desktop());
   operation.to_disk = to_disk;
   Launch(desktop, std::move(operation), command);
   return true;
+}
+
+bool AgentCore::BeginResume(Desktop& desktop, const v1::AgentCommand& command) {
+  if (desktop.domain->out_of_room) {
+    // Without room it stops at its next write. The broker asks again, for as long as it takes.
+    if (now_ < desktop.resume_at) return true;
+    if (HasRoom(OperationKind::kResume, false)) desktop.resume_at = now_ + settings_.room_retry;
+  }
+  return BeginSimple(OperationKind::kResume, desktop, command);
 }
 
 bool AgentCore::BeginRemove(const std::string& id, Desktop& desktop,
@@ -173,7 +217,7 @@ bool AgentCore::BeginRemove(const std::string& id, Desktop& desktop,
   operation.tag.generation = command.generation();
   if (!desktop.domain.has_value()) {
     // What a crash left may lie anywhere.
-    operation.storages.assign(storages_.begin(), storages_.end());
+    operation.storages.assign(storages_.names().begin(), storages_.names().end());
   } else if (!operation.tag.storage.empty()) {
     operation.storages.push_back(operation.tag.storage);
   }

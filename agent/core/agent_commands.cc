@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/core/agent_core.h"
+#include "agent/image/image_declaration.h"
+#include "common/base/text.h"
 
 namespace werkplek {
 namespace {
@@ -16,31 +17,21 @@ constexpr uint32_t kMaxTicketLifetimeMs = 300'000;
 constexpr absl::Duration kLeastReportInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMostReportInterval = absl::Seconds(60);
 
-// 1 to 63 of [a-z0-9.-], first and last a letter or digit: names of files and domains are made of
-// it.
-bool IsName(absl::string_view name) {
-  const auto is_alphanumeric = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  };
-  if (name.empty() || name.size() > 63) return false;
-  if (!is_alphanumeric(name.front()) || !is_alphanumeric(name.back())) return false;
-  return std::all_of(name.begin(), name.end(),
-                     [&](char c) { return is_alphanumeric(c) || c == '.' || c == '-'; });
-}
-
-bool IsSha256(absl::string_view text) {
-  return text.size() == 2 * kDigestBytes && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
-bool IsInFolders(absl::string_view path, const std::vector<std::string>& folders) {
-  if (folders.empty()) return true;
-  if (absl::StartsWith(path, "file://")) path.remove_prefix(7);
-  if (absl::StrContains(path, "/../") || absl::EndsWith(path, "/..")) return false;
-  return std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) {
-    return absl::StartsWith(path, absl::EndsWith(folder, "/") ? folder : folder + "/");
-  });
+// As it will be opened, not as it is written: a URL may spell ".." in many ways.
+std::string FaultOfPlaces(const v1::Image& image, const std::vector<std::string>& folders) {
+  if (folders.empty()) return "";
+  std::vector<std::string> paths = {image.kernel(), image.initrd()};
+  if (!image.source().empty()) {
+    absl::StatusOr<std::string> source = SourcePath(image.source());
+    if (!source.ok()) return absl::StrCat("image.", source.status().message());
+    paths.push_back(*std::move(source));
+  }
+  for (const std::string& path : paths) {
+    if (!path.empty() && !LiesIn(path, folders)) {
+      return absl::StrCat("image: ", path, " lies in none of this host's image folders");
+    }
+  }
+  return "";
 }
 
 bool IsForImages(v1::CommandVerb verb) {
@@ -95,20 +86,15 @@ void AgentCore::Obey(const v1::AgentCommand& command) {
 }
 
 std::string AgentCore::FaultOfImage(const v1::AgentCommand& command) const {
-  if (!IsName(command.image_name())) return "image_name: not a name";
+  if (!IsPlainName(command.image_name())) return "image_name: not a name";
   const v1::Image& image = command.image();
   if (!IsSha256(image.sha256())) return "image.sha256: not 64 lower-case hexadecimal digits";
   if (command.verb() == v1::COMMAND_DROP_IMAGE) return "";
-  for (const std::string& path : {image.source(), image.kernel(), image.initrd()}) {
-    if (!path.empty() && !IsInFolders(path, settings_.image_folders)) {
-      return absl::StrCat("image: ", path, " lies in none of this host's image folders");
-    }
-  }
-  return "";
+  return FaultOfPlaces(image, settings_.image_folders);
 }
 
 std::string AgentCore::FaultOfMove(const v1::AgentCommand& command) const {
-  if (!IsName(command.move_to())) return "move_to: not a name";
+  if (!IsPlainName(command.move_to())) return "move_to: not a name";
   if (command.move_to() == host_) return "move_to: this host";
   const std::string& uri = command.migration_uri();
   if (uri.empty() || uri.size() > kMaxUriBytes) return "migration_uri: empty or too long";
@@ -120,14 +106,16 @@ std::string AgentCore::FaultOf(const v1::AgentCommand& command) const {
   if (!IsForDesktops(command.verb())) {
     return absl::StrCat("verb: ", command.verb(), " is not known to this agent");
   }
-  if (!IsName(command.desktop())) return "desktop: not a name";
+  if (!IsPlainName(command.desktop())) return "desktop: not a name";
   if (command.generation() == 0) return "generation: 0";
   if (command.verb() == v1::COMMAND_MIGRATE) return FaultOfMove(command);
   if (MakesFresh(command.verb())) {
     if (command.spec().memory_mib() == 0) return "spec.memory_mib: 0";
     if (command.spec().vcpus() == 0) return "spec.vcpus: 0";
     const std::string& storage = command.spec().storage();
-    if (!storage.empty() && !IsName(storage)) return "spec.storage: not a name";
+    if (!storage.empty() && !IsPlainName(storage)) return "spec.storage: not a name";
+    const std::string& network = command.spec().network();
+    if (!network.empty() && !IsPlainName(network)) return "spec.network: not a name";
     return FaultOfImage(command);
   }
   if (command.verb() == v1::COMMAND_BEGIN_SESSION || command.verb() == v1::COMMAND_END_SESSION ||
@@ -235,11 +223,7 @@ void AgentCore::Enqueue(Desktop& desktop, const v1::AgentCommand& command) {
 }
 
 std::string AgentCore::ShortError(absl::string_view why) {
-  if (why.size() <= kMaxReportedErrorBytes) return std::string(why);
-  size_t end = kMaxReportedErrorBytes;
-  // Not within a UTF-8 character: the whole report would be unreadable.
-  while (end > 0 && (static_cast<unsigned char>(why[end]) & 0xC0) == 0x80) --end;
-  return std::string(why.substr(0, end));
+  return PrintableText(why, kMaxReportedErrorBytes);
 }
 
 DesktopAction AgentCore::Plan(const Desktop& desktop, const v1::AgentCommand& command) const {

@@ -35,6 +35,13 @@ absl::string_view TicketWord(TicketAnswer answer) {
 
 constexpr absl::Duration kListRetry = absl::Seconds(1);
 
+std::vector<std::string> NamesOf(const std::vector<HostNetwork>& networks) {
+  std::vector<std::string> names;
+  names.reserve(networks.size());
+  for (const HostNetwork& network : networks) names.push_back(network.name);
+  return names;
+}
+
 }  // namespace
 
 AgentCore::AgentCore(AgentSettings settings, std::string host, std::string agent_run,
@@ -46,6 +53,9 @@ AgentCore::AgentCore(AgentSettings settings, std::string host, std::string agent
       durable_epoch_(seen_epoch),
       highest_epoch_(seen_epoch),
       heard_(heard),
+      storages_(settings_.storages, settings_.at_hand_interval, settings_.at_hand_patience),
+      networks_(NamesOf(settings_.networks), settings_.at_hand_interval,
+                settings_.at_hand_patience),
       report_interval_(settings_.report_interval) {}
 
 AgentDecision AgentCore::Apply(const AgentEvent& event, absl::Duration monotonic_now) {
@@ -58,7 +68,7 @@ AgentDecision AgentCore::Apply(const AgentEvent& event, absl::Duration monotonic
   RunAll();
   ListWhenDue();
   ReadStatsWhenDue();
-  CheckStoragesWhenDue();
+  CheckAtHandWhenDue();
   SaveHeardWhenNeeded();
   SendReportWhenDue();
   AgentDecision decision;
@@ -124,8 +134,14 @@ void AgentCore::On(const agent::DomainsObserved& event) {
     list_at_ = now_ + kListRetry;
     return;
   }
+  NoteUnread(event.domains);
+  if (!adopted_ && !unread_.empty()) {
+    list_at_ = now_ + kListRetry;
+    return;
+  }
   std::map<std::string, const DomainInfo*> seen;
   for (const DomainInfo& info : event.domains) {
+    if (!info.unread.empty()) continue;
     const auto [at, fresh] = seen.emplace(info.tag.desktop, &info);
     if (!fresh) {
       Note(Severity::kError, "two-domains-of-one-desktop", {{"desktop", info.tag.desktop}});
@@ -135,7 +151,8 @@ void AgentCore::On(const agent::DomainsObserved& event) {
     desktops_.try_emplace(info.tag.desktop);
   }
   for (auto& [id, desktop] : desktops_) {
-    if (event.id <= desktop.stale_lists) continue;
+    // What could not be read is as it was last known.
+    if (event.id <= desktop.stale_lists || unread_.count(id) > 0) continue;
     // What a worker is at, its result tells.
     if (desktop.running.has_value() && desktop.running->kind != OperationKind::kReadGuest) continue;
     const auto found = seen.find(id);
@@ -147,6 +164,19 @@ void AgentCore::On(const agent::DomainsObserved& event) {
     Note(Severity::kInfo, "adopted", {{"domains", absl::StrCat(event.domains.size())}});
   }
   ForgetGone();
+}
+
+void AgentCore::NoteUnread(const std::vector<DomainInfo>& domains) {
+  std::set<std::string> unread;
+  for (const DomainInfo& info : domains) {
+    if (info.unread.empty()) continue;
+    const std::string& desktop = info.tag.desktop;
+    unread.insert(desktop);
+    // Once, not for each list.
+    if (unread_.count(desktop) > 0) continue;
+    Note(Severity::kError, "domain-unread", {{"desktop", desktop}, {"error", info.unread}});
+  }
+  unread_ = std::move(unread);
 }
 
 void AgentCore::On(const agent::DomainChanged& event) {
@@ -251,7 +281,7 @@ void AgentCore::On(const agent::OperationDone& event) {
     WantList();
   }
   if (!result.status.ok()) {
-    Failed(id, desktop, operation, command, result.status);
+    Failed(id, desktop, operation, command, result);
     return;
   }
   if (command.verb() != v1::COMMAND_UNSPECIFIED) {

@@ -29,13 +29,19 @@
 #include "absl/time/time.h"
 #include "agent/core/agent_effect.h"
 #include "agent/core/agent_event.h"
+#include "agent/core/at_hand.h"
 #include "agent/core/desktop_plan.h"
 #include "agent/core/ticket_book.h"
 
 namespace werkplek {
 
-// Of one desktop's error in a report: QEMU's own words, which libvirt passes on, may be pages.
+// Of one desktop's or image's error in a report: QEMU's own words, which libvirt passes on, may be
+// pages.
 inline constexpr size_t kMaxReportedErrorBytes = 256;
+
+// The error in the report of a desktop that stands still for want of room.
+inline constexpr char kOutOfRoom[] =
+    "stopped by QEMU: no room where its disk is; make room, it goes on by itself";
 
 struct AgentSettings {
   // Where this host's relay listens, "ADDRESS:PORT", best first.
@@ -67,13 +73,18 @@ struct AgentSettings {
 
   // Shared storages of this host, by name.
   std::vector<std::string> storages;
-  absl::Duration storages_interval = absl::Seconds(5);
+  // Networks of this host, by name.
+  std::vector<HostNetwork> networks;
+  // How often it is asked which of the two are at hand.
+  absl::Duration at_hand_interval = absl::Seconds(5);
   // A check that takes longer finds none at hand.
-  absl::Duration storages_patience = absl::Seconds(10);
+  absl::Duration at_hand_patience = absl::Seconds(10);
   // libvirt's lock manager; empty: not known.
   std::string lock_manager;
   // Where other hosts move desktops to: a libvirt URI of this host. Empty: nowhere.
   std::string migration_uri;
+  // Before a desktop that QEMU stopped for want of room is resumed again.
+  absl::Duration room_retry = absl::Seconds(10);
   // Before the fence tries again what failed.
   absl::Duration fence_retry = absl::Seconds(1);
 
@@ -155,6 +166,8 @@ class AgentCore {
     bool viewer_seen = false;
     // The domain's tag on disk has `used`; before that no ticket opens.
     bool used_on_disk = false;
+    // Stopped for want of room, it is not resumed before this time.
+    absl::Duration resume_at = -absl::InfiniteDuration();
     // No generation up to this one may run here again: no leader was heard in time.
     uint64_t doomed = 0;
     bool killing = false;
@@ -190,6 +203,7 @@ class AgentCore {
   void On(const agent::ImagesKnown& event);
   void On(const agent::StatsRead& event);
   void On(const agent::StoragesChecked& event);
+  void On(const agent::NetworksChecked& event);
   void On(const agent::HeardSaved& event);
   void On(const agent::Tick& event);
 
@@ -215,6 +229,11 @@ class AgentCore {
                    const v1::AgentCommand& command);
   bool BeginMove(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
   bool BeginSimple(OperationKind kind, Desktop& desktop, const v1::AgentCommand& command);
+  // As configured; null: it is not.
+  const HostNetwork* FindNetwork(const std::string& name) const;
+  // Why nothing starts here with this storage and this network; empty: it may.
+  std::string WhatIsAway(const std::string& storage, const std::string& network) const;
+  bool BeginResume(Desktop& desktop, const v1::AgentCommand& command);
   bool BeginRemove(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
   bool BeginShutdown(const std::string& id, Desktop& desktop, const v1::AgentCommand& command);
   bool BeginSession(Desktop& desktop, const v1::AgentCommand& command);
@@ -223,7 +242,8 @@ class AgentCore {
   // Kills the tickets and cuts the displays.
   void CloseDisplays(const std::string& id, Desktop& desktop);
   void CutChannels(const std::string& id, std::vector<uint64_t> channels);
-  // What a report may say of a desktop's failure: reports have a bound (the log has it all).
+  // What a report may say of a failure, in whose words guests and files have a part: reports have a
+  // bound, and one byte that is no text makes a whole one unreadable (the log has it all).
   static std::string ShortError(absl::string_view why);
   void Fail(Desktop& desktop, const v1::AgentCommand& command, absl::string_view why);
   void Refuse(const v1::AgentCommand& command, absl::string_view rule, absl::string_view why);
@@ -243,13 +263,15 @@ class AgentCore {
   void SessionBegun(Desktop& desktop, const Operation& operation);
   void SessionEnded(Desktop& desktop);
   void Failed(const std::string& id, Desktop& desktop, const Operation& operation,
-              const v1::AgentCommand& command, const absl::Status& status);
+              const v1::AgentCommand& command, const OperationResult& result);
   void FetchImage(const ImageKey& key, const v1::Image& image);
   void LaunchImage(OperationKind kind, const ImageKey& key, const v1::Image& image);
   void ImageDone(const Operation& operation, const OperationResult& result);
   void KnowImages(const std::string& storage, const std::vector<v1::ImageReport>& images);
   bool IsAtHand(const ImageKey& key, const std::string& sha256) const;
+  void NoteUnread(const std::vector<DomainInfo>& domains);
   void Observe(const std::string& id, Desktop& desktop, const DomainInfo* info);
+  void NoteOutOfRoom(const std::string& id, Desktop& desktop);
   void NoteGuest(Desktop& desktop, const GuestReading& reading);
   // Lets go of desktops of which only the generation is remembered, when there are too many.
   void ForgetGone();
@@ -270,8 +292,7 @@ class AgentCore {
   void KillDone(const std::string& id, const OperationResult& result);
   absl::Duration FenceWakeAt() const;
   void SaveHeardWhenNeeded();
-  void CheckStoragesWhenDue();
-  bool HasStorage(const std::string& storage) const;
+  void CheckAtHandWhenDue();
 
   // Reports.
   v1::DesktopReport DesktopReportOf(const std::string& id, const Desktop& desktop) const;
@@ -316,6 +337,8 @@ class AgentCore {
   std::map<uint64_t, std::string> kill_desktop_;
 
   bool adopted_ = false;
+  // Desktops whose domain the last list could not read.
+  std::set<std::string> unread_;
   bool listing_ = false;
   uint64_t last_list_ = 0;
   // When the last list was asked for, and when the next is.
@@ -332,9 +355,8 @@ class AgentCore {
   // so whoever counts from its arrival counts longer.
   std::deque<std::pair<uint64_t, absl::Duration>> sent_reports_;
 
-  std::set<std::string> storages_;
-  bool checking_storages_ = false;
-  absl::Duration storages_asked_ = -absl::InfiniteDuration();
+  AtHand storages_;
+  AtHand networks_;
 
   bool link_up_ = false;
   bool changed_ = true;

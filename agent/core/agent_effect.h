@@ -36,6 +36,9 @@ struct ReadStats {};
 // See which of the configured storages are at hand; answer with StoragesChecked.
 struct CheckStorages {};
 
+// See which of the configured networks are at hand; answer with NetworksChecked.
+struct CheckNetworks {};
+
 // When the leader was last heard, and what that is worth (see HeardState). Write it where the next
 // run of this boot finds it; answer with HeardSaved.
 struct SaveHeard {
@@ -92,7 +95,7 @@ struct Counted {
 using AgentEffect =
     std::variant<agent::StartOperation, agent::ListDomains, agent::PersistEpoch, agent::ReadStats,
                  agent::SendReport, agent::AnswerTicket, agent::CloseDisplay, agent::LogEvent,
-                 agent::Counted, agent::CheckStorages, agent::SaveHeard>;
+                 agent::Counted, agent::CheckStorages, agent::CheckNetworks, agent::SaveHeard>;
 
 // Effects are run in order. A Tick is wanted at `wake_at` (on the clock that Apply is given), or
 // sooner.

@@ -18,7 +18,8 @@ struct CommandReceived {
   v1::AgentCommand command;
 };
 
-// The answer to ListDomains{id}. `domains` is complete when `status` is OK.
+// The answer to ListDomains{id}. `domains` is complete when `status` is OK, with those that could
+// not be read.
 struct DomainsObserved {
   uint64_t id = 0;
   absl::Status status;
@@ -83,6 +84,11 @@ struct StoragesChecked {
   std::vector<std::string> names;
 };
 
+// The answer to CheckNetworks: the names of those at hand, in byte order.
+struct NetworksChecked {
+  std::vector<std::string> names;
+};
+
 // The answer to SaveHeard.
 struct HeardSaved {
   absl::Status status;
@@ -97,7 +103,7 @@ using AgentEvent =
     std::variant<agent::CommandReceived, agent::DomainsObserved, agent::OperationDone,
                  agent::DomainChanged, agent::EpochPersisted, agent::TicketPresented,
                  agent::DisplayOpened, agent::DisplayClosed, agent::LinkUp, agent::LinkDown,
-                 agent::ImagesKnown, agent::StatsRead, agent::StoragesChecked, agent::HeardSaved,
-                 agent::Tick>;
+                 agent::ImagesKnown, agent::StatsRead, agent::StoragesChecked,
+                 agent::NetworksChecked, agent::HeardSaved, agent::Tick>;
 
 }  // namespace werkplek

@@ -148,12 +148,7 @@ std::pair<std::string, std::string> AgentCore::FenceFaultOf(const Desktop* deskt
 }
 
 absl::Duration AgentCore::FenceWakeAt() const {
-  absl::Duration wake = absl::InfiniteDuration();
-  if (!settings_.storages.empty()) {
-    wake = storages_asked_ +
-           (checking_storages_ ? settings_.storages_patience : settings_.storages_interval);
-    if (wake <= now_) wake = absl::InfiniteDuration();
-  }
+  absl::Duration wake = std::min(storages_.wake_at(now_), networks_.wake_at(now_));
   for (const auto& [id, desktop] : desktops_) {
     if (FenceDeadline() > now_ && MustBeFenced(desktop)) wake = std::min(wake, FenceDeadline());
     if (IsDoomed(desktop) && desktop.fence_at > now_) wake = std::min(wake, desktop.fence_at);
@@ -161,32 +156,23 @@ absl::Duration AgentCore::FenceWakeAt() const {
   return wake;
 }
 
-void AgentCore::CheckStoragesWhenDue() {
-  if (settings_.storages.empty()) return;
-  if (checking_storages_) {
-    if (now_ >= storages_asked_ + settings_.storages_patience && !storages_.empty()) {
-      Note(Severity::kError, "storages-hang", {});
-      storages_.clear();
-      Changed();
-    }
-    return;
-  }
-  if (now_ < storages_asked_ + settings_.storages_interval) return;
-  checking_storages_ = true;
-  storages_asked_ = now_;
-  Emit(agent::CheckStorages{});
+// Apart from each other: a storage that hangs takes no network away.
+void AgentCore::CheckAtHandWhenDue() {
+  const AtHand::Step storages = storages_.Due(now_);
+  const AtHand::Step networks = networks_.Due(now_);
+  if (storages == AtHand::Step::kAsk) Emit(agent::CheckStorages{});
+  if (networks == AtHand::Step::kAsk) Emit(agent::CheckNetworks{});
+  if (storages == AtHand::Step::kGaveUp) Note(Severity::kError, "storages-hang", {});
+  if (networks == AtHand::Step::kGaveUp) Note(Severity::kError, "networks-hang", {});
+  if (storages == AtHand::Step::kGaveUp || networks == AtHand::Step::kGaveUp) Changed();
 }
 
 void AgentCore::On(const agent::StoragesChecked& event) {
-  checking_storages_ = false;
-  std::set<std::string> names(event.names.begin(), event.names.end());
-  if (names == storages_) return;
-  storages_ = std::move(names);
-  Changed();
+  if (storages_.Answered(event.names)) Changed();
 }
 
-bool AgentCore::HasStorage(const std::string& storage) const {
-  return storage.empty() || storages_.count(storage) > 0;
+void AgentCore::On(const agent::NetworksChecked& event) {
+  if (networks_.Answered(event.names)) Changed();
 }
 
 }  // namespace werkplek

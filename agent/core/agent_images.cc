@@ -46,7 +46,7 @@ void AgentCore::ImageDone(const Operation& operation, const OperationResult& res
   if (operation.kind != OperationKind::kFetchImage || report.verified()) return;
   report.set_image(name);
   report.set_sha256(operation.image.sha256());
-  report.set_error(std::string(result.status.message()));
+  report.set_error(ShortError(result.status.message()));
   // Who waits for it waits no longer: the broker decides what to try next.
   for (auto& [id, desktop] : desktops_) {
     for (auto at = desktop.waiting.begin(); at != desktop.waiting.end();) {
@@ -73,7 +73,11 @@ void AgentCore::KnowImages(const std::string& storage, const std::vector<v1::Ima
     at->second.report.Clear();
     at = at->second.busy ? std::next(at) : images_.erase(at);
   }
-  for (const v1::ImageReport& report : images) images_[{storage, report.image()}].report = report;
+  for (const v1::ImageReport& known : images) {
+    v1::ImageReport& report = images_[{storage, known.image()}].report;
+    report = known;
+    report.set_error(ShortError(known.error()));
+  }
   Changed();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,8 @@ struct Operation {
   // kCreate, kStartKept: of the new domain. kKill: of the one that is meant.
   std::string uuid;
   v1::DesktopSpec spec;
+  // kCreate, kStartKept: what `spec.network` is on this host. None: no card.
+  std::optional<HostNetwork> network;
   // kCreate, kStartKept, kFetchImage, kDropImage.
   std::string image_name;
   v1::Image image;
@@ -102,8 +105,8 @@ struct OperationResult {
   DomainTag tag;
   // kReadGuest, when OK.
   GuestReading guest;
-  // kFetchImage, kDropImage: every image at hand or failed in the same storage, whatever the
-  // status.
+  // kFetchImage and kDropImage, whatever the status, and kCreate that failed: every image at hand
+  // or failed in the same storage.
   std::vector<v1::ImageReport> images;
 };
 

@@ -91,10 +91,13 @@ v1::DesktopReport AgentCore::DesktopReportOf(const std::string& id, const Deskto
   const DomainInfo& domain = *desktop.domain;
   report.set_power(PowerOf(domain.power));
   report.set_fenced(domain.tag.fenced);
+  report.set_used(domain.tag.used);
+  report.set_kept(domain.tag.kept);
   report.set_guest(GuestStateOf(desktop));
   report.set_guest_agent(domain.guest_agent);
   report.set_session(domain.tag.session);
   report.set_memory_mib(domain.memory_mib);
+  if (domain.out_of_room && desktop.error.empty()) report.set_error(kOutOfRoom);
   if (HasProof(desktop)) {
     v1::ProofOfCleanness& proof = *report.mutable_proof();
     proof.set_generation(domain.tag.generation);
@@ -132,9 +135,8 @@ v1::AgentReport AgentCore::Report() const {
   report.set_agent_version(settings_.agent_version);
   report.set_accelerator(settings_.accelerator);
   report.set_adopted(adopted_);
-  for (const std::string& storage : settings_.storages) {
-    if (HasStorage(storage)) report.add_storages(storage);
-  }
+  for (const std::string& storage : storages_.names()) report.add_storages(storage);
+  for (const std::string& network : networks_.names()) report.add_networks(network);
   report.set_lock_manager(settings_.lock_manager);
   report.set_migration_uri(settings_.migration_uri);
   report.set_fence_after_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(heard_.fence_after)));

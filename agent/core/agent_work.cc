@@ -6,6 +6,21 @@
 #include "agent/core/agent_core.h"
 
 namespace werkplek {
+namespace {
+
+// The domain that is there once it was made.
+DomainInfo MadeBy(const Operation& operation, const OperationResult& result) {
+  DomainInfo info;
+  info.tag = result.tag;
+  info.uuid = operation.uuid;
+  info.power = DomainPower::kRunning;
+  info.memory_mib = operation.spec.memory_mib();
+  info.vcpus = operation.spec.vcpus();
+  info.guest_agent = operation.image.guest_agent();
+  return info;
+}
+
+}  // namespace
 
 bool IsHeavy(OperationKind kind, bool to_disk) {
   switch (kind) {
@@ -142,20 +157,12 @@ void AgentCore::Succeeded(const std::string& id, Desktop& desktop, const Operati
                           const OperationResult& result) {
   switch (operation.kind) {
     case OperationKind::kCreate:
-    case OperationKind::kStartKept: {
-      DomainInfo info;
-      info.tag = result.tag;
-      info.uuid = operation.uuid;
-      info.power = DomainPower::kRunning;
-      info.memory_mib = operation.spec.memory_mib();
-      info.vcpus = operation.spec.vcpus();
-      info.guest_agent = operation.image.guest_agent();
-      desktop.domain = std::move(info);
+    case OperationKind::kStartKept:
+      desktop.domain = MadeBy(operation, result);
       desktop.guest = {};
       desktop.used_on_disk = desktop.domain->tag.used;
       desktop.read_guest_at = now_ + settings_.guest_wait_poll;
       return;
-    }
     case OperationKind::kRemove:
     case OperationKind::kMigrate:
       Observe(id, desktop, nullptr);
@@ -203,6 +210,7 @@ void AgentCore::Succeeded(const std::string& id, Desktop& desktop, const Operati
     default:
       break;
   }
+  if (info.power != DomainPower::kSuspended) info.out_of_room = false;
   // Only a list, or a tag written, tells what is on disk.
   const bool used_on_disk = desktop.used_on_disk;
   Observe(id, desktop, &info);
@@ -224,7 +232,8 @@ void AgentCore::SessionEnded(Desktop& desktop) {
 }
 
 void AgentCore::Failed(const std::string& id, Desktop& desktop, const Operation& operation,
-                       const v1::AgentCommand& command, const absl::Status& status) {
+                       const v1::AgentCommand& command, const OperationResult& result) {
+  const absl::Status& status = result.status;
   if (absl::IsDeadlineExceeded(status) && operation.tag.fencing_required &&
       operation.kind != OperationKind::kReadGuest) {
     desktop.unsure = command.verb();
@@ -248,6 +257,7 @@ void AgentCore::Failed(const std::string& id, Desktop& desktop, const Operation&
     // Half of it may be there. The next list tells; nothing here is taken for clean meanwhile.
     Observe(id, desktop, nullptr);
   }
+  if (operation.kind == OperationKind::kCreate) KnowImages(operation.tag.storage, result.images);
   if (operation.kind == OperationKind::kMarkUsed) {
     Note(Severity::kError, "mark-used-failed", {{"desktop", id}, {"error", status.ToString()}});
     // No display without the mark. The broker sends the ticket again, and the mark is tried again.
@@ -290,11 +300,12 @@ void AgentCore::Observe(const std::string& id, Desktop& desktop, const DomainInf
   const bool was_off = same && desktop.domain->power == DomainPower::kOff;
   const bool used = (same && desktop.domain->tag.used) || info->tag.used;
   const bool fenced = (same && desktop.domain->tag.fenced) || info->tag.fenced;
-  const bool differs = !same || desktop.domain->power != info->power ||
-                       desktop.domain->tag.session != info->tag.session ||
-                       desktop.domain->tag.used != used || desktop.domain->tag.fenced != fenced ||
-                       desktop.domain->memory_mib != info->memory_mib ||
-                       desktop.domain->moving != info->moving;
+  const bool differs =
+      !same || desktop.domain->power != info->power ||
+      desktop.domain->tag.session != info->tag.session || desktop.domain->tag.used != used ||
+      desktop.domain->tag.fenced != fenced || desktop.domain->memory_mib != info->memory_mib ||
+      desktop.domain->moving != info->moving || desktop.domain->out_of_room != info->out_of_room;
+  const bool stopped = info->out_of_room && !(same && desktop.domain->out_of_room);
   desktop.domain = *info;
   desktop.domain->tag.used = used;
   desktop.domain->tag.fenced = fenced;
@@ -306,6 +317,7 @@ void AgentCore::Observe(const std::string& id, Desktop& desktop, const DomainInf
   if (!same) {
     desktop.guest = {};
     desktop.read_guest_at = now_;
+    desktop.resume_at = -absl::InfiniteDuration();
     CloseDisplays(id, desktop);
     if (!info->tag.session.empty()) {
       // Whoever was connected went with the relay of the run before, or of the host before.
@@ -318,7 +330,17 @@ void AgentCore::Observe(const std::string& id, Desktop& desktop, const DomainInf
     CloseDisplays(id, desktop);
   }
   if (was_off && info->power != DomainPower::kOff) desktop.read_guest_at = now_;
+  if (stopped) NoteOutOfRoom(id, desktop);
   if (differs) Changed();
+}
+
+void AgentCore::NoteOutOfRoom(const std::string& id, Desktop& desktop) {
+  // Not again for each try to resume it.
+  if (now_ >= desktop.resume_at) {
+    Note(Severity::kError, "out-of-room",
+         {{"desktop", id}, {"disk", desktop.domain->disk}, {"error", kOutOfRoom}});
+  }
+  desktop.resume_at = now_ + settings_.room_retry;
 }
 
 void AgentCore::NoteGuest(Desktop& desktop, const GuestReading& reading) {

@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "agent/hypervisor/host_network.h"
 #include "common/base/status_macros.h"
+#include "common/base/text.h"
 
 namespace werkplek {
 namespace {
@@ -24,34 +26,12 @@ absl::Status Bad(absl::string_view field, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", why));
 }
 
-// Length of the UTF-8 sequence at the front; 0: none. Control characters are not text.
-size_t TextUnit(absl::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
-  const size_t length = first >= 0xc2 && first < 0xe0   ? 2
-                        : first >= 0xe0 && first < 0xf0 ? 3
-                        : first >= 0xf0 && first < 0xf5 ? 4
-                                                        : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates, above U+10FFFF, U+FFFE and U+FFFF (not XML).
-  if (first == 0xe0 && byte(1) < 0xa0) return 0;
-  if (first == 0xed && byte(1) >= 0xa0) return 0;
-  if (first == 0xef && byte(1) == 0xbf && byte(2) >= 0xbe) return 0;
-  if (first == 0xf0 && byte(1) < 0x90) return 0;
-  if (first == 0xf4 && byte(1) >= 0x90) return 0;
-  return length;
-}
-
 absl::Status CheckText(absl::string_view field, absl::string_view text) {
   if (text.size() > kMaxTextBytes) {
     return Bad(field, absl::StrCat("longer than ", kMaxTextBytes, " bytes"));
   }
   while (!text.empty()) {
-    const size_t length = TextUnit(text);
+    const size_t length = PrintableUnit(text);
     if (length == 0) return Bad(field, "has bytes that are not printable UTF-8");
     text.remove_prefix(length);
   }
@@ -102,6 +82,7 @@ void WriteTag(pugi::xml_node element, const DomainTag& tag) {
   if (tag.fencing_required) set("fencing-required", "yes");
   if (tag.fenced) set("fenced", "yes");
   if (!tag.storage.empty()) set("storage", tag.storage);
+  if (!tag.network.empty()) set("network", tag.network);
 }
 
 pugi::xml_node Add(pugi::xml_node parent, const char* name,
@@ -154,6 +135,23 @@ void AddDisplays(pugi::xml_node devices) {
   Add(devices, "input", {{"type", "tablet"}, {"bus", "virtio"}});
 }
 
+void AddCard(pugi::xml_node devices, const DomainSpec& spec, const DomainPlatform& platform) {
+  const HostNetwork& network = *spec.network;
+  const bool named = platform.names_networks || network.bridge.empty();
+  pugi::xml_node card = Add(devices, "interface", {{"type", named ? "network" : "bridge"}});
+  Add(card, "mac", {{"address", CardAddressOf(spec.tag.desktop)}});
+  if (named) {
+    // Whether its ports are isolated is said there: on each host by its own rule.
+    Add(card, "source", {{"network", LibvirtNetworkOf(network)}});
+  } else {
+    Add(card, "source", {{"bridge", network.bridge}});
+    if (network.isolated) Add(card, "port", {{"isolated", "yes"}});
+  }
+  Add(card, "model", {{"type", "virtio"}});
+  // Nothing boots from the network, and the firmware is quicker without asking.
+  Add(card, "rom", {{"enabled", "no"}});
+}
+
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec, const DomainPlatform& platform) {
   pugi::xml_node devices = Add(domain, "devices");
   pugi::xml_node disk = Add(devices, "disk", {{"type", "file"}, {"device", "disk"}});
@@ -163,6 +161,7 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec, const DomainPlatf
   if (spec.shared_disk) driver.append_attribute("cache").set_value("none");
   Add(disk, "source", {{"file", spec.disk}});
   Add(disk, "target", {{"dev", "vda"}, {"bus", "virtio"}});
+  if (spec.network.has_value()) AddCard(devices, spec, platform);
   AddDisplays(devices);
   if (spec.guest_agent) {
     pugi::xml_node agent = Add(devices, "channel", {{"type", "unix"}});
@@ -198,6 +197,7 @@ absl::Status CheckDomainTag(const DomainTag& tag) {
   RETURN_IF_ERROR(CheckText("overlay_identity", tag.overlay_identity));
   RETURN_IF_ERROR(CheckText("backing_sha256", tag.backing_sha256));
   RETURN_IF_ERROR(CheckText("storage", tag.storage));
+  RETURN_IF_ERROR(CheckText("network", tag.network));
   return CheckText("session", tag.session);
 }
 
@@ -210,6 +210,10 @@ absl::Status CheckDomainSpec(const DomainSpec& spec) {
   if (spec.vcpus < 1 || spec.vcpus > kMaxVcpus) {
     return Bad("vcpus", absl::StrCat("must be 1 to ", kMaxVcpus));
   }
+  if (spec.tag.network != (spec.network.has_value() ? spec.network->name : "")) {
+    return Bad("network", absl::StrCat("this host does not know \"", spec.tag.network, "\""));
+  }
+  if (spec.network.has_value()) RETURN_IF_ERROR(CheckHostNetwork(*spec.network));
   RETURN_IF_ERROR(CheckPath("disk", spec.disk));
   if (!spec.kernel.empty()) RETURN_IF_ERROR(CheckPath("kernel", spec.kernel));
   if (!spec.initrd.empty()) RETURN_IF_ERROR(CheckPath("initrd", spec.initrd));
@@ -267,6 +271,7 @@ absl::StatusOr<DomainTag> ParseTagXml(absl::string_view xml) {
   tag.fencing_required = get("fencing-required") == "yes";
   tag.fenced = get("fenced") == "yes";
   tag.storage = get("storage");
+  tag.network = get("network");
   if (!element || !IsDesktopId(tag.desktop) ||
       !absl::SimpleAtoi(get("generation"), &tag.generation) ||
       !absl::SimpleAtoi(get("overlay-created"), &tag.overlay_created_unix_ns)) {
@@ -289,6 +294,7 @@ absl::StatusOr<DomainXmlFacts> ParseDomainXml(absl::string_view xml) {
   facts.disk = devices.child("disk").child("source").attribute("file").value();
   facts.shared_disk =
       absl::string_view(devices.child("disk").child("driver").attribute("cache").value()) == "none";
+  facts.card_address = devices.child("interface").child("mac").attribute("address").value();
   for (const pugi::xml_node channel : devices.children("channel")) {
     const pugi::xml_node target = channel.child("target");
     if (absl::string_view(target.attribute("name").value()) != kGuestAgentChannel) continue;

@@ -23,7 +23,7 @@ std::optional<std::string> DesktopOf(absl::string_view domain_name);
 
 // INVALID_ARGUMENT naming the field: a desktop id that is not 1 to 63 of [a-z0-9.-], a uuid that is
 // none, a path that is not absolute or climbs, a text that XML cannot carry, memory or vcpus out of
-// bounds.
+// bounds, a network that is not the tag's.
 absl::Status CheckDomainSpec(const DomainSpec& spec);
 absl::Status CheckDomainTag(const DomainTag& tag);
 
@@ -33,6 +33,9 @@ struct DomainPlatform {
   std::string type;
   // Where the guest agents' sockets are made, one file per UUID; empty: libvirt chooses.
   std::string channel_folder;
+  // Cards name libvirt's networks, never a bridge of this host: after a move the other host's
+  // libvirt takes its own bridge.
+  bool names_networks = false;
 };
 
 // The whole domain. The spec was checked.
@@ -57,6 +60,8 @@ struct DomainXmlFacts {
   // Index of the display of each kind among the graphics elements; -1: none.
   int spice_index = -1;
   int vnc_index = -1;
+  // The card's; empty: it has none.
+  std::string card_address;
 };
 absl::StatusOr<DomainXmlFacts> ParseDomainXml(absl::string_view xml);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,20 @@ struct DomainTag {
   bool fenced = false;
   // The shared storage that holds the disk; empty: the host's own.
   std::string storage;
+  // The network that its card is in; empty: it has none.
+  std::string network;
+};
+
+// A network of this host that desktops may have a card in.
+struct HostNetwork {
+  // As pools name it; the same on every host, whatever it is made of there.
+  std::string name;
+  // Exactly one of the two: a bridge of the host, or a network that libvirt defines.
+  std::string bridge;
+  std::string libvirt_network;
+  // Through the bridge the host's desktops do not reach one another. Of a network of libvirt's its
+  // own definition says it.
+  bool isolated = true;
 };
 
 struct DomainSpec {
@@ -48,6 +63,8 @@ struct DomainSpec {
   std::string disk;
   // Other hosts see the disk too: nothing of it may stay in this host's cache.
   bool shared_disk = false;
+  // What `tag.network` is on this host. None: no card.
+  std::optional<HostNetwork> network;
   // Direct kernel boot; empty: boot from the disk.
   std::string kernel;
   std::string initrd;
@@ -69,6 +86,10 @@ struct DomainInfo {
   // A move away from here is under way, whoever asked for it: until it is over nobody can tell
   // where the machine will be.
   bool moving = false;
+  // QEMU stopped it by itself, since a write found no room where its disk is; it is kSuspended.
+  bool out_of_room = false;
+  // Why it could not be read; then only the tag's desktop is known. Empty: it was.
+  std::string unread;
 };
 
 struct HostStats {
@@ -109,6 +130,7 @@ class Hypervisor {
  public:
   virtual ~Hypervisor() = default;
 
+  // A domain that cannot be read (`unread`) keeps nobody from the others.
   virtual absl::StatusOr<std::vector<DomainInfo>> List() = 0;
   // Defines the domain and starts it. ALREADY_EXISTS: a domain of that desktop is there.
   virtual absl::Status Create(const DomainSpec& spec) = 0;

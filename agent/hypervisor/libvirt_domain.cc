@@ -2,6 +2,8 @@
 
 #include <libvirt/virterror.h>
 
+#include <algorithm>
+
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -126,24 +128,50 @@ absl::StatusOr<DomainXmlFacts> ReadFacts(virDomainPtr domain) {
   return ParseDomainXml(xml.get());
 }
 
-absl::StatusOr<DomainPower> ReadPower(virDomainPtr domain) {
+absl::StatusOr<DomainState> ReadState(virDomainPtr domain) {
   int state = 0, reason = 0;
   RETURN_IF_ERROR(Checked(virDomainGetState(domain, &state, &reason, 0), "cannot read the state"));
-  const DomainPower power = PowerOf(state, reason);
-  if (power != DomainPower::kOff) return power;
-  return virDomainHasManagedSaveImage(domain, 0) == 1 ? DomainPower::kSaved : DomainPower::kOff;
+  DomainState read;
+  read.power = PowerOf(state, reason);
+  // Other errors of a disk go to the guest: QEMU stops for want of room only (its werror=enospc).
+  read.out_of_room = state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR;
+  if (read.power == DomainPower::kOff && virDomainHasManagedSaveImage(domain, 0) == 1) {
+    read.power = DomainPower::kSaved;
+  }
+  return read;
+}
+
+absl::StatusOr<DomainPower> ReadPower(virDomainPtr domain) {
+  ASSIGN_OR_RETURN(const DomainState state, ReadState(domain));
+  return state.power;
 }
 
 namespace {
 
+// Whether a command holds the domain, so that whoever asks for its jobs waits until it ends, and no
+// job of the long kind (a move is one) is under way. A job by itself is not told here: a move that
+// sends no command at the moment looks like none.
+bool IsOccupied(virDomainPtr domain) {
+  virDomainControlInfo info = {};
+  if (virDomainGetControlInfo(domain, &info, 0) < 0) {
+    virResetLastError();
+    return false;
+  }
+  return info.state == VIR_DOMAIN_CONTROL_OCCUPIED ||
+         (info.state == VIR_DOMAIN_CONTROL_ERROR &&
+          info.details == VIR_DOMAIN_CONTROL_ERROR_REASON_INTERNAL);
+}
+
 // A job that began before this agent's run, or whose answer was lost, goes on without it.
-bool IsBeingMoved(virDomainPtr domain) {
+absl::StatusOr<bool> IsBeingMoved(virDomainPtr domain) {
+  if (IsOccupied(domain)) return false;
   virTypedParameterPtr parameters = nullptr;
   int type = VIR_DOMAIN_JOB_NONE, count = 0;
   if (virDomainGetJobStats(domain, &type, &parameters, &count, 0) < 0) {
-    // Not every driver knows jobs.
-    virResetLastError();
-    return false;
+    const absl::Status status = LastLibvirtStatus("cannot read its jobs");
+    // Not every driver knows jobs, and what is off has none.
+    const bool none = absl::IsUnimplemented(status) || absl::IsFailedPrecondition(status);
+    return none ? absl::StatusOr<bool>(false) : status;
   }
   const absl::Cleanup free_them = [&] { virTypedParamsFree(parameters, count); };
   int operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
@@ -153,29 +181,63 @@ bool IsBeingMoved(virDomainPtr domain) {
   return runs && told && operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT;
 }
 
-}  // namespace
-
+// nullopt: not ours. NOT_FOUND: gone meanwhile.
 absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain) {
   ASSIGN_OR_RETURN(const std::optional<DomainTag> tag, ReadTag(domain));
   if (!tag) return std::optional<DomainInfo>();
-  absl::StatusOr<DomainXmlFacts> facts = ReadFacts(domain);
-  if (absl::IsNotFound(facts.status())) return std::optional<DomainInfo>();
-  RETURN_IF_ERROR(facts.status());
-  absl::StatusOr<DomainPower> power = ReadPower(domain);
-  if (absl::IsNotFound(power.status())) return std::optional<DomainInfo>();
-  RETURN_IF_ERROR(power.status());
+  ASSIGN_OR_RETURN(DomainXmlFacts facts, ReadFacts(domain));
+  ASSIGN_OR_RETURN(const DomainState state, ReadState(domain));
   DomainInfo info;
   info.tag = *tag;
-  info.uuid = std::move(facts->uuid);
-  info.power = *power;
-  info.memory_mib = facts->memory_mib;
-  info.vcpus = facts->vcpus;
-  info.disk = std::move(facts->disk);
-  info.guest_agent = facts->guest_agent;
-  info.guest_agent_connected = facts->guest_agent_connected;
-  const bool movable = facts->shared_disk && info.power != DomainPower::kOff;
-  info.moving = movable && IsBeingMoved(domain);
+  info.uuid = std::move(facts.uuid);
+  info.power = state.power;
+  info.out_of_room = state.out_of_room;
+  info.memory_mib = facts.memory_mib;
+  info.vcpus = facts.vcpus;
+  info.disk = std::move(facts.disk);
+  info.guest_agent = facts.guest_agent;
+  info.guest_agent_connected = facts.guest_agent_connected;
+  const bool movable = facts.shared_disk && info.power != DomainPower::kOff;
+  if (movable) {
+    ASSIGN_OR_RETURN(info.moving, IsBeingMoved(domain));
+  }
   return std::optional<DomainInfo>(std::move(info));
+}
+
+// nullopt: not ours.
+std::optional<DomainInfo> UnreadInfo(virDomainPtr domain, const absl::Status& why) {
+  const std::optional<std::string> desktop = DesktopOf(virDomainGetName(domain));
+  if (!desktop) return std::nullopt;
+  DomainInfo info;
+  info.tag.desktop = *desktop;
+  info.unread = std::string(why.message());
+  return info;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<DomainInfo>> ReadInfos(virConnectPtr connection) {
+  virDomainPtr* found = nullptr;
+  const int count =
+      virConnectListAllDomains(connection, &found, VIR_CONNECT_LIST_DOMAINS_PERSISTENT);
+  if (count < 0) return LastLibvirtStatus("cannot list the domains");
+  std::vector<DomainHandle> domains;
+  domains.reserve(count);
+  for (int i = 0; i < count; ++i) domains.emplace_back(found[i]);
+  free(found);
+  std::vector<DomainInfo> infos;
+  for (const DomainHandle& domain : domains) {
+    absl::StatusOr<std::optional<DomainInfo>> info = ReadInfo(domain.get());
+    if (absl::IsNotFound(info.status())) continue;
+    if (!info.ok()) {
+      if (virConnectIsAlive(connection) != 1) return info.status();
+      info = UnreadInfo(domain.get(), info.status());
+    }
+    if (info->has_value()) infos.push_back(**std::move(info));
+  }
+  std::sort(infos.begin(), infos.end(),
+            [](const DomainInfo& a, const DomainInfo& b) { return a.tag.desktop < b.tag.desktop; });
+  return infos;
 }
 
 absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
@@ -276,7 +338,8 @@ absl::Status MigrateDomain(virDomainPtr domain, const std::string& uri, bool tls
   if (power == DomainPower::kOff) return WrongPower("it is off: there is nothing to move");
   ASSIGN_OR_RETURN(const DomainXmlFacts facts, ReadFacts(domain));
   if (!facts.shared_disk) return WrongPower("its disk was not opened for a shared storage");
-  if (IsBeingMoved(domain)) return absl::AbortedError("a move of it is under way already");
+  ASSIGN_OR_RETURN(const bool moving, IsBeingMoved(domain));
+  if (moving) return absl::AbortedError("a move of it is under way already");
   // Only memory can go: what was saved to this host's disk is restored, but does not run here.
   if (power == DomainPower::kSaved) {
     RETURN_IF_ERROR(Checked(virDomainCreateWithFlags(domain, VIR_DOMAIN_START_PAUSED),

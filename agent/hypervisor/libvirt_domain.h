@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,10 +25,17 @@ absl::StatusOr<std::optional<DomainTag>> ReadTag(virDomainPtr domain);
 absl::Status WriteTag(virDomainPtr domain, const DomainTag& tag);
 
 absl::StatusOr<DomainXmlFacts> ReadFacts(virDomainPtr domain);
+
+struct DomainState {
+  DomainPower power = DomainPower::kOff;
+  // See DomainInfo.
+  bool out_of_room = false;
+};
+absl::StatusOr<DomainState> ReadState(virDomainPtr domain);
 absl::StatusOr<DomainPower> ReadPower(virDomainPtr domain);
 
-// nullopt: not ours, or gone meanwhile.
-absl::StatusOr<std::optional<DomainInfo>> ReadInfo(virDomainPtr domain);
+// Every domain of ours, by desktop; one that cannot be read says why.
+absl::StatusOr<std::vector<DomainInfo>> ReadInfos(virConnectPtr connection);
 
 absl::Status CreateDomain(virConnectPtr connection, const DomainSpec& spec,
                           const DomainPlatform& platform);

@@ -12,6 +12,11 @@ struct DomainFree {
 };
 using DomainHandle = std::unique_ptr<virDomain, DomainFree>;
 
+struct NetworkFree {
+  void operator()(virNetworkPtr network) const { virNetworkFree(network); }
+};
+using NetworkHandle = std::unique_ptr<virNetwork, NetworkFree>;
+
 struct CFree {
   void operator()(char* text) const { free(text); }
 };

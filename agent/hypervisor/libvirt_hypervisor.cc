@@ -11,9 +11,11 @@
 #include "agent/hypervisor/domain_xml.h"
 #include "agent/hypervisor/embed_root.h"
 #include "agent/hypervisor/guest_agent_protocol.h"
+#include "agent/hypervisor/host_network.h"
 #include "agent/hypervisor/libvirt_domain.h"
 #include "agent/hypervisor/libvirt_error.h"
 #include "agent/hypervisor/libvirt_host.h"
+#include "agent/hypervisor/libvirt_network.h"
 #include "agent/hypervisor/migration_uri.h"
 #include "agent/hypervisor/qemu_process.h"
 #include "common/base/log.h"
@@ -30,6 +32,10 @@ constexpr absl::Duration kAgentSettles = absl::Seconds(3);
 constexpr absl::Duration kKillBound = absl::Seconds(4);
 constexpr absl::Duration kCallOffBound = absl::Seconds(15);
 constexpr size_t kMaxKills = 4096;
+constexpr char kSysClassNet[] = "/sys/class/net";
+
+// The one under which desktops move; the others have no networks of libvirt's.
+bool NamesNetworks(absl::string_view uri) { return uri == "qemu:///system"; }
 
 absl::Status WithDesktop(const absl::Status& status, const std::string& desktop) {
   return status.ok() ? status
@@ -116,23 +122,7 @@ absl::StatusOr<std::vector<DomainInfo>> LibvirtHypervisor::List() {
   return runner_.RunFor<std::vector<DomainInfo>>(
       "", "list", options_.call_bound,
       [connection = std::move(connection)]() -> absl::StatusOr<std::vector<DomainInfo>> {
-        virDomainPtr* found = nullptr;
-        const int count = virConnectListAllDomains(connection->get(), &found,
-                                                   VIR_CONNECT_LIST_DOMAINS_PERSISTENT);
-        if (count < 0) return LastLibvirtStatus("cannot list the domains");
-        std::vector<DomainHandle> domains;
-        domains.reserve(count);
-        for (int i = 0; i < count; ++i) domains.emplace_back(found[i]);
-        free(found);
-        std::vector<DomainInfo> infos;
-        for (const DomainHandle& domain : domains) {
-          ASSIGN_OR_RETURN(std::optional<DomainInfo> info, ReadInfo(domain.get()));
-          if (info) infos.push_back(*std::move(info));
-        }
-        std::sort(infos.begin(), infos.end(), [](const DomainInfo& a, const DomainInfo& b) {
-          return a.tag.desktop < b.tag.desktop;
-        });
-        return infos;
+        return ReadInfos(connection->get());
       });
 }
 
@@ -146,6 +136,7 @@ absl::Status LibvirtHypervisor::Create(const DomainSpec& spec) {
   if (const std::optional<std::string> root = EmbedRootOf(options_.uri)) {
     platform.channel_folder = *root + kEmbedChannelFolder;
   }
+  platform.names_networks = NamesNetworks(options_.uri);
   return runner_.Run(spec.tag.desktop, "create", options_.call_bound,
                      [connection = std::move(connection), spec, platform] {
                        return CreateDomain(connection->get(), spec, platform);
@@ -325,6 +316,23 @@ absl::StatusOr<HostStats> LibvirtHypervisor::Stats() {
   reading.stats.cpu_used = CpuShare(last_cpu_, {reading.cpu_busy_ns, reading.cpu_total_ns});
   last_cpu_ = {reading.cpu_busy_ns, reading.cpu_total_ns};
   return reading.stats;
+}
+
+absl::Status LibvirtHypervisor::NetworkAtHand(const HostNetwork& network) {
+  RETURN_IF_ERROR(CheckHostNetwork(network));
+  if (!network.bridge.empty()) RETURN_IF_ERROR(BridgeAtHand(kSysClassNet, network.bridge));
+  if (!NamesNetworks(options_.uri)) {
+    return network.bridge.empty()
+               ? absl::FailedPreconditionError("libvirt's networks need qemu:///system")
+               : absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(auto connection, Connection());
+  return runner_.Run("", "network", options_.call_bound,
+                     [connection = std::move(connection), network] {
+                       return network.bridge.empty()
+                                  ? FindLibvirtNetwork(connection->get(), network.libvirt_network)
+                                  : OfferBridge(connection->get(), network);
+                     });
 }
 
 void LibvirtHypervisor::Listen(absl::AnyInvocable<void(const HypervisorEvent&)> listener) {

@@ -60,6 +60,10 @@ class LibvirtHypervisor : public Hypervisor {
   absl::StatusOr<HostStats> Stats() override;
   void Listen(absl::AnyInvocable<void(const HypervisorEvent&)> listener) override;
 
+  // Whether desktops can have a card in it now; otherwise what to do. Under qemu:///system libvirt
+  // is told of a bridge, too.
+  absl::Status NetworkAtHand(const HostNetwork& network);
+
  private:
   explicit LibvirtHypervisor(const LibvirtOptions& options);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "agent/image/image_declaration.h"
@@ -13,6 +14,8 @@
 
 namespace werkplek {
 namespace {
+
+namespace fs = std::filesystem;
 
 // A disk that reads other files of the host would show them to whoever uses the desktop.
 absl::Status CheckDisk(const std::string& path, const std::string& format) {
@@ -29,6 +32,25 @@ absl::Status CheckDisk(const std::string& path, const std::string& format) {
                      "); give one that stands alone (qemu-img convert)"));
   }
   return absl::OkStatus();
+}
+
+// The source with all links followed, so that what is judged is what is opened.
+absl::StatusOr<std::string> FindSource(const v1::Image& image,
+                                       const std::vector<std::string>& folders) {
+  ASSIGN_OR_RETURN(std::string source, SourcePath(image.source()));
+  if (folders.empty()) return source;
+  std::error_code error;
+  const std::string real = fs::canonical(source, error).string();
+  if (error) return FileError(error.value(), source);
+  std::vector<std::string> real_folders;
+  for (const std::string& folder : folders) {
+    const fs::path real_folder = fs::canonical(folder, error);
+    if (!error) real_folders.push_back(real_folder.string());
+  }
+  if (LiesIn(real, real_folders)) return real;
+  return absl::PermissionDeniedError(
+      absl::StrCat("source: ", source, " is in truth ", real,
+                   ", which lies in none of this host's image folders; put the file itself there"));
 }
 
 }  // namespace
@@ -54,16 +76,17 @@ bool IsAboutSameSource(const ImageRefusal& refusal, const v1::Image& image) {
   return facts.ok() && SameFile(*facts, refusal.source);
 }
 
-absl::Status CopyImage(const v1::Image& image, const std::string& content, const std::string& part,
+absl::Status CopyImage(const v1::Image& image, const std::vector<std::string>& folders,
+                       const std::string& content, const std::string& part,
                        std::optional<ImageRefusal>& refusal) {
-  ASSIGN_OR_RETURN(const std::string source, SourcePath(image.source()));
+  ASSIGN_OR_RETURN(const std::string source, FindSource(image, folders));
   ASSIGN_OR_RETURN(const FileFacts facts, ReadFacts(source));
   if (image.size_bytes() != 0 && facts.size_bytes != image.size_bytes()) {
     return absl::FailedPreconditionError(absl::StrCat("size_bytes: ", source, " has ",
                                                       facts.size_bytes, " bytes, declared are ",
                                                       image.size_bytes()));
   }
-  const std::string folder = std::filesystem::path(content).parent_path().string();
+  const std::string folder = fs::path(content).parent_path().string();
   RETURN_IF_ERROR(CheckSpace(folder, facts.size_bytes));
   unlink(part.c_str());
   ASSIGN_OR_RETURN(const std::string digest, CopyAndHash(source, part));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "agent/image/image_file.h"
@@ -29,7 +30,9 @@ bool IsAboutSameSource(const ImageRefusal& refusal, const v1::Image& image);
 // Copies the image's source to `content`, by way of `part`, and judges it: only what has the
 // declared digest, size and format and stands alone gets the name. FAILED_PRECONDITION: it is not
 // as declared; `refusal` is then set when reading the same source again could only fail again.
-absl::Status CopyImage(const v1::Image& image, const std::string& content, const std::string& part,
+// PERMISSION_DENIED: the source, all links followed, lies in none of `folders` (none: anywhere).
+absl::Status CopyImage(const v1::Image& image, const std::vector<std::string>& folders,
+                       const std::string& content, const std::string& part,
                        std::optional<ImageRefusal>& refusal);
 
 }  // namespace werkplek

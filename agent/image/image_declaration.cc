@@ -1,9 +1,12 @@
 #include "agent/image/image_declaration.h"
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 
@@ -30,6 +33,15 @@ bool IsSha256(absl::string_view text) {
     if (!absl::ascii_isdigit(c) && !(c >= 'a' && c <= 'f')) return false;
   }
   return true;
+}
+
+bool LiesIn(absl::string_view path, const std::vector<std::string>& folders) {
+  for (const absl::string_view part : absl::StrSplit(path, '/')) {
+    if (part == "..") return false;
+  }
+  return std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) {
+    return absl::StartsWith(path, absl::EndsWith(folder, "/") ? folder : folder + "/");
+  });
 }
 
 absl::StatusOr<std::string> SourcePath(absl::string_view source) {

@@ -34,14 +34,18 @@ absl::Status FolderError(const std::error_code& error, const std::string& what) 
   return FileError(error.value(), what);
 }
 
+std::string DigestOf(const std::string& content) { return fs::path(content).stem().string(); }
+
 }  // namespace
 
 // Under `images`: SHA256.FORMAT, the content, never changed; NAME.json, the record that a name
 // stands for it; *.part, work that is not done. Under `overlays`: the disks (disk_file.h).
 class ImageStore::Impl {
  public:
-  explicit Impl(const std::string& root)
-      : images_(root + "/images"), overlays_(root + "/overlays") {}
+  Impl(const std::string& root, std::vector<std::string> image_folders)
+      : images_(root + "/images"),
+        overlays_(root + "/overlays"),
+        image_folders_(std::move(image_folders)) {}
 
   absl::Status Load();
   absl::Status Fetch(const std::string& name, const v1::Image& image);
@@ -52,6 +56,7 @@ class ImageStore::Impl {
   }
   absl::Status RemoveOverlays(const std::string& desktop, const std::string& except);
   absl::Status Drop(const std::string& name);
+  void RemoveLeftovers() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Entry {
@@ -82,16 +87,19 @@ class ImageStore::Impl {
   absl::Status RemoveContent(const std::string& name, const std::string& content)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsNamed(const std::string& content) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Removes content that no name stands for and no overlay stands on: what an update of an image
-  // left behind.
-  void RemoveLeftovers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The name stands for this content now. True: it stood for another one before.
+  bool KeepAs(const std::string& name, const ImageRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Content that no name stands for, marked as busy: no fetch gives it a name meanwhile.
+  std::vector<std::string> TakeLeftovers() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::string images_;
   const std::string overlays_;
+  const std::vector<std::string> image_folders_;
   mutable Mutex mutex_;
   CondVar changed_;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
-  // Digests whose content is being judged or copied.
+  // Digests whose content is being judged, copied or removed.
   std::set<std::string> busy_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -104,6 +112,9 @@ absl::Status ImageStore::Impl::Load() {
   for (const std::string& part : FilesIn(images_, ".part")) unlink(part.c_str());
   MutexLock lock(mutex_);
   for (const std::string& path : FilesIn(images_, ".json")) {
+    const std::string name = fs::path(path).stem().string();
+    // No record of ours; nobody could ask for an image of that name.
+    if (!IsPlainName(name)) continue;
     absl::StatusOr<ImageRecord> record = ReadRecord(path);
     if (!record.ok()) {
       // Without its record the name is unknown; a fetch finds the content again.
@@ -113,20 +124,13 @@ absl::Status ImageStore::Impl::Load() {
     }
     Entry entry;
     entry.record = *std::move(record);
-    const FileFacts known = entry.record.facts;
-    absl::Status judged = Judge(entry.record);
-    if (judged.ok() && !SameContent(known, entry.record.facts)) {
-      judged = WriteRecord(path, entry.record);
-    }
-    entry.verified = judged.ok();
-    entry.error = std::string(judged.message());
-    const std::string name = fs::path(path).stem().string();
-    if (!judged.ok()) {
-      Log(Severity::kError, "image-damaged", {{"image", name}, {"error", entry.error}});
-    }
+    // One that was touched is read by its next fetch, which may take minutes: no desktop is fenced
+    // before the agent is up.
+    const absl::StatusOr<FileFacts> facts = ReadFacts(ContentPath(entry.record));
+    entry.verified = facts.ok() && SameContent(*facts, entry.record.facts);
+    if (!entry.verified) Log(Severity::kWarning, "image-touched", {{"image", name}});
     entries_[name] = std::move(entry);
   }
-  RemoveLeftovers();
   return absl::OkStatus();
 }
 
@@ -155,7 +159,7 @@ std::optional<ImageRefusal> ImageStore::Impl::LastRefusal(const std::string& nam
 absl::Status ImageStore::Impl::FetchContent(const v1::Image& image, ImageRecord& record,
                                             std::optional<ImageRefusal>& refusal) {
   const std::string content = ContentPath(record);
-  RETURN_IF_ERROR(CopyImage(image, content, content + ".part", refusal));
+  RETURN_IF_ERROR(CopyImage(image, image_folders_, content, content + ".part", refusal));
   ASSIGN_OR_RETURN(record.facts, ReadFacts(content));
   return absl::OkStatus();
 }
@@ -185,21 +189,33 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
   } else {
     refusal.reset();
     status = Judge(record);
+    if (absl::IsDataLoss(status)) {
+      Log(Severity::kError, "image-damaged",
+          {{"image", name}, {"error", std::string(status.message())}});
+    }
     if (!status.ok()) status = FetchContent(image, record, refusal);
   }
   if (status.ok()) status = WriteRecord(RecordPath(name), record);
 
-  MutexLock lock(mutex_);
-  busy_.erase(record.sha256);
-  changed_.SignalAll();
-  if (!status.ok()) {
-    entries_[name].error = std::string(status.message());
-    entries_[name].failed_sha256 = record.sha256;
-    entries_[name].refusal = std::move(refusal);
-    return status;
+  bool replaces = false;
+  {
+    MutexLock lock(mutex_);
+    busy_.erase(record.sha256);
+    changed_.SignalAll();
+    if (!status.ok()) {
+      entries_[name].error = std::string(status.message());
+      entries_[name].failed_sha256 = record.sha256;
+      entries_[name].refusal = std::move(refusal);
+      return status;
+    }
+    replaces = KeepAs(name, record);
   }
-  const bool replaces =
-      !entries_[name].record.sha256.empty() && entries_[name].record.sha256 != record.sha256;
+  if (replaces) RemoveLeftovers();
+  return absl::OkStatus();
+}
+
+bool ImageStore::Impl::KeepAs(const std::string& name, const ImageRecord& record) {
+  const std::string before = entries_[name].record.sha256;
   Entry fetched;
   fetched.record = record;
   fetched.verified = true;
@@ -210,8 +226,7 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
     entry.verified = true;
     if (entry.failed_sha256.empty()) entry.error.clear();
   }
-  if (replaces) RemoveLeftovers();
-  return absl::OkStatus();
+  return !before.empty() && before != record.sha256;
 }
 
 std::vector<v1::ImageReport> ImageStore::Impl::Report() const {
@@ -244,7 +259,7 @@ absl::StatusOr<Overlay> ImageStore::Impl::CreateOverlay(const DiskKey& disk,
   if (!facts.ok() || !SameContent(*facts, entry->record.facts)) {
     entry->verified = false;
     entry->error = absl::StrCat(content, " was changed since it was verified; fetch it again");
-    return absl::FailedPreconditionError(entry->error);
+    return absl::NotFoundError(entry->error);
   }
   return MakeDisk(overlays_, disk, content, entry->record);
 }
@@ -274,21 +289,30 @@ bool ImageStore::Impl::IsNamed(const std::string& content) const {
   });
 }
 
-void ImageStore::Impl::RemoveLeftovers() {
+std::vector<std::string> ImageStore::Impl::TakeLeftovers() {
+  MutexLock lock(mutex_);
   std::vector<std::string> leftovers;
   for (const char* end : {".qcow2", ".raw"}) {
     for (const std::string& content : FilesIn(images_, end)) {
-      if (!IsNamed(content) && busy_.count(fs::path(content).stem().string()) == 0) {
-        leftovers.push_back(content);
-      }
+      if (IsNamed(content) || !busy_.insert(DigestOf(content)).second) continue;
+      leftovers.push_back(content);
     }
   }
+  return leftovers;
+}
+
+void ImageStore::Impl::RemoveLeftovers() {
+  const std::vector<std::string> leftovers = TakeLeftovers();
   if (leftovers.empty()) return;
+  // Outside the lock: it takes seconds for hundreds of overlays. None is made on a leftover.
   const OverlayUse use = ReadOverlayUse(overlays_);
-  if (!use.unreadable.empty()) return;
   for (const std::string& content : leftovers) {
-    if (use.desktops_on.count(content) == 0) unlink(content.c_str());
+    const bool used = !use.unreadable.empty() || use.desktops_on.count(content) > 0;
+    if (!used) unlink(content.c_str());
   }
+  MutexLock lock(mutex_);
+  for (const std::string& content : leftovers) busy_.erase(DigestOf(content));
+  changed_.SignalAll();
 }
 
 absl::Status ImageStore::Impl::Drop(const std::string& name) {
@@ -311,7 +335,7 @@ absl::Status ImageStore::Impl::Drop(const std::string& name) {
 }
 
 absl::Status ImageStore::Impl::RemoveContent(const std::string& name, const std::string& content) {
-  if (busy_.count(fs::path(content).stem().string()) > 0) {
+  if (busy_.count(DigestOf(content)) > 0) {
     return absl::FailedPreconditionError(absl::StrCat("image ", name, " is being fetched"));
   }
   OverlayUse use = ReadOverlayUse(overlays_);
@@ -335,7 +359,8 @@ ImageStore::ImageStore(ImageStore&&) noexcept = default;
 ImageStore& ImageStore::operator=(ImageStore&&) noexcept = default;
 ImageStore::~ImageStore() = default;
 
-absl::StatusOr<ImageStore> ImageStore::Open(const std::string& root) {
+absl::StatusOr<ImageStore> ImageStore::Open(const std::string& root,
+                                            const std::vector<std::string>& image_folders) {
   if (!absl::StartsWith(root, "/")) {
     return absl::InvalidArgumentError(
         absl::StrCat("the image store '", root, "' must be an absolute path"));
@@ -346,7 +371,7 @@ absl::StatusOr<ImageStore> ImageStore::Open(const std::string& root) {
   // Overlays name their images by path: there must be one spelling of it.
   const fs::path canonical = fs::canonical(root, error);
   if (error) return FolderError(error, root);
-  auto impl = std::make_unique<Impl>(canonical.string());
+  auto impl = std::make_unique<Impl>(canonical.string(), image_folders);
   RETURN_IF_ERROR(impl->Load());
   return ImageStore(std::move(impl));
 }
@@ -366,5 +391,6 @@ absl::Status ImageStore::RemoveOverlays(const std::string& desktop, const std::s
   return impl_->RemoveOverlays(desktop, except);
 }
 absl::Status ImageStore::Drop(const std::string& name) { return impl_->Drop(name); }
+void ImageStore::RemoveLeftovers() { impl_->RemoveLeftovers(); }
 
 }  // namespace werkplek

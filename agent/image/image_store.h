@@ -18,8 +18,11 @@ namespace werkplek {
 class ImageStore {
  public:
   // `root` (an absolute path) holds `images/` and `overlays/`; it is made when it is not there. An
-  // image whose file is not as it was left is read and judged again. One store per root.
-  static absl::StatusOr<ImageStore> Open(const std::string& root);
+  // image whose file is not as it was left is not verified until it is fetched again: nothing is
+  // read or run here that takes long. One store per root. Sources lie in `image_folders`, whatever
+  // links say; none: anywhere.
+  static absl::StatusOr<ImageStore> Open(const std::string& root,
+                                         const std::vector<std::string>& image_folders = {});
   ImageStore(ImageStore&&) noexcept;
   ImageStore& operator=(ImageStore&&) noexcept;
   ~ImageStore();
@@ -28,8 +31,8 @@ class ImageStore {
   // INVALID_ARGUMENT: the declaration is wrong (the message names the field). FAILED_PRECONDITION:
   // the digest, the size or the format is not the declared one, or the disk wants other files
   // (nothing is kept; asked again, the answer is the same without reading it again, until the
-  // source or its declaration changes). NOT_FOUND: no such source. RESOURCE_EXHAUSTED: the disk is
-  // full.
+  // source or its declaration changes). NOT_FOUND: no such source. PERMISSION_DENIED: it lies
+  // elsewhere. RESOURCE_EXHAUSTED: the disk is full.
   absl::Status Fetch(const std::string& name, const v1::Image& image);
 
   // What is at hand, with what failed last.
@@ -37,7 +40,7 @@ class ImageStore {
 
   // A new, empty overlay on the verified image, in place of one of the same key (which a crash, or
   // for a kept disk its owner, left): no overlay is ever used twice. NOT_FOUND: the image was not
-  // fetched. FAILED_PRECONDITION: its file was changed since; fetch it again.
+  // fetched, or is not as it was; fetch it again.
   absl::StatusOr<Overlay> CreateOverlay(const DiskKey& disk, const std::string& image_sha256);
 
   // The path of the disk. NOT_FOUND: it is not here.
@@ -49,6 +52,10 @@ class ImageStore {
   // Lets the image go. FAILED_PRECONDITION: an overlay has it in its backing chain, or has a chain
   // that cannot be read; the message names the desktops. OK when it is not there.
   absl::Status Drop(const std::string& name);
+
+  // Removes the content that no name stands for and no overlay stands on: what an update of an
+  // image left behind. It takes about 20 ms for each overlay, when there is such content.
+  void RemoveLeftovers();
 
  private:
   class Impl;

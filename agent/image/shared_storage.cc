@@ -1,5 +1,6 @@
 #include "agent/image/shared_storage.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +47,13 @@ absl::Status MakeFolder(const std::string& path) {
   return error ? FileError(error.value(), "cannot make " + path) : absl::OkStatus();
 }
 
+// Whether another file system begins there than its folder lies in.
+bool IsMountPoint(const std::string& path) {
+  struct stat here, above;
+  return stat(path.c_str(), &here) == 0 && stat((path + "/..").c_str(), &above) == 0 &&
+         here.st_dev != above.st_dev;
+}
+
 std::string DeedPath(absl::string_view disk) {
   return absl::StrCat(absl::StripSuffix(disk, ".qcow2"), ".deed");
 }
@@ -57,12 +65,13 @@ absl::Status Remove(const std::string& path) {
 
 }  // namespace
 
-SharedStorage::SharedStorage(std::string name, std::string path, std::string host,
-                             std::string id_file)
-    : name_(std::move(name)),
-      path_(std::move(path)),
-      host_(std::move(host)),
-      id_file_(std::move(id_file)),
+SharedStorage::SharedStorage(SharedStorageOptions options)
+    : name_(std::move(options.name)),
+      path_(std::move(options.path)),
+      host_(std::move(options.host)),
+      id_file_(std::move(options.id_file)),
+      plain_folder_(options.plain_folder),
+      image_folders_(std::move(options.image_folders)),
       images_(path_ + "/images"),
       overlays_(path_ + "/overlays") {}
 
@@ -80,29 +89,38 @@ absl::Status SharedStorage::MakeId() const {
   return SyncFolder(path_);
 }
 
+absl::Status SharedStorage::Unavailable(absl::string_view what) const {
+  return absl::UnavailableError(absl::StrCat("storage ", name_, ": ", path_, " ", what));
+}
+
+absl::Status SharedStorage::MayBegin() const {
+  if (plain_folder_ || IsMountPoint(path_)) return absl::OkStatus();
+  return Unavailable(
+      "has no storage.id and is no mount of its own; mount the storage there, or say "
+      "`plain_folder: true` with it when it is to begin in that very folder");
+}
+
 absl::Status SharedStorage::AtHand() {
-  const auto wrong = [this](absl::string_view what) {
-    return absl::UnavailableError(absl::StrCat("storage ", name_, ": ", what));
-  };
   std::error_code error;
-  if (!fs::is_directory(path_, error)) return wrong(absl::StrCat(path_, " is no folder"));
+  if (!fs::is_directory(path_, error)) return Unavailable("is no folder");
   const absl::StatusOr<std::string> remembered = ReadLine(id_file_);
   if (!ReadId().ok()) {
     if (remembered.ok()) {
-      return wrong(absl::StrCat(path_, " has no storage.id any more; is it mounted? When it was ",
-                                "emptied on purpose, remove ", id_file_));
+      return Unavailable(absl::StrCat("has no storage.id any more; is it mounted? When it was ",
+                                      "emptied on purpose, remove ", id_file_));
     }
+    RETURN_IF_ERROR(MayBegin());
     RETURN_IF_ERROR(MakeId());
   }
   ASSIGN_OR_RETURN(const std::string id, ReadId());
   if (!absl::StartsWith(id, name_ + " ")) {
-    return wrong(absl::StrCat(path_, " is another storage (", id, ")"));
+    return Unavailable(absl::StrCat("is another storage (", id, ")"));
   }
   if (!remembered.ok()) {
     RETURN_IF_ERROR(WriteWhole(id_file_, id + "\n"));
   } else if (*remembered != id) {
-    return wrong(absl::StrCat(path_, " is not the storage that was there before (", id, "); when ",
-                              "that is meant, remove ", id_file_));
+    return Unavailable(absl::StrCat("is not the storage that was there before (", id, "); when ",
+                                    "that is meant, remove ", id_file_));
   }
   for (const std::string& folder : {images_, overlays_, path_ + "/locks"}) {
     RETURN_IF_ERROR(MakeFolder(folder));
@@ -144,7 +162,7 @@ absl::Status SharedStorage::FetchLocked(const v1::Image& image, ImageRecord& rec
   const std::string content = ContentPath(record);
   const absl::StatusOr<std::string> digest = HashFile(content);
   if (!digest.ok() || *digest != record.sha256) {
-    RETURN_IF_ERROR(CopyImage(image, content, content + ".part", refusal));
+    RETURN_IF_ERROR(CopyImage(image, image_folders_, content, content + ".part", refusal));
   }
   ASSIGN_OR_RETURN(record.facts, ReadFacts(content));
   return WriteRecord(content + ".json", record);

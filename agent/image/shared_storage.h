@@ -21,19 +21,32 @@
 
 namespace werkplek {
 
+struct SharedStorageOptions {
+  std::string name;
+  // Absolute and without a final slash.
+  std::string path;
+  // This host's name.
+  std::string host;
+  // On the host's own disk: keeps which storage was seen under the name, so that a folder on which
+  // nothing is mounted, or something else, is not taken for it.
+  std::string id_file;
+  // It may begin in a folder that is no mount of its own.
+  bool plain_folder = false;
+  // Sources of images lie in these, whatever links say; none: anywhere.
+  std::vector<std::string> image_folders;
+};
+
 // Below the folder: `storage.id`, which tells it from others; `images/` SHA256.FORMAT with
 // SHA256.FORMAT.json; `overlays/`, the disks (disk_file.h), each with its deed; `locks/`.
 class SharedStorage {
  public:
-  // `path` is absolute and without a final slash. `host` is this host's name. `id_file`, on the
-  // host's own disk, keeps which storage was seen under the name: a folder on which nothing is
-  // mounted, or something else, is not taken for it.
-  SharedStorage(std::string name, std::string path, std::string host, std::string id_file);
+  explicit SharedStorage(SharedStorageOptions options);
   SharedStorage(const SharedStorage&) = delete;
   SharedStorage& operator=(const SharedStorage&) = delete;
 
-  // Whether it is there and the one it should be. A folder that is new gets its `storage.id`.
-  // UNAVAILABLE, with what is wrong; every other call gives that too.
+  // Whether it is there and the one it should be. One that is new gets its `storage.id`, unless it
+  // may be the folder below a mount that is missing. UNAVAILABLE, with what is wrong; every other
+  // call gives that too.
   absl::Status AtHand();
 
   // As ImageStore's. A copy that another host makes is waited for. Drop is refused
@@ -70,6 +83,9 @@ class SharedStorage {
                                      absl::Duration patience) const;
   absl::StatusOr<std::string> ReadId() const;
   absl::Status MakeId() const;
+  absl::Status Unavailable(absl::string_view what) const;
+  // Whether a folder without `storage.id` may become the storage.
+  absl::Status MayBegin() const;
   // Under the image's lock: whether the content is as recorded.
   bool IsAsRecorded(const ImageRecord& record) const;
   absl::Status FetchLocked(const v1::Image& image, ImageRecord& record,
@@ -79,6 +95,8 @@ class SharedStorage {
   const std::string path_;
   const std::string host_;
   const std::string id_file_;
+  const bool plain_folder_;
+  const std::vector<std::string> image_folders_;
   const std::string images_;
   const std::string overlays_;
   mutable Mutex mutex_;

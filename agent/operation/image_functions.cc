@@ -60,6 +60,7 @@ ImageFunctions FunctionsOf(ImageStore& store, const SharedStorages& shared) {
     ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, storage));
     return there->Drop(name);
   };
+  functions.remove_leftovers = [&store] { store.RemoveLeftovers(); };
   AddDisks(store, shared, functions);
   return functions;
 }

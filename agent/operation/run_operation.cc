@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/base/status_macros.h"
+#include "common/base/text.h"
 
 namespace werkplek {
 namespace {
@@ -23,6 +24,16 @@ absl::Status UnlessNotFound(const absl::Status& status) {
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
+// As random(4) writes it; whatever else a guest gives for it is none.
+std::string BootIdIn(absl::string_view text) {
+  text = absl::StripAsciiWhitespace(text);
+  const bool good =
+      text.size() <= kMaxBootIdBytes && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
+      });
+  return good ? std::string(text) : "";
+}
+
 // One line of the hook's input: nothing in a value ends the line.
 std::string Line(absl::string_view key, std::string value) {
   std::replace_if(
@@ -36,9 +47,10 @@ absl::StatusOr<GuestExecResult> CallHook(Hypervisor& hypervisor, const std::stri
   ASSIGN_OR_RETURN(GuestExecResult done,
                    hypervisor.GuestExec(desktop, {kSessionHook, what}, input, timeout));
   if (done.exit_code == 0) return done;
+  const absl::string_view output = absl::StripAsciiWhitespace(done.output);
   return absl::InternalError(absl::StrCat("session-hook ", what, " in the guest ended with ",
                                           done.exit_code, ": ",
-                                          done.output.substr(0, kMaxToldOutput)));
+                                          PrintableText(output, kMaxToldOutput)));
 }
 
 // The domain is gone afterwards, whatever state it was in.
@@ -65,6 +77,7 @@ DomainSpec SpecOf(const Operation& operation, const std::string& disk) {
   spec.vcpus = operation.spec.vcpus();
   spec.disk = disk;
   spec.shared_disk = !operation.tag.storage.empty();
+  spec.network = operation.network;
   spec.kernel = operation.image.kernel();
   spec.initrd = operation.image.initrd();
   spec.kernel_arguments = operation.image.kernel_arguments();
@@ -77,8 +90,8 @@ absl::StatusOr<DomainTag> CreateDesktop(const Operation& operation, Hypervisor& 
   RETURN_IF_ERROR(TearDown(hypervisor, operation.desktop));
   const DiskKey key = KeyOf(operation.tag);
   absl::StatusOr<Overlay> overlay = images.create_overlay(key, operation.image.sha256());
-  if (absl::IsNotFound(overlay.status()) && !key.storage.empty()) {
-    // Another host let the image go meanwhile.
+  if (absl::IsNotFound(overlay.status())) {
+    // Another host let the image go meanwhile, or its file is not as it was.
     RETURN_IF_ERROR(images.fetch(key.storage, operation.image_name, operation.image));
     overlay = images.create_overlay(key, operation.image.sha256());
   }
@@ -204,7 +217,7 @@ absl::StatusOr<GuestReading> ReadGuest(const Operation& operation, Hypervisor& h
       const GuestExecResult boot,
       hypervisor.GuestExec(operation.desktop, {"/bin/cat", kBootIdFile}, "", kReadTimeout));
   GuestReading reading;
-  reading.boot_id = std::string(absl::StripAsciiWhitespace(boot.output)).substr(0, kMaxBootIdBytes);
+  reading.boot_id = BootIdIn(boot.output);
   if (reading.boot_id.empty()) return absl::UnavailableError("the guest tells no boot id");
   reading.state = v1::GUEST_STATE_UP;
   return reading;
@@ -236,7 +249,7 @@ GuestReading ParseGuestReading(const std::string& output) {
     const std::pair<absl::string_view, absl::string_view> field =
         absl::StrSplit(line, absl::MaxSplits('=', 1));
     const absl::string_view value = absl::StripAsciiWhitespace(field.second);
-    if (field.first == "boot_id") reading.boot_id = std::string(value.substr(0, kMaxBootIdBytes));
+    if (field.first == "boot_id") reading.boot_id = BootIdIn(value);
     if (field.first == "session") reading.session = std::string(value.substr(0, 256));
     if (field.first == "state" && value == "session") reading.state = v1::GUEST_STATE_SESSION;
     if (field.first == "state" && value == "logged-out") {
@@ -257,7 +270,12 @@ OperationResult RunOperation(const Operation& operation, Hypervisor& hypervisor,
                                           ? CreateDesktop(operation, hypervisor, images, now)
                                           : StartKeptDesktop(operation, hypervisor, images, now);
       result.status = tag.status();
-      if (tag.ok()) result.tag = *std::move(tag);
+      if (tag.ok()) {
+        result.tag = *std::move(tag);
+      } else if (operation.kind == OperationKind::kCreate) {
+        // It may be for want of the image, of which the core then knows.
+        result.images = images.report(operation.tag.storage);
+      }
       break;
     }
     case OperationKind::kStart:

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "agent/hypervisor/host_network.h"
 #include "agent/hypervisor/migration_uri.h"
 #include "common/base/status_macros.h"
 #include "common/config/address_checks.h"
@@ -85,6 +86,7 @@ void ReadStorages(ConfigSection& root, AgentConfig& config) {
     const bool named = section.Text("name", &storage.name, {.required = true, .check = CheckName});
     const bool placed =
         section.Text("path", &storage.path, {.required = true, .check = CheckStoragePath});
+    section.Boolean("plain_folder", &storage.plain_folder);
     if (!named || !placed) continue;
     for (const StorageConfig& other : config.storages) {
       if (other.name == storage.name) {
@@ -101,6 +103,54 @@ void ReadStorages(ConfigSection& root, AgentConfig& config) {
     config.core.storages.push_back(storage.name);
   }
   std::sort(config.core.storages.begin(), config.core.storages.end());
+}
+
+// What it is made of: `bridge` or `libvirt_network`.
+bool ReadNetworkKind(ConfigSection& section, const AgentConfig& config, HostNetwork& network) {
+  const bool bridge = section.Has("bridge");
+  if (bridge == section.Has("libvirt_network")) {
+    section.Complain("bridge", "give either the host's bridge, or `libvirt_network`");
+    return false;
+  }
+  if (bridge) {
+    section.Boolean("isolated", &network.isolated);
+    return section.Text("bridge", &network.bridge, {.required = true, .check = CheckBridgeName});
+  }
+  if (section.Has("isolated")) {
+    section.Complain("isolated",
+                     "of a network of libvirt's, its own definition says it "
+                     "(<port isolated='yes'/>)");
+  }
+  if (config.hypervisor != "qemu:///system") {
+    section.Complain("libvirt_network", absl::StrCat("needs `hypervisor: qemu:///system`, not ",
+                                                     config.hypervisor, "; name a bridge"));
+  }
+  return section.Text("libvirt_network", &network.libvirt_network,
+                      {.required = true, .check = CheckLibvirtNetworkName});
+}
+
+void ReadNetworks(ConfigSection& root, AgentConfig& config) {
+  std::vector<HostNetwork>& networks = config.core.networks;
+  for (ConfigSection section : root.Sections("networks", {.max_items = 32})) {
+    HostNetwork network;
+    const bool named = section.Text("name", &network.name, {.required = true, .check = CheckName});
+    if (!ReadNetworkKind(section, config, network) || !named) continue;
+    for (const HostNetwork& other : networks) {
+      if (other.name == network.name) {
+        section.Complain("name", absl::StrCat(network.name, " stands here twice; name each once"));
+      }
+    }
+    // A move goes by libvirt's name, which must mean the same on the other host.
+    if (!config.core.migration_uri.empty() && network.bridge.empty() &&
+        network.libvirt_network != network.name) {
+      section.Complain("libvirt_network",
+                       absl::StrCat("desktops move here (migration.uri): call it ", network.name,
+                                    " in libvirt, too, on every host"));
+    }
+    networks.push_back(std::move(network));
+  }
+  std::sort(networks.begin(), networks.end(),
+            [](const HostNetwork& a, const HostNetwork& b) { return a.name < b.name; });
 }
 
 void ReadMigration(ConfigSection section, AgentConfig& config) {
@@ -159,6 +209,7 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path, AgentConfig
   ReadTls(root.Section("tls", /*required=*/true), check, config);
   ReadStorages(root, config);
   ReadMigration(root.Section("migration"), config);
+  ReadNetworks(root, config);
   ReadLimits(root.Section("limits"), config.core);
   ReadTimes(root.Section("times"), config.core);
   RETURN_IF_ERROR(file->Finish());

@@ -15,6 +15,8 @@ namespace werkplek {
 struct StorageConfig {
   std::string name;
   std::string path;
+  // It may begin in a folder that is no mount of its own.
+  bool plain_folder = false;
 };
 
 struct AgentConfig {

@@ -30,8 +30,12 @@ class AgentLoop::State {
         // Nothing that hangs elsewhere holds up a kill.
         kills_("agent-kills", 8, settings.max_desktops),
         storages_("agent-storages", 1, 1),
-        // Lists, loads and epochs: a full hypervisor must not keep the agent from answering.
-        files_("agent-files", 2, 64) {
+        networks_("agent-networks", 1, 1),
+        // A full hypervisor must not keep the agent from seeing what there is.
+        looks_("agent-looks", 2, 64),
+        // The epoch and the last hearing, on which the fence hangs: no look at a hypervisor that
+        // hangs stands before them.
+        records_("agent-records", 1, 64) {
     MutexLock lock(gate_->mutex);
     gate_->state = this;
   }
@@ -52,8 +56,13 @@ class AgentLoop::State {
 
   void Start() {
     // Even without a single image, the core waits to be told what is at hand.
-    Run(files_, [this] { return AgentEvent(agent::ImagesKnown{parts_.images.report("")}); });
+    Run(looks_, [this] { return AgentEvent(agent::ImagesKnown{parts_.images.report("")}); });
     Post(agent::Tick{});
+    // Nobody waits for it, and the fence least of all.
+    Run(images_, [this] {
+      parts_.images.remove_leftovers();
+      return AgentEvent(agent::Tick{});
+    });
   }
 
  private:
@@ -117,13 +126,16 @@ class AgentLoop::State {
   void Do(agent::CheckStorages&) {
     Run(storages_, [this] { return AgentEvent(agent::StoragesChecked{parts_.check_storages()}); });
   }
+  void Do(agent::CheckNetworks&) {
+    Run(networks_, [this] { return AgentEvent(agent::NetworksChecked{parts_.check_networks()}); });
+  }
   void Do(agent::SaveHeard& effect) {
-    Run(files_, [this, heard = HeardState{effect.heard_at, effect.fence_after}] {
+    Run(records_, [this, heard = HeardState{effect.heard_at, effect.fence_after}] {
       return AgentEvent(agent::HeardSaved{parts_.save_heard(heard)});
     });
   }
   void Do(agent::ListDomains& effect) {
-    Run(files_, [this, id = effect.id] {
+    Run(looks_, [this, id = effect.id] {
       agent::DomainsObserved observed{.id = id};
       absl::StatusOr<std::vector<DomainInfo>> domains = parts_.hypervisor->List();
       observed.status = domains.status();
@@ -132,13 +144,13 @@ class AgentLoop::State {
     });
   }
   void Do(agent::PersistEpoch& effect) {
-    Run(files_, [this, epoch = effect.epoch] {
+    Run(records_, [this, epoch = effect.epoch] {
       return AgentEvent(
           agent::EpochPersisted{.epoch = epoch, .status = parts_.persist_epoch(epoch)});
     });
   }
   void Do(agent::ReadStats&) {
-    Run(files_, [this] {
+    Run(looks_, [this] {
       agent::StatsRead read;
       absl::StatusOr<v1::HostLoad> load = parts_.read_load();
       read.status = load.status();
@@ -168,7 +180,9 @@ class AgentLoop::State {
   WorkerPool moves_;
   WorkerPool kills_;
   WorkerPool storages_;
-  WorkerPool files_;
+  WorkerPool networks_;
+  WorkerPool looks_;
+  WorkerPool records_;
 };
 
 AgentLoop::AgentLoop(const AgentSettings& settings, AgentCore core, AgentLoopParts parts)

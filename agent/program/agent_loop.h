@@ -26,6 +26,8 @@ struct AgentLoopParts {
   std::function<absl::Status(const HeardState& heard)> save_heard;
   // The shared storages at hand, by name, in byte order.
   std::function<std::vector<std::string>()> check_storages;
+  // The networks at hand, likewise.
+  std::function<std::vector<std::string>()> check_networks;
   std::function<void(v1::AgentReport report)> send_report;
   std::function<void(const agent::AnswerTicket& answer)> answer_ticket;
   std::function<void(const agent::CloseDisplay& close)> close_display;
@@ -41,7 +43,7 @@ class AgentLoop {
   AgentLoop(const AgentLoop&) = delete;
   AgentLoop& operator=(const AgentLoop&) = delete;
 
-  // Lists the images and the domains, then obeys.
+  // Lists the images and the domains, then obeys. Images that nobody needs go beside that.
   void Start();
   // From any thread. After the destructor began, nothing happens.
   void Post(AgentEvent event);

@@ -50,6 +50,17 @@ absl::Status MakeFolder(const std::string& folder) {
   return absl::OkStatus();
 }
 
+// Once for each change, as it is asked every few seconds; `told` is what was told of each.
+void TellOnce(const std::string& kind, const std::string& name, const absl::Status& status,
+              std::map<std::string, std::string>& told) {
+  std::string& before = told[name];
+  if (!status.ok() && before != status.message()) {
+    Log(Severity::kError, absl::StrCat(kind, "-not-at-hand"),
+        {{kind, name}, {"error", std::string(status.message())}});
+  }
+  before = std::string(status.message());
+}
+
 }  // namespace
 
 // In the order of their building; they go in reverse.
@@ -61,6 +72,8 @@ struct AgentProgram::Parts {
   absl::Status Serve();
   // On one thread.
   std::vector<std::string> CheckStorages();
+  // On one other.
+  std::vector<std::string> CheckNetworks();
   absl::Status Probe();
 
   AgentConfig config;
@@ -70,6 +83,7 @@ struct AgentProgram::Parts {
   std::optional<ImageStore> images;
   std::map<std::string, std::unique_ptr<SharedStorage>> storages;
   std::map<std::string, std::string> storage_errors;
+  std::map<std::string, std::string> network_errors;
   std::unique_ptr<FollowingContext> relay_context;
   std::unique_ptr<FollowingContext> probe_context;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
@@ -80,13 +94,17 @@ struct AgentProgram::Parts {
 
 absl::Status AgentProgram::Parts::BuildHost() {
   RETURN_IF_ERROR(MakeFolder(config.data_dir));
-  ASSIGN_OR_RETURN(ImageStore store, ImageStore::Open(config.data_dir));
+  ASSIGN_OR_RETURN(ImageStore store, ImageStore::Open(config.data_dir, config.core.image_folders));
   images.emplace(std::move(store));
   RETURN_IF_ERROR(MakeFolder(config.data_dir + "/storages"));
   for (const StorageConfig& storage : config.storages) {
-    storages[storage.name] =
-        std::make_unique<SharedStorage>(storage.name, storage.path, config.host,
-                                        absl::StrCat(config.data_dir, "/storages/", storage.name));
+    storages[storage.name] = std::make_unique<SharedStorage>(
+        SharedStorageOptions{.name = storage.name,
+                             .path = storage.path,
+                             .host = config.host,
+                             .id_file = absl::StrCat(config.data_dir, "/storages/", storage.name),
+                             .plain_folder = storage.plain_folder,
+                             .image_folders = config.core.image_folders});
   }
   LibvirtOptions options;
   options.uri = config.hypervisor;
@@ -104,13 +122,17 @@ std::vector<std::string> AgentProgram::Parts::CheckStorages() {
   for (const auto& [name, storage] : storages) {
     const absl::Status status = storage->AtHand();
     if (status.ok()) at_hand.push_back(name);
-    // Once for each change: this is asked every few seconds.
-    std::string& told = storage_errors[name];
-    if (!status.ok() && told != status.message()) {
-      Log(Severity::kError, "storage-not-at-hand",
-          {{"storage", name}, {"error", std::string(status.message())}});
-    }
-    told = std::string(status.message());
+    TellOnce("storage", name, status, storage_errors);
+  }
+  return at_hand;
+}
+
+std::vector<std::string> AgentProgram::Parts::CheckNetworks() {
+  std::vector<std::string> at_hand;
+  for (const HostNetwork& network : config.core.networks) {
+    const absl::Status status = hypervisor->NetworkAtHand(network);
+    if (status.ok()) at_hand.push_back(network.name);
+    TellOnce("network", network.name, status, network_errors);
   }
   return at_hand;
 }
@@ -146,6 +168,7 @@ absl::Status AgentProgram::Parts::Serve() {
   parts.heard_file = config.heard_file;
   parts.images = FunctionsOf(*images, storages);
   parts.check_storages = [this] { return CheckStorages(); };
+  parts.check_networks = [this] { return CheckNetworks(); };
   parts.relay_tls = relay_context.get();
   parts.relay.addresses = config.relay_listen;
   parts.relay.origins = config.relay_origins;

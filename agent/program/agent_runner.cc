@@ -70,6 +70,9 @@ std::unique_ptr<AgentLoop> AgentRunner::NewLoop(AgentCore core) {
   loop.check_storages = [check = parts_.check_storages] {
     return check ? check() : std::vector<std::string>();
   };
+  loop.check_networks = [check = parts_.check_networks] {
+    return check ? check() : std::vector<std::string>();
+  };
   // On the executor: what is not there any more is not called.
   loop.send_report = [life = life_](v1::AgentReport report) {
     if (life->runner != nullptr) life->runner->link_->Send(std::move(report));

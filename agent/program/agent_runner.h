@@ -35,6 +35,7 @@ struct AgentRunnerParts {
   ImageFunctions images;
   // Blocking; empty: there are none.
   std::function<std::vector<std::string>()> check_storages;
+  std::function<std::vector<std::string>()> check_networks;
   FollowingContext* relay_tls = nullptr;
   RelayOptions relay;
   BrokerLinkSettings link;

@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
        .footer = "Without a command, it serves until SIGTERM; desktops run on afterwards.",
        .identity = werkplek::v1::IDENTITY_HOST,
        .added_with = "werkplekctl host add",
-       .folder = "/etc/werkplek/host",
+       .folder = "/var/lib/werkplek-agent/certificate",
        .load = werkplek::Load},
       argc, argv);
 }

@@ -39,7 +39,8 @@ class Metrics {
              double by = 1);
   void SetGauge(absl::string_view name, absl::string_view help, const MetricLabels& labels,
                 double value);
-  // Takes the gauge away under all its labels, until it is set again: what it told is not known now.
+  // Takes the gauge away under all its labels, until it is set again: what it told is not known
+  // now.
   void ClearGauge(absl::string_view name);
   // Buckets from 1 ms to 5 minutes.
   void ObserveSeconds(absl::string_view name, absl::string_view help, const MetricLabels& labels,

@@ -295,6 +295,7 @@ hypervisor: "qemu:///system"
 storages:
 - name: {self.storage_of(self.site_of[host])}
   path: {self.path(self.storage_of(self.site_of[host]))}
+  plain_folder: true
 migration:
   uri: qemu+tls://{address}/system
   tls: true

@@ -12,7 +12,8 @@ import sys
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
-PURE = ("broker/model/", "broker/placement/", "broker/reconcile/", "broker/core/", "agent/core/")
+PURE = ("broker/model/", "broker/placement/", "broker/reconcile/", "broker/core/", "agent/core/",
+        "agent/image/image_declaration.")
 IMPURE_INCLUDES = re.compile(
     r'#include\s*[<"](grpc|sqlite3|ldap|lber|libvirt|sodium|openssl|boost/|yaml-cpp|spdlog|fstream|iostream|'
     r"sys/socket|sys/file|unistd|fcntl|thread|mutex|condition_variable|atomic|future|random|ctime|chrono|"
@@ -24,7 +25,7 @@ IMPURE_CALLS = re.compile(
     r"Log\(Severity)")
 # What the libraries above the purity line may link.
 PURE_DEPS = re.compile(
-    r"^(werkplek_(proto|model|placement|reconcile|core|agent_core|base|hypervisor|flags)|absl::\w+|protobuf::\w+)$")
+    r"^(werkplek_(proto|model|placement|reconcile|core|agent_core|base|hypervisor|image_declaration|flags)|absl::\w+|protobuf::\w+)$")
 
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 70

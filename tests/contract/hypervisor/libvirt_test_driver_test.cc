@@ -19,10 +19,22 @@ constexpr char kNode[] = R"(<node>
   </domain>
 </node>)";
 
+// One of ours whose generation got lost.
+constexpr char kNodeWithDamage[] = R"(<node>
+  <memory>67108864</memory>
+  <domain type='test'>
+    <name>werkplek-damaged</name>
+    <uuid>6695eb01-f6a4-8304-79aa-97f2502e1940</uuid>
+    <metadata><w:desktop xmlns:w='urn:werkplek:desktop:1' id='damaged'/></metadata>
+    <memory>8388608</memory><vcpu>2</vcpu>
+    <os><type>hvm</type></os>
+  </domain>
+</node>)";
+
 class TestDriverKit : public HypervisorKit {
  public:
-  TestDriverKit() {
-    auto opened = LibvirtHypervisor::Open({.uri = "test://" + folder_.Write("node.xml", kNode)});
+  explicit TestDriverKit(const char* node = kNode) {
+    auto opened = LibvirtHypervisor::Open({.uri = "test://" + folder_.Write("node.xml", node)});
     EXPECT_TRUE(opened.ok()) << opened.status();
     hypervisor_ = *std::move(opened);
   }
@@ -53,6 +65,20 @@ TEST(LibvirtTestDriverTest, StrangersAreNotTouched) {
   EXPECT_EQ(hv.Retag(PlainSpec("stranger", 1).tag).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(hv.Create(PlainSpec("stranger", 1)).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(hv.List()->empty());
+}
+
+TEST(LibvirtTestDriverTest, ADomainThatCannotBeReadKeepsNobodyFromTheOthers) {
+  TestDriverKit kit(kNodeWithDamage);
+  Hypervisor& hv = kit.hypervisor();
+  EXPECT_EQ(hv.Create(PlainSpec("whole", 1)), absl::OkStatus());
+  const auto domains = hv.List();
+  ASSERT_TRUE(domains.ok()) << domains.status();
+  ASSERT_EQ(domains->size(), 2u);
+  EXPECT_EQ((*domains)[0].tag.desktop, "damaged");
+  EXPECT_THAT((*domains)[0].unread, testing::HasSubstr("damaged"));
+  EXPECT_EQ((*domains)[1].tag.desktop, "whole");
+  EXPECT_EQ((*domains)[1].unread, "");
+  EXPECT_EQ((*domains)[1].power, DomainPower::kRunning);
 }
 
 TEST(LibvirtTestDriverTest, AStartThatFailsLeavesNothing) {

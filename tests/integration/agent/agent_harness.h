@@ -153,6 +153,7 @@ class TestImages {
     };
     made.remove_overlays = [](const DiskKey&, const std::string&) { return absl::OkStatus(); };
     made.drop = [](const std::string&, const std::string&) { return absl::OkStatus(); };
+    made.remove_leftovers = [] {};
     made.hand_over = [](const DiskKey&, const std::string&) { return absl::OkStatus(); };
     made.take_back = [](const DiskKey&) { return absl::OkStatus(); };
     return made;
@@ -203,6 +204,9 @@ class AgentTest : public testing::Test {
     parts.link.brokers = {absl::StrCat("127.0.0.1:", broker_port_)};
     parts.link.first_pause = absl::Milliseconds(50);
     parts.link.last_pause = absl::Milliseconds(200);
+    // This broker speaks only when the test does.
+    parts.link.answer_limit = absl::Hours(1);
+    parts.link.silence_limit = absl::Hours(1);
     const auto credentials =
         GrpcChannelCredentials(host_files_, ExpectIdentity({v1::IDENTITY_BROKER}));
     ASSERT_TRUE(credentials.ok()) << credentials.status();

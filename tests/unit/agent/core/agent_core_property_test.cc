@@ -72,6 +72,7 @@ class World {
     settings.max_operations = 3;
     settings.max_light_operations = 5;
     settings.storages = {"s"};
+    settings.networks = {{.name = "n", .bridge = "br0"}};
     return settings;
   }
 
@@ -161,6 +162,7 @@ class World {
     command.set_verb(RandomVerb());
     command.mutable_spec()->set_memory_mib(192);
     command.mutable_spec()->set_vcpus(1);
+    if (command.desktop() == "d2") command.mutable_spec()->set_network("n");
     command.set_image_name("tiny");
     command.mutable_image()->set_sha256(kImageSha256);
     command.mutable_image()->set_guest_agent(Pick(2) == 0);
@@ -269,6 +271,9 @@ class World {
     } else if (std::holds_alternative<agent::CheckStorages>(effect)) {
       pending_.emplace_back(agent::StoragesChecked{Pick(5) == 0 ? std::vector<std::string>()
                                                                 : std::vector<std::string>{"s"}});
+    } else if (std::holds_alternative<agent::CheckNetworks>(effect)) {
+      pending_.emplace_back(agent::NetworksChecked{Pick(5) == 0 ? std::vector<std::string>()
+                                                                : std::vector<std::string>{"n"}});
     } else if (const auto* report = std::get_if<agent::SendReport>(&effect)) {
       sent_[report->report.sequence()] = now_;
     } else if (const auto* answer = std::get_if<agent::AnswerTicket>(&effect)) {

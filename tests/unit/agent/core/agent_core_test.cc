@@ -10,7 +10,6 @@ namespace werkplek {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
@@ -221,15 +220,6 @@ TEST_F(AgentCoreTest, ResetOfAUsedGenerationIsNeverTakenAsDone) {
   EXPECT_EQ(agent_.Desktop().proof().overlay_identity(), "8:2");
 }
 
-TEST_F(AgentCoreTest, ALongErrorIsReportedShortAndStaysText) {
-  StartWithSession();
-  const std::string fits(kMaxReportedErrorBytes - 1, 'x');
-  agent_.host.failures[OperationKind::kCreate] = absl::InternalError(fits + "\u00e9" + fits);
-  agent_.Obey(v1::COMMAND_RESET, 2);
-  EXPECT_EQ(agent_.Desktop().failed_verb(), v1::COMMAND_RESET);
-  EXPECT_EQ(agent_.Desktop().error(), fits);
-}
-
 TEST_F(AgentCoreTest, AFailedCreateIsReportedForItsGenerationAndLeavesNoProof) {
   StartWithSession();
   agent_.host.failures[OperationKind::kCreate] = absl::InternalError("no space");
@@ -249,42 +239,6 @@ TEST_F(AgentCoreTest, AFailedCreateIsReportedForItsGenerationAndLeavesNoProof) {
   EXPECT_EQ(desktop.failed_verb(), v1::COMMAND_UNSPECIFIED);
   EXPECT_EQ(desktop.error(), "");
   EXPECT_TRUE(desktop.has_proof());
-}
-
-TEST_F(AgentCoreTest, AnImageThatCannotBeFetchedFailsTheStartsThatWaitForIt) {
-  agent_.held = {OperationKind::kFetchImage};
-  agent_.Begin();
-  agent_.Obey(v1::COMMAND_START);
-  v1::AgentCommand other = agent_.Command(v1::COMMAND_START);
-  other.set_desktop("kantoor-2");
-  agent_.Obey(other);
-  EXPECT_EQ(agent_.Started(OperationKind::kFetchImage), 1u);
-  EXPECT_EQ(agent_.Desktop("kantoor-2").operation(), v1::COMMAND_START);
-  agent_.host.failures[OperationKind::kFetchImage] =
-      absl::FailedPreconditionError("the digest is another");
-  agent_.Release(OperationKind::kFetchImage);
-  for (const char* id : {"kantoor-1", "kantoor-2"}) {
-    EXPECT_EQ(agent_.Desktop(id).failed_verb(), v1::COMMAND_START);
-    EXPECT_THAT(agent_.Desktop(id).error(), HasSubstr("the digest is another"));
-  }
-  const v1::AgentReport report = agent_.core.Report();
-  ASSERT_THAT(report.images(), SizeIs(1));
-  EXPECT_FALSE(report.images(0).verified());
-  EXPECT_THAT(report.images(0).error(), HasSubstr("digest"));
-}
-
-TEST_F(AgentCoreTest, ImagesAreFetchedOnceAndDropped) {
-  agent_.Begin();
-  v1::AgentCommand fetch = agent_.Command(v1::COMMAND_FETCH_IMAGE);
-  fetch.clear_desktop();
-  agent_.Obey(fetch);
-  agent_.Obey(fetch);
-  EXPECT_EQ(agent_.Started(OperationKind::kFetchImage), 1u);
-  EXPECT_TRUE(agent_.core.Report().images(0).verified());
-  agent_.Obey(agent_.Command(v1::COMMAND_DROP_IMAGE));
-  EXPECT_THAT(agent_.core.Report().images(), IsEmpty());
-  agent_.Obey(agent_.Command(v1::COMMAND_DROP_IMAGE));
-  EXPECT_EQ(agent_.Started(OperationKind::kDropImage), 1u);
 }
 
 TEST_F(AgentCoreTest, OneOperationOfADesktopAtATime) {
@@ -352,27 +306,6 @@ TEST_F(AgentCoreTest, BadCommandsAreRefusedWithTheField) {
   for (const v1::AgentCommand& command : bad) agent_.Obey(command);
   EXPECT_EQ(agent_.CountOf("refused_commands", "bad-command"), 12);
   EXPECT_TRUE(agent_.operations.empty());
-}
-
-TEST_F(AgentCoreTest, ImagesLieInTheirFoldersOnly) {
-  AgentSettings settings;
-  settings.image_folders = {"/images"};
-  CoreHarness agent(settings);
-  agent.Begin();
-  for (const char* source : {"/etc/shadow", "/images/../etc/shadow", "/imagesandmore/x",
-                             "file:///etc/shadow", "images/x"}) {
-    v1::AgentCommand command = agent.Command(v1::COMMAND_START);
-    command.mutable_image()->set_source(source);
-    agent.Obey(command);
-    EXPECT_TRUE(agent.operations.empty()) << source;
-  }
-  v1::AgentCommand command = agent.Command(v1::COMMAND_START);
-  command.mutable_image()->set_kernel("/boot/vmlinuz");
-  agent.Obey(command);
-  EXPECT_TRUE(agent.operations.empty());
-  command.mutable_image()->set_kernel("/images/vmlinuz");
-  agent.Obey(command);
-  EXPECT_THAT(agent.host.domains, SizeIs(1));
 }
 
 TEST_F(AgentCoreTest, DesktopsAreBounded) {

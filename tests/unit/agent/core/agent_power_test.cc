@@ -119,6 +119,36 @@ TEST_F(AgentPowerTest, AStopOfAnOlderDesktopIsObeyed) {
   EXPECT_EQ(agent_.Desktop().generation(), 1u);
 }
 
+TEST_F(AgentPowerTest, ADesktopWithoutRoomSaysSoAndIsResumedSlowly) {
+  Start();
+  const auto stop_inside = [this] {
+    agent_.host.domains["kantoor-1"].power = DomainPower::kSuspended;
+    agent_.host.domains["kantoor-1"].out_of_room = true;
+    agent_.host.full = true;
+    agent_.ApplyAndSettle(agent::DomainChanged{{HypervisorEvent::Kind::kLifecycle, "kantoor-1"}});
+    agent_.Advance(absl::Milliseconds(100));
+  };
+  stop_inside();
+  EXPECT_EQ(agent_.Desktop().power(), v1::POWER_SUSPENDED);
+  EXPECT_EQ(agent_.Desktop().error(), kOutOfRoom);
+  EXPECT_EQ(agent_.Desktop().failed_verb(), v1::COMMAND_UNSPECIFIED) << "no order failed";
+  // The broker wants it to run, and says so each second.
+  for (int second = 0; second < 35; ++second) {
+    agent_.Obey(v1::COMMAND_RESUME);
+    agent_.Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(agent_.Started(OperationKind::kResume), 3u);
+  EXPECT_EQ(agent_.Logged("out-of-room"), 1);
+  agent_.host.full = false;
+  agent_.Advance(absl::Seconds(10));
+  agent_.Obey(v1::COMMAND_RESUME);
+  agent_.Advance(absl::Seconds(20));
+  EXPECT_EQ(agent_.Desktop().power(), v1::POWER_RUNNING);
+  EXPECT_EQ(agent_.Desktop().error(), "");
+  stop_inside();
+  EXPECT_EQ(agent_.Logged("out-of-room"), 2) << "that is another time";
+}
+
 TEST_F(AgentPowerTest, RemoveLeavesNothing) {
   Start();
   agent_.Obey(v1::COMMAND_REMOVE);

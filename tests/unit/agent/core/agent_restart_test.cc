@@ -48,6 +48,43 @@ TEST_F(AgentRestartTest, EveryDomainIsReAdoptedAndNoneIsTouched) {
   }
 }
 
+TEST_F(AgentRestartTest, ADomainThatCannotBeReadIsAsItWasLastKnown) {
+  Start();
+  const std::string before = agent_.Desktop().SerializeAsString();
+  DomainInfo unread;
+  unread.tag.desktop = "kantoor-1";
+  unread.unread = "the monitor is busy";
+  const DomainInfo there = std::exchange(agent_.host.domains["kantoor-1"], unread);
+  agent_.Advance(absl::Seconds(20));
+  EXPECT_EQ(agent_.Desktop().SerializeAsString(), before);
+  EXPECT_EQ(agent_.Logged("domain-unread"), 1);
+  // The others are seen all the while.
+  v1::AgentCommand other = agent_.Command(v1::COMMAND_START);
+  other.set_desktop("kantoor-2");
+  agent_.Obey(other);
+  agent_.host.domains["kantoor-2"].power = DomainPower::kOff;
+  agent_.Advance(absl::Seconds(6));
+  EXPECT_EQ(agent_.Desktop("kantoor-2").power(), v1::POWER_OFF);
+  agent_.host.domains["kantoor-1"] = there;
+  agent_.host.domains["kantoor-1"].power = DomainPower::kOff;
+  agent_.Advance(absl::Seconds(6));
+  EXPECT_EQ(agent_.Desktop().power(), v1::POWER_OFF);
+}
+
+TEST_F(AgentRestartTest, NothingIsAdoptedBeforeEachDomainWasRead) {
+  Start();
+  CoreHarness next = Restarted();
+  next.host.domains["kantoor-1"].unread = "the monitor is busy";
+  next.Begin();
+  next.Advance(absl::Seconds(3));
+  EXPECT_FALSE(next.core.adopted());
+  EXPECT_EQ(next.Logged("domain-unread"), 1);
+  next.host.domains["kantoor-1"].unread.clear();
+  next.Advance(absl::Seconds(1));
+  EXPECT_TRUE(next.core.adopted());
+  EXPECT_EQ(next.Desktop().power(), v1::POWER_RUNNING);
+}
+
 TEST_F(AgentRestartTest, AMoveThatAnEarlierRunBeganIsTold) {
   Start();
   agent_.host.domains["kantoor-1"].moving = true;

@@ -27,6 +27,8 @@ struct FakeHost {
   std::map<OperationKind, absl::Status> failures;
   // Domains ignore requests to shut down below power off.
   bool stubborn = false;
+  // There is no room where the disks are.
+  bool full = false;
   // Desktops whose kept disk is here.
   std::set<std::string> kept_disks;
   // Domains as they went to other hosts.
@@ -113,7 +115,9 @@ struct FakeHost {
         domain.power = operation.to_disk ? DomainPower::kSaved : DomainPower::kSuspended;
         break;
       case OperationKind::kResume:
-        domain.power = DomainPower::kRunning;
+        // Without room it stops at its next write.
+        if (!full) domain.out_of_room = false;
+        if (!domain.out_of_room) domain.power = DomainPower::kRunning;
         break;
       case OperationKind::kShutdown:
         if (!stubborn || operation.mode == ShutdownMode::kPowerOff) {
@@ -283,6 +287,11 @@ class CoreHarness {
     return found == counts.end() ? 0 : found->second;
   }
 
+  int Logged(const std::string& event) const {
+    const auto found = logged.find(event);
+    return found == logged.end() ? 0 : found->second;
+  }
+
   // Operations that were started, of this kind.
   size_t Started(OperationKind kind) const {
     size_t count = 0;
@@ -315,6 +324,8 @@ class CoreHarness {
   absl::Duration fence_after = absl::Seconds(10);
   std::vector<std::string> storages;
   bool answers_storages = true;
+  std::vector<std::string> networks;
+  bool answers_networks = true;
   HeardState saved_heard;
   absl::Status persist_status;
 
@@ -328,6 +339,7 @@ class CoreHarness {
   std::vector<uint64_t> persisted;
   std::vector<uint64_t> lists;
   std::map<std::pair<std::string, std::string>, int> counts;
+  std::map<std::string, int> logged;
 
  private:
   void Answer(AgentEffect effect) {
@@ -352,6 +364,8 @@ class CoreHarness {
       if (hears) Apply(agent::CommandReceived{HeardCommand(reports.back().sequence())});
     } else if (std::holds_alternative<agent::CheckStorages>(effect)) {
       if (answers_storages) Apply(agent::StoragesChecked{storages});
+    } else if (std::holds_alternative<agent::CheckNetworks>(effect)) {
+      if (answers_networks) Apply(agent::NetworksChecked{networks});
     } else if (auto* save = std::get_if<agent::SaveHeard>(&effect)) {
       saved_heard = {save->heard_at, save->fence_after};
       Apply(agent::HeardSaved{absl::OkStatus()});
@@ -361,6 +375,8 @@ class CoreHarness {
       cut.insert(cut.end(), close->channels.begin(), close->channels.end());
     } else if (auto* counted = std::get_if<agent::Counted>(&effect)) {
       ++counts[{counted->what, counted->label}];
+    } else if (auto* log = std::get_if<agent::LogEvent>(&effect)) {
+      ++logged[log->event];
     }
   }
 

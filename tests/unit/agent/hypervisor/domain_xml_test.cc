@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "agent/hypervisor/host_network.h"
 
 namespace werkplek {
 namespace {
@@ -123,6 +124,48 @@ TEST(DomainXmlTest, NoDisplayListens) {
   EXPECT_THAT(xml, Not(HasSubstr("autoport")));
 }
 
+DomainSpec SpecWithCard() {
+  DomainSpec spec = Spec();
+  spec.tag.network = "kantoor";
+  spec.network = HostNetwork{.name = "kantoor", .bridge = "br-kantoor"};
+  return spec;
+}
+
+TEST(DomainXmlTest, ACardInABridgeIsIsolatedAndBootsNothing) {
+  DomainSpec spec = SpecWithCard();
+  EXPECT_THAT(BuildDomainXml(spec, {.type = "qemu"}), HasSubstr(R"(
+    <interface type="bridge">
+      <mac address=")" + CardAddressOf("office-0001") + R"(" />
+      <source bridge="br-kantoor" />
+      <port isolated="yes" />
+      <model type="virtio" />
+      <rom enabled="no" />
+    </interface>
+)"));
+  spec.network->isolated = false;
+  EXPECT_THAT(BuildDomainXml(spec, {.type = "qemu"}), Not(HasSubstr("isolated")));
+}
+
+TEST(DomainXmlTest, WhereDesktopsMoveTheCardNamesNoBridgeOfTheHost) {
+  DomainSpec spec = SpecWithCard();
+  const std::string xml = BuildDomainXml(spec, {.type = "qemu", .names_networks = true});
+  EXPECT_THAT(xml, HasSubstr(R"(<interface type="network">)"));
+  EXPECT_THAT(xml, HasSubstr(R"(<source network="werkplek-kantoor" />)"));
+  EXPECT_THAT(xml, Not(HasSubstr("br-kantoor")));
+  EXPECT_THAT(xml, Not(HasSubstr("isolated"))) << "each host's own rule counts";
+  spec.network = HostNetwork{.name = "kantoor", .libvirt_network = "vlan-12"};
+  EXPECT_THAT(BuildDomainXml(spec, {.type = "qemu"}), HasSubstr(R"(<source network="vlan-12" />)"));
+}
+
+TEST(DomainXmlTest, TheCardAndItsNetworkAreReadBack) {
+  const std::string xml = BuildDomainXml(SpecWithCard(), {.type = "qemu"});
+  EXPECT_EQ(ParseDomainXml(xml)->card_address, CardAddressOf("office-0001"));
+  EXPECT_THAT(xml, HasSubstr(R"(network="kantoor" />)")) << "the tag";
+  EXPECT_EQ(ParseTagXml(BuildTagXml(SpecWithCard().tag))->network, "kantoor");
+  EXPECT_EQ(ParseTagXml(BuildTagXml(Spec().tag))->network, "");
+  EXPECT_EQ(ParseDomainXml(BuildDomainXml(Spec(), {.type = "qemu"}))->card_address, "");
+}
+
 TEST(DomainXmlTest, NothingInAValueEndsIt) {
   DomainSpec spec = Spec();
   spec.tag.pool = "\"/><evil attribute='";
@@ -230,6 +273,21 @@ TEST(DomainXmlTest, BadSpecsNameTheField) {
       {"memory_mib", [](DomainSpec& s) { s.memory_mib = 1ull << 40; }},
       {"vcpus", [](DomainSpec& s) { s.vcpus = 0; }},
       {"vcpus", [](DomainSpec& s) { s.vcpus = 513; }},
+      {"network", [](DomainSpec& s) { s.tag.network = "kantoor"; }},
+      {"network",
+       [](DomainSpec& s) {
+         s.network = HostNetwork{"kantoor", "br0", ""};
+       }},
+      {"network",
+       [](DomainSpec& s) {
+         s = SpecWithCard();
+         s.network->bridge.clear();
+       }},
+      {"bridge",
+       [](DomainSpec& s) {
+         s = SpecWithCard();
+         s.network->bridge = "../eth0";
+       }},
       {"disk", [](DomainSpec& s) { s.disk = ""; }},
       {"disk", [](DomainSpec& s) { s.disk = "disk.qcow2"; }},
       {"disk", [](DomainSpec& s) { s.disk = "/a/../../etc/shadow"; }},

@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <thread>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "agent/image/deed.h"
 #include "agent/image/image_file.h"
@@ -19,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using absl::StatusCode;
+using testing::AllOf;
 using testing::HasSubstr;
 
 class SharedStorageTest : public testing::Test {
@@ -29,8 +32,15 @@ class SharedStorageTest : public testing::Test {
   std::string Disk(const std::string& desktop) const {
     return absl::StrCat(Root(), "/overlays/", desktop, "/disk.qcow2");
   }
+  SharedStorageOptions Options(const std::string& host) const {
+    return {.name = "nfs-1",
+            .path = Root(),
+            .host = host,
+            .id_file = folder_.File(host + ".id"),
+            .plain_folder = true};
+  }
   std::unique_ptr<SharedStorage> Host(const std::string& host) {
-    return std::make_unique<SharedStorage>("nfs-1", Root(), host, folder_.File(host + ".id"));
+    return std::make_unique<SharedStorage>(Options(host));
   }
   v1::Image MakeImage(const std::string& content) {
     const std::string raw = folder_.Write("source.raw", content + std::string(65536, 'x'));
@@ -58,7 +68,9 @@ class SharedStorageTest : public testing::Test {
 TEST_F(SharedStorageTest, AFolderIsKnownAgainAndNothingElseIsTakenForIt) {
   EXPECT_EQ(a_->AtHand(), absl::OkStatus());
   EXPECT_EQ(b_->AtHand(), absl::OkStatus());
-  SharedStorage other("nfs-2", Root(), "hv-a", folder_.File("other.id"));
+  SharedStorageOptions renamed = Options("other");
+  renamed.name = "nfs-2";
+  SharedStorage other(renamed);
   EXPECT_THAT(std::string(other.AtHand().message()), HasSubstr("is another storage"));
   // The mount is gone: an empty folder shows.
   fs::rename(Root(), folder_.File("elsewhere"));
@@ -71,6 +83,41 @@ TEST_F(SharedStorageTest, AFolderIsKnownAgainAndNothingElseIsTakenForIt) {
   // Somebody else's fresh one is not it either.
   EXPECT_EQ(Host("hv-c")->AtHand(), absl::OkStatus());
   EXPECT_THAT(std::string(a_->AtHand().message()), HasSubstr("not the storage that was there"));
+}
+
+TEST_F(SharedStorageTest, AFolderBelowAMissingMountDoesNotBecomeTheStorage) {
+  SharedStorageOptions options = Options("hv-a");
+  options.plain_folder = false;
+  SharedStorage storage(options);
+  const absl::Status status = storage.AtHand();
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+  EXPECT_THAT(
+      std::string(status.message()),
+      AllOf(HasSubstr(Root()), HasSubstr("no mount of its own"), HasSubstr("plain_folder")));
+  EXPECT_TRUE(fs::is_empty(Root()));
+  EXPECT_FALSE(fs::exists(options.id_file));
+  // Begun by a host that may, it is known to all.
+  ASSERT_EQ(b_->AtHand(), absl::OkStatus());
+  EXPECT_EQ(storage.AtHand(), absl::OkStatus());
+}
+
+TEST_F(SharedStorageTest, AMountOfItsOwnMayBecomeTheStorage) {
+  if (mount("none", Root().c_str(), "tmpfs", 0, "size=1m") != 0) {
+    GTEST_SKIP() << "mounting a small file system takes root";
+  }
+  const absl::Cleanup unmount = [this] { umount(Root().c_str()); };
+  SharedStorageOptions options = Options("hv-a");
+  options.plain_folder = false;
+  EXPECT_EQ(SharedStorage(options).AtHand(), absl::OkStatus());
+}
+
+TEST_F(SharedStorageTest, ASourceThatLiesElsewhereIsRefused) {
+  const v1::Image image = MakeImage("one");
+  SharedStorageOptions options = Options("hv-a");
+  options.image_folders = {Root()};
+  EXPECT_EQ(SharedStorage(options).Fetch("tiny", image).code(), StatusCode::kPermissionDenied);
+  options.image_folders = {folder_.path()};
+  EXPECT_EQ(SharedStorage(options).Fetch("tiny", image), absl::OkStatus());
 }
 
 TEST_F(SharedStorageTest, AnImageIsThereOnceForAllHosts) {

@@ -134,7 +134,12 @@ TEST_F(RunOperationTest, CreateReplacesWhateverIsThere) {
 TEST_F(RunOperationTest, CreateWithoutAnImageLeavesNoDomain) {
   ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
   image_status_ = absl::NotFoundError("not fetched");
-  EXPECT_EQ(Run(OperationKind::kCreate).status.code(), absl::StatusCode::kNotFound);
+  calls_.clear();
+  const OperationResult result = Run(OperationKind::kCreate);
+  EXPECT_EQ(result.status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(calls_, ElementsAre("overlay d1 1", "fetch tiny"))
+      << "once more, not again and again";
+  EXPECT_EQ(result.images.size(), 1u) << "what is at hand is told";
   EXPECT_THAT(*hypervisor_.List(), IsEmpty());
 }
 
@@ -236,6 +241,27 @@ TEST_F(RunOperationTest, AGuestWithoutOurHookStillTellsItsBootId) {
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(result.guest.boot_id.size(), 36u);
   EXPECT_EQ(result.guest.state, v1::GUEST_STATE_UP);
+}
+
+TEST_F(RunOperationTest, WhatAGuestSaysIsTextWhenItIsPassedOn) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  hypervisor_.SetGuestProgram(
+      kSessionHook, [](const std::string&, const std::vector<std::string>&, const std::string&) {
+        return GuestExecResult{1, "\nna\xff\x1b[0m\nno" + std::string(1'000, 'o') + "\n"};
+      });
+  const std::string why(Run(OperationKind::kBeginSession).status.message());
+  EXPECT_THAT(why, HasSubstr("ended with 1: na? [0m nooo"));
+  EXPECT_LE(why.size(), 256u);
+}
+
+TEST_F(RunOperationTest, WhatIsNoBootIdIsNotTakenForOne) {
+  ASSERT_TRUE(Run(OperationKind::kCreate).status.ok());
+  hypervisor_.SetGuestProgram(
+      kSessionHook, [](const std::string&, const std::vector<std::string>&, const std::string&) {
+        return GuestExecResult{0, "boot_id=\xff\n"};
+      });
+  hypervisor_.WriteGuestFile("d1", "/proc/sys/kernel/random/boot_id", "\xe2\x82");
+  EXPECT_EQ(Run(OperationKind::kReadGuest).status.code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(RunOperationTest, PowerAndImagesGoStraightThrough) {
@@ -409,7 +435,10 @@ TEST(ParseGuestReadingTest, TakesWhatItKnows) {
   EXPECT_EQ(reading.state, v1::GUEST_STATE_SESSION);
   EXPECT_EQ(ParseGuestReading("").boot_id, "");
   EXPECT_EQ(ParseGuestReading("state=nonsense").state, v1::GUEST_STATE_UP);
-  EXPECT_EQ(ParseGuestReading("boot_id=" + std::string(10'000, 'x')).boot_id.size(), 64u);
+  EXPECT_EQ(ParseGuestReading("boot_id=" + std::string(10'000, 'a')).boot_id, "");
+  for (const char* bad : {"boot-1", "\xff", "abc \xe2\x82", "AB", "../etc"}) {
+    EXPECT_EQ(ParseGuestReading(absl::StrCat("boot_id=", bad)).boot_id, "") << bad;
+  }
 }
 
 }  // namespace

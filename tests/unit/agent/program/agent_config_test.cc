@@ -85,7 +85,8 @@ TEST_F(AgentConfigTest, EverythingThatCanBeSet) {
       "suspend: disk\nlog: debug\nmetrics: 127.0.0.1:9101\nimage_folders: [/srv/images]\n"
       "limits:\n  operations: 8\n  light_operations: 32\n  desktops: 50\n"
       "  max_moves: 2\nheard_file: /run/werkplek-agent/heard\n"
-      "storages:\n- {name: nfs-2, path: /srv/b}\n- {name: nfs-1, path: /srv/a}\n"
+      "storages:\n- {name: nfs-2, path: /srv/b}\n"
+      "- {name: nfs-1, path: /srv/a, plain_folder: true}\n"
       "migration:\n  uri: qemu+tcp://192.0.2.10/system\n  tls: false\n"
       "times:\n  guest_poll: 5s\n  list_interval: 10s\n  guest_shutdown: 1m\n  acpi_shutdown: "
       "30s\n"));
@@ -105,6 +106,8 @@ TEST_F(AgentConfigTest, EverythingThatCanBeSet) {
   EXPECT_THAT(config->core.storages, ElementsAre("nfs-1", "nfs-2"));
   ASSERT_EQ(config->storages.size(), 2u);
   EXPECT_EQ(config->storages[0].path, "/srv/b");
+  EXPECT_FALSE(config->storages[0].plain_folder);
+  EXPECT_TRUE(config->storages[1].plain_folder);
   EXPECT_EQ(config->core.migration_uri, "qemu+tcp://192.0.2.10/system");
   EXPECT_FALSE(config->migration_tls);
 }
@@ -157,6 +160,9 @@ TEST_F(AgentConfigTest, EachBadStorageAndMigrationIsToldToo) {
       {"hv-a1\nbrokers", "hv-a1\nstorages: nfs-1\nbrokers", "agent.yaml:2: storages: "},
       {"hv-a1\nbrokers", "hv-a1\nstorages: [{path: /srv/a}]\nbrokers", "storages[0].name: "},
       {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: nfs-1}]\nbrokers", "storages[0].path: "},
+      {"hv-a1\nbrokers",
+       "hv-a1\nstorages: [{name: nfs-1, path: /srv/a, plain_folder: maybe}]\nbrokers",
+       "agent.yaml:2: storages[0].plain_folder: "},
       {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: NFS, path: /srv/a}]\nbrokers",
        "agent.yaml:2: storages[0].name: "},
       {"hv-a1\nbrokers", "hv-a1\nstorages: [{name: nfs-1, path: srv/a}]\nbrokers",
@@ -180,6 +186,57 @@ TEST_F(AgentConfigTest, EachBadStorageAndMigrationIsToldToo) {
        "agent.yaml:5: migration.uri: "},
       {"hv-a1\nbrokers", "hv-a1\nmigration: {tls: maybe}\nbrokers",
        "agent.yaml:2: migration.tls: "},
+  };
+  ExpectComplaints(all);
+}
+
+TEST_F(AgentConfigTest, NetworksAreBridgesOrLibvirts) {
+  const absl::StatusOr<AgentConfig> config = Load(absl::StrCat(
+      good_,
+      "networks:\n- {name: kantoor, bridge: br-kantoor}\n"
+      "- {name: gast, bridge: br-gast, isolated: false}\n- {name: beheer, libvirt_network: "
+      "vlan-12}\n"));
+  ASSERT_TRUE(config.ok()) << config.status();
+  const std::vector<HostNetwork>& networks = config->core.networks;
+  ASSERT_EQ(networks.size(), 3u);
+  EXPECT_EQ(networks[0].name, "beheer");
+  EXPECT_EQ(networks[0].libvirt_network, "vlan-12");
+  EXPECT_EQ(networks[1].name, "gast");
+  EXPECT_FALSE(networks[1].isolated);
+  EXPECT_EQ(networks[2].bridge, "br-kantoor");
+  EXPECT_TRUE(networks[2].isolated);
+}
+
+TEST_F(AgentConfigTest, EachBadNetworkIsToldToo) {
+  const Bad all[] = {
+      {"hv-a1\nbrokers", "hv-a1\nnetworks: kantoor\nbrokers", "agent.yaml:2: networks: "},
+      {"hv-a1\nbrokers", "hv-a1\nnetworks: [{bridge: br0}]\nbrokers", "networks[0].name: "},
+      {"hv-a1\nbrokers", "hv-a1\nnetworks: [{name: Kantoor, bridge: br0}]\nbrokers",
+       "agent.yaml:2: networks[0].name: "},
+      {"hv-a1\nbrokers", "hv-a1\nnetworks: [{name: kantoor}]\nbrokers",
+       "give either the host's bridge, or `libvirt_network`"},
+      {"hv-a1\nbrokers",
+       "hv-a1\nnetworks: [{name: kantoor, bridge: br0, libvirt_network: kantoor}]\nbrokers",
+       "agent.yaml:2: networks[0].bridge: "},
+      {"hv-a1\nbrokers", "hv-a1\nnetworks: [{name: kantoor, bridge: ../eth0}]\nbrokers",
+       "agent.yaml:2: networks[0].bridge: "},
+      {"hv-a1\nbrokers", "hv-a1\nnetworks: [{name: kantoor, bridge: br-of-sixteen-by}]\nbrokers",
+       "agent.yaml:2: networks[0].bridge: "},
+      {"hv-a1\nbrokers", "hv-a1\nnetworks: [{name: kantoor, bridge: br0, isolated: si}]\nbrokers",
+       "agent.yaml:2: networks[0].isolated: "},
+      {"hv-a1\nbrokers",
+       "hv-a1\nnetworks: [{name: kantoor, libvirt_network: n, isolated: true}]\nbrokers",
+       "agent.yaml:2: networks[0].isolated: "},
+      {"hv-a1\nbrokers",
+       "hv-a1\nnetworks:\n- {name: kantoor, bridge: br0}\n- {name: kantoor, bridge: br1}\nbrokers",
+       "agent.yaml:4: networks[1].name: "},
+      {"\"qemu:///system\"",
+       "\"qemu:///embed?root=/x\"\nnetworks: [{name: kantoor, libvirt_network: kantoor}]",
+       "agent.yaml:5: networks[0].libvirt_network: "},
+      {"hv-a1\nbrokers",
+       "hv-a1\nmigration: {uri: 'qemu+tls://hv-a1/system'}\n"
+       "networks: [{name: kantoor, libvirt_network: vlan-12}]\nbrokers",
+       "call it kantoor in libvirt, too"},
   };
   ExpectComplaints(all);
 }
