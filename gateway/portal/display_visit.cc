@@ -6,7 +6,6 @@
 
 #include "common/base/crypto.h"
 #include "common/base/log.h"
-#include "gateway/portal/portal_call.h"
 #include "gateway/relay/display_desk.h"
 
 namespace werkplek {
@@ -63,24 +62,32 @@ class DisplayVisit::WatchedEnd : public StreamEnd {
   Done wanted_;
 };
 
-DisplayVisit::DisplayVisit(const Parts* parts, CalledFor whom, std::string pool,
+DisplayVisit::DisplayVisit(const Parts* parts, CalledFor whom, const DisplayCall& asked,
                            std::function<bool()> opened, std::function<void()> over)
     : parts_(parts),
       whom_(std::move(whom)),
-      pool_(std::move(pool)),
       on_opened_(std::move(opened)),
       on_over_(std::move(over)),
-      deadline_(*parts_->io) {}
+      deadline_(*parts_->io),
+      tell_again_(*parts_->io),
+      pause_(*parts_->io),
+      stage_(StageText(v1::ConnectUpdate())) {
+  request_.set_request_id(HexEncode(RandomBytes(16)));
+  request_.set_pool(asked.pool);
+  request_.set_again(asked.again);
+  request_.mutable_client()->set_program("browser");
+}
 
 DisplayVisit::~DisplayVisit() = default;
 
 void DisplayVisit::Start(std::unique_ptr<WebSocketEnd> socket) {
   socket_ = std::make_unique<WatchedEnd>(std::move(socket));
   socket_->Watch(shared_from_this(), [this] { Over(); });
-  v1::ConnectRequest request;
-  request.set_request_id(HexEncode(RandomBytes(16)));
-  request.set_pool(pool_);
-  request.mutable_client()->set_program("browser");
+  TellAgain();
+  Call();
+}
+
+void DisplayVisit::Call() {
   // From gRPC's threads to ours.
   const auto on_io = [io = parts_->io, weak = weak_from_this()](auto action) {
     asio::post(*io, [weak, action = std::move(action)] {
@@ -89,7 +96,7 @@ void DisplayVisit::Start(std::unique_ptr<WebSocketEnd> socket) {
     });
   };
   call_ = std::make_unique<DesktopCall>(
-      parts_->lines, whom_, std::move(request),
+      parts_->lines, whom_, request_,
       DesktopCall::Listener{.update =
                                 [on_io](const v1::ConnectUpdate& update) {
                                   on_io([update](DisplayVisit& visit) { visit.OnUpdate(update); });
@@ -100,13 +107,22 @@ void DisplayVisit::Start(std::unique_ptr<WebSocketEnd> socket) {
                                 }});
 }
 
+void DisplayVisit::CallAfter(absl::Duration pause) {
+  pause_.expires_after(absl::ToChronoNanoseconds(pause));
+  pause_.async_wait([self = shared_from_this()](error_code error) {
+    if (!error && !self->over_) self->Call();
+  });
+}
+
 void DisplayVisit::OnUpdate(const v1::ConnectUpdate& update) {
   if (ready_.has_value() || last_told_) return;
+  failed_rounds_ = 0;
   if (update.has_ready()) {
     ready_ = update;
     return Dial(*ready_->mutable_ready());
   }
-  Tell(StageText(update));
+  stage_ = StageText(update);
+  Tell(stage_);
   if (!update.has_refused()) return;
   CountDisplay(*parts_->metrics, "refused");
   last_told_ = true;
@@ -114,6 +130,10 @@ void DisplayVisit::OnUpdate(const v1::ConnectUpdate& update) {
 
 void DisplayVisit::OnEnd(const absl::Status& status) {
   if (ready_.has_value() || last_told_) return;
+  // While the leader changes, every broker says so at once.
+  if (absl::IsUnavailable(status) && failed_rounds_ < parts_->broker_pauses.size()) {
+    return CallAfter(parts_->broker_pauses[failed_rounds_++]);
+  }
   const absl::Status why =
       status.ok() ? absl::UnavailableError("the broker ended the call") : status;
   const bool silent = absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why);
@@ -159,7 +179,7 @@ void DisplayVisit::Fail(const char* answer, const absl::Status& why, std::string
   CountDisplay(*parts_->metrics, answer);
   Log(Severity::kWarning, "display-refused",
       {{"answer", answer},
-       {"pool", pool_},
+       {"pool", request_.pool()},
        {"peer", "browser"},
        {"address", whom_.browser_address},
        {"reason", why.ToString()}});
@@ -171,6 +191,15 @@ void DisplayVisit::Tell(std::string text) {
   if (to_tell_.size() >= kMaxToTell) return Over();
   to_tell_.push_back(std::move(text));
   if (!telling_) WriteNext();
+}
+
+void DisplayVisit::TellAgain() {
+  tell_again_.expires_after(absl::ToChronoNanoseconds(parts_->tell_again));
+  tell_again_.async_wait([self = shared_from_this()](error_code error) {
+    if (error || self->over_ || self->last_told_ || self->display_.has_value()) return;
+    if (!self->telling_) self->Tell(self->stage_);
+    self->TellAgain();
+  });
 }
 
 void DisplayVisit::WriteNext() {
@@ -208,7 +237,7 @@ void DisplayVisit::Cut() { Over(); }
 void DisplayVisit::Over() {
   if (over_) return;
   over_ = true;
-  deadline_.cancel();
+  for (auto* timer : {&deadline_, &tell_again_, &pause_}) timer->cancel();
   call_ = nullptr;
   if (socket_ != nullptr) socket_->Close();
   if (splice_ != nullptr) splice_->Cut();

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "common/base/crypto.h"
 #include "common/base/embedded_file.h"
 #include "common/base/status_macros.h"
 #include "common/tls/tls_files.h"
@@ -35,7 +36,7 @@ absl::StatusOr<PageBook> PageBook::Load(const std::string& novnc_folder) {
   PageBook book;
   for (const EmbeddedFile& file : PortalPages()) {
     const std::string path = file.name == "index.html" ? "/" : absl::StrCat("/", file.name);
-    book.pages_[path] = {TypeOf(file.name), std::string(file.content)};
+    book.Add(path, TypeOf(file.name), std::string(file.content));
   }
   for (const char* part : {"core", "vendor"}) {
     std::error_code error;
@@ -45,7 +46,7 @@ absl::StatusOr<PageBook> PageBook::Load(const std::string& novnc_folder) {
       ASSIGN_OR_RETURN(std::string body, ReadWholeFile(at->path().string(), kMaxScriptBytes));
       // By the path that it stands at, also when it is a link to elsewhere.
       const std::string name = at->path().lexically_relative(novnc_folder).generic_string();
-      book.pages_[absl::StrCat("/novnc/", name)] = {TypeOf(".js"), std::move(body)};
+      book.Add(absl::StrCat("/novnc/", name), TypeOf(".js"), std::move(body));
     }
     if (error) {
       return absl::NotFoundError(absl::StrCat(novnc_folder, "/", part, ": ", error.message(),
@@ -57,6 +58,11 @@ absl::StatusOr<PageBook> PageBook::Load(const std::string& novnc_folder) {
         absl::StrCat(novnc_folder, "/core/rfb.js: is not there; install Debian's package novnc"));
   }
   return book;
+}
+
+void PageBook::Add(const std::string& path, std::string content_type, std::string body) {
+  std::string tag = absl::StrCat("\"", HexEncode(Sha256(body)), "\"");
+  pages_[path] = {std::move(content_type), std::move(body), std::move(tag)};
 }
 
 const Page* PageBook::Find(absl::string_view path) const {

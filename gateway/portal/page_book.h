@@ -13,6 +13,8 @@ namespace werkplek {
 struct Page {
   std::string content_type;
   std::string body;
+  // Another body has another tag: in quotes, as HTTP's ETag.
+  std::string tag;
 };
 
 // Thread-safe after Load.
@@ -26,6 +28,8 @@ class PageBook {
   const Page* Find(absl::string_view path) const;
 
  private:
+  void Add(const std::string& path, std::string content_type, std::string body);
+
   std::map<std::string, Page, std::less<>> pages_;
 };
 

@@ -198,6 +198,7 @@ std::variant<DisplayCall, PortalAnswer> ReadDisplayCall(const PortalHead& head,
     return ErrorAnswer(403, "forbidden", "only pages of this portal may open displays");
   }
   absl::string_view pool = View(head.target());
+  const bool again = absl::ConsumeSuffix(&pool, "?again");
   if (!absl::ConsumePrefix(&pool, "/display/") || !IsPeerName(pool)) {
     return ErrorAnswer(404, "not-found", "no such display");
   }
@@ -211,7 +212,7 @@ std::variant<DisplayCall, PortalAnswer> ReadDisplayCall(const PortalHead& head,
     return ErrorAnswer(400, "bad-request",
                        absl::StrCat("the subprotocol ", kRelaySubprotocol, " is needed"));
   }
-  return DisplayCall{std::string(pool)};
+  return DisplayCall{std::string(pool), again};
 }
 
 PortalAnswer AnswerOf(const v1::SignInResponse& response) {
@@ -231,7 +232,7 @@ PortalAnswer AnswerOf(const v1::ListPoolsResponse& response) {
     pools.push_back({{"pool", pool.pool()},
                      {"description", pool.description()},
                      {"available", pool.available()},
-                     {"unavailable_reason", pool.unavailable_reason()},
+                     {"unavailable_rule", pool.unavailable_rule()},
                      {"session", SessionOf(pool)}});
   }
   return Answer({{"pools", std::move(pools)}});
@@ -244,7 +245,8 @@ PortalAnswer AnswerOf(const v1::SignOutResponse&) {
   PortalAnswer answer = Answer(json::object());
   answer.headers.emplace_back("Set-Cookie",
                               absl::StrCat(kCookie, "=", kCookieTerms, "; Max-Age=0"));
-  answer.headers.emplace_back("Clear-Site-Data", R"("cookies", "storage", "cache")");
+  // Not "cookies": these would go for every site of the organisation's domain.
+  answer.headers.emplace_back("Clear-Site-Data", R"("cache", "storage")");
   return answer;
 }
 

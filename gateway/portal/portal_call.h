@@ -45,10 +45,11 @@ using PortalCall = std::variant<v1::SignInRequest, ListCall, v1::DisconnectReque
 std::variant<PortalCall, PortalAnswer> ReadCall(const PortalHead& head, const std::string& body,
                                                 const std::vector<std::string>& origins);
 
-// A display is asked for, by an upgrade to a WebSocket: the name of its pool, or what is answered
-// in place of it.
+// A display is asked for, by an upgrade to a WebSocket, or what is answered in place of it.
 struct DisplayCall {
   std::string pool;
+  // "?again": the page asked for it before, and lost it (ConnectRequest).
+  bool again = false;
 };
 std::variant<DisplayCall, PortalAnswer> ReadDisplayCall(const PortalHead& head,
                                                         const std::vector<std::string>& origins);

@@ -41,10 +41,18 @@ void WipeSecrets(v1::SignInRequest& request) {
 }
 void WipeSecrets(google::protobuf::Message&) {}
 
-PortalAnswer AnswerOf(const Page* page) {
+// `known`: the tags of what the browser has.
+PortalAnswer AnswerOf(const Page* page, absl::string_view known) {
   if (page == nullptr) return {404, "text/plain; charset=utf-8", "not found\n"};
   // Asked for anew each time, so that a page and its scripts are always of one version.
-  return {200, page->content_type, page->body, {{"Cache-Control", "no-cache"}}};
+  PortalAnswer answer{
+      200, page->content_type, "", {{"Cache-Control", "no-cache"}, {"ETag", page->tag}}};
+  if (absl::StrContains(known, page->tag)) {
+    answer.status = 304;
+  } else {
+    answer.body = page->body;
+  }
+  return answer;
 }
 
 }  // namespace
@@ -67,13 +75,13 @@ void PortalConnection::Start() {
     if (error) {
       self->Over();
     } else {
-      self->ReadRequest();
+      self->ReadRequest(self->owner_->request_deadline);
     }
   });
 }
 
-void PortalConnection::ReadRequest() {
-  ArmDeadline(owner_->request_deadline);
+void PortalConnection::ReadRequest(absl::Duration deadline) {
+  ArmDeadline(deadline);
   parser_.emplace();
   parser_->header_limit(kMaxHeadBytes);
   parser_->body_limit(kMaxBodyBytes);
@@ -102,7 +110,8 @@ void PortalConnection::OnRequest(error_code error) {
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     return Write(NotAllowed("GET, HEAD"));
   }
-  Write(AnswerOf(owner_->pages->Find(target)));
+  const auto known = request[http::field::if_none_match];
+  Write(AnswerOf(owner_->pages->Find(target), {known.data(), known.size()}));
 }
 
 CalledFor PortalConnection::Whom() const { return {TokenOf(parser_->get()), address_}; }
@@ -116,7 +125,7 @@ void PortalConnection::OnDisplay() {
   if (!MayAsk(SourceLimits::Asked::kOther)) return CountDisplay(*owner_->parts.metrics, "too-many");
   const std::shared_ptr<PortalConnection> self = shared_from_this();
   visit_ = std::make_shared<DisplayVisit>(
-      &owner_->parts, std::move(whom), std::get<DisplayCall>(read).pool,
+      &owner_->parts, std::move(whom), std::get<DisplayCall>(read),
       [self] { return self->owner_->opened(*self); }, [self] { self->Over(); });
   socket_ = std::make_unique<WebSocketEnd>(std::move(stream_));
   const http::request<http::empty_body> head{http::request_header<>(request.base())};
@@ -213,7 +222,8 @@ void PortalConnection::Write(PortalAnswer answer) {
   response_.set("Cross-Origin-Resource-Policy", "same-origin");
   for (const auto& [name, value] : answer.headers) response_.set(name, value);
   response_.keep_alive(keep);
-  response_.content_length(answer.body.size());
+  // What was not modified has the length that the browser knows.
+  if (answer.status != 304) response_.content_length(answer.body.size());
   if (!head_only) response_.body() = std::move(answer.body);
   ArmDeadline(kWriteDeadline);
   http::async_write(http_stream_, response_,
@@ -222,7 +232,7 @@ void PortalConnection::Write(PortalAnswer answer) {
                       if (error) {
                         self->Over();
                       } else if (keep) {
-                        self->ReadRequest();
+                        self->ReadRequest(self->owner_->idle_deadline);
                       } else {
                         self->Finish();
                       }

@@ -34,8 +34,9 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
     SourceLimits* limits = nullptr;
     const PageBook* pages = nullptr;
     std::vector<std::string> origins;
-    // From the connection, or from the answer before, to the whole request.
+    // See PortalOptions.
     absl::Duration request_deadline;
+    absl::Duration idle_deadline;
     // The connection is a display from now on. False: there is no room for another one.
     std::function<bool(PortalConnection&)> opened;
     // It is over. Once.
@@ -55,7 +56,7 @@ class PortalConnection : public std::enable_shared_from_this<PortalConnection> {
   bool displayed = false;
 
  private:
-  void ReadRequest();
+  void ReadRequest(absl::Duration deadline);
   void OnRequest(boost::system::error_code error);
   void OnDisplay();
   void OnCall();

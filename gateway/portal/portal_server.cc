@@ -34,11 +34,13 @@ class PortalServer::Inside {
         source_limits_(options_.sign_ins_per_address, options_.requests_per_address, metrics_),
         io_(std::make_shared<asio::io_context>(1)),
         work_(asio::make_work_guard(*io_)) {
-    owner_.parts = {io_, parts.lines, parts.dialer, parts.metrics};
+    owner_.parts = {io_,           parts.lines,         parts.dialer,
+                    parts.metrics, options_.tell_again, options_.broker_pauses};
     owner_.limits = &source_limits_;
     owner_.pages = &pages_;
     owner_.origins = options_.origins;
     owner_.request_deadline = options_.request_deadline;
+    owner_.idle_deadline = options_.idle_deadline;
     owner_.opened = [this](PortalConnection& connection) { return Opened(connection); };
     owner_.over = [this](const auto& connection) { Forget(connection); };
   }

@@ -25,8 +25,18 @@ struct PortalOptions {
   std::vector<std::string> origins;
   // Where noVNC is.
   std::string novnc = "/usr/share/novnc";
-  // From the connection, or from the answer before, to the whole request.
+  // From the connection to the whole request.
   absl::Duration request_deadline = absl::Seconds(10);
+  // From an answer to the whole next request: browsers keep six connections open each, in case.
+  absl::Duration idle_deadline = absl::Seconds(2);
+  // A browser that waits for a desktop hears its stage again after this long: one that hears
+  // nothing for twice as long may take the gateway for lost.
+  absl::Duration tell_again = absl::Seconds(10);
+  // Before the brokers are asked for a desktop again, when none of them could go on: together as
+  // long as a change of the leader takes.
+  std::vector<absl::Duration> broker_pauses = {absl::Milliseconds(500), absl::Seconds(1),
+                                               absl::Seconds(2), absl::Seconds(3),
+                                               absl::Seconds(3)};
   // Connections without a display (yet), in all and from one address; many people may stand behind
   // it.
   size_t max_waiting = 2'048;

@@ -14,6 +14,13 @@ constexpr uint64_t kOfBroker = BrokerLines::kMaxStreamConnections + 2;
 // Ports, scrapes, probes, files that are read, and what the libraries keep for themselves.
 constexpr uint64_t kOfProgram = 256;
 
+// "limits.waiting: 512, limits.browsers: 2048", as far as there are such.
+std::string WaitingLimits(const GatewayConfig& config) {
+  const std::string clients = absl::StrCat("limits.waiting: ", config.relay.max_waiting);
+  if (config.portal.addresses.empty()) return clients;
+  return absl::StrCat(clients, ", limits.browsers: ", config.portal.max_waiting);
+}
+
 // Clients' and browsers' displays, each with as many channels.
 uint64_t PortsOf(const GatewayConfig& config) { return config.portal.addresses.empty() ? 1 : 2; }
 
@@ -45,11 +52,12 @@ absl::Status FitDescriptors(uint64_t allowed, GatewayConfig& config) {
     return absl::OkStatus();
   }
   return absl::FailedPreconditionError(absl::StrCat(
-      "this process may open ", allowed, " descriptors, but its limits (limits.channels: ",
-      config.relay.max_channels, ", limits.waiting: ", config.relay.max_waiting, ") take up to ",
-      needed, "; raise LimitNOFILE of the unit to that",
+      "this process may open ", allowed,
+      " descriptors, but its limits (limits.channels: ", config.relay.max_channels, ", ",
+      WaitingLimits(config), ") take up to ", needed, "; raise LimitNOFILE of the unit to that",
       fit > 0 ? absl::StrCat(", or set limits.channels to at most ", fit)
-              : absl::StrCat(" (", without, " without any channel), or lower limits.waiting")));
+              : absl::StrCat(" (", without, " without any channel), or lower limits.waiting",
+                             config.portal.addresses.empty() ? "" : " or limits.browsers")));
 }
 
 }  // namespace werkplek

@@ -20,6 +20,8 @@ namespace {
 
 // As many clients' and as many browsers' fit the unit's LimitNOFILE (descriptors.h) and MemoryMax.
 constexpr int kMostChannels = 5'000;
+constexpr int kMostWaiting = 4'096;
+constexpr int kMostBrowsers = 8'192;
 
 void ReadListen(ConfigSection section, GatewayConfig& config) {
   const ListRule listens = {.required = true,
@@ -100,24 +102,29 @@ void ReadPortal(ConfigSection section, GatewayConfig& config) {
   if (!pages.ok()) section.Complain("novnc", pages.status().message());
 }
 
+// How many connections may wait at one port, and how many of them from one address.
+void ReadWaiting(ConfigSection& section, const std::string& name, int most, size_t& in_all,
+                 size_t& from_one) {
+  const std::string per_address = absl::StrCat(name, "_per_address");
+  section.Number(name, &in_all, {.min = 1, .max = most});
+  section.Number(per_address, &from_one, {.min = 1, .max = most});
+  if (from_one > in_all) {
+    section.Complain(per_address, absl::StrCat("must be at most `", name, "`, ", in_all));
+  }
+}
+
 void ReadLimits(ConfigSection section, GatewayConfig& config) {
   RelayOptions& relay = config.relay;
   int channels = static_cast<int>(relay.max_channels);
-  int waiting = static_cast<int>(relay.max_waiting);
-  int waiting_per_address = static_cast<int>(relay.max_waiting_per_address);
   config.names_channels = section.Number("channels", &channels, {.min = 1, .max = kMostChannels});
-  section.Number("waiting", &waiting, {.min = 1, .max = 4'096});
-  section.Number("waiting_per_address", &waiting_per_address, {.min = 1, .max = 4'096});
+  ReadWaiting(section, "waiting", kMostWaiting, relay.max_waiting, relay.max_waiting_per_address);
+  ReadWaiting(section, "browsers", kMostBrowsers, config.portal.max_waiting,
+              config.portal.max_waiting_per_address);
   section.Duration("head_deadline", &relay.head_deadline,
                    {.min = absl::Seconds(1), .max = absl::Minutes(1)});
   ReadRate(section.Section("sign_ins_per_address"), config.portal.sign_ins_per_address);
   ReadRate(section.Section("requests_per_address"), config.portal.requests_per_address);
-  if (waiting_per_address > waiting) {
-    section.Complain("waiting_per_address", absl::StrCat("must be at most `waiting`, ", waiting));
-  }
   relay.max_channels = static_cast<size_t>(channels);
-  relay.max_waiting = static_cast<size_t>(waiting);
-  relay.max_waiting_per_address = static_cast<size_t>(waiting_per_address);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
        .footer = "Without a command, it serves until SIGTERM.",
        .identity = werkplek::v1::IDENTITY_GATEWAY,
        .added_with = "werkplekctl gateway add",
-       .folder = "/etc/werkplek/gateway",
+       .folder = "/var/lib/werkplek-gateway/certificate",
        .load = werkplek::Load},
       argc, argv);
 }

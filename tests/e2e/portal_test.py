@@ -15,6 +15,18 @@ from with_gateways import GatewaysTest
 MOST_AWAY_S = 10
 # How long one waits for a desktop of the pool "loket".
 QUEUE_S = 4
+# Lets a test cut the page's sockets off, as sleep does: they close without a word, and none opens until it wakes.
+SLEEPER = """
+    const Real = window.WebSocket;
+    window.sockets = [];
+    window.asleep = false;
+    window.WebSocket = class extends Real {
+      constructor(url, protocols) {
+        super(window.asleep ? url.replace("/display/", "/asleep/") : url, protocols);
+        window.sockets.push(this);
+      }
+    };"""
+FALL_ASLEEP = "window.asleep = true; window.sockets.forEach(one => one.close(4000));"
 
 
 class PortalTest(GatewaysTest):
@@ -28,7 +40,7 @@ class PortalTest(GatewaysTest):
     def setUp(self):
         super().setUp()
         if not self.people:
-            self.people.extend(self.take(9))
+            self.people.extend(self.take(10))
         self.person = self.people.pop()
         # What may be on the console: it asks whether it is signed in, and is told no.
         self.expected = [SAID_NO]
@@ -168,6 +180,25 @@ class PortalTest(GatewaysTest):
                 display.wait_ended()
         self.wait_state("ACTIVE")
         self.assertEqual(self.session_of(self.person)["id"], session["id"])
+
+    def test_4_a_page_that_slept_takes_nothing_back(self):
+        self.expected.append(UNREACHABLE)
+        self.browser.script(SLEEPER)
+        self.open_desktop()
+        self.browser.script(FALL_ASLEEP)
+        self.page.wait_view("lost")
+        self.sign_in(self.person)
+        with OpenDisplay(self.lab, "tc-001", "kantoor", "vnc", self.person.folder) as display:
+            with VncClient(display.address()) as viewer:
+                viewer.screen(until=self.is_mine)
+                self.browser.script("window.asleep = false;")
+                self.page.wait_view("list")
+                self.assertIn("somewhere else", self.browser.wait(self.page.problem, 5, "why the desktop is gone"))
+                viewer.type("write elders")
+                viewer.screen(until=lambda screen: screen.marker == "elders")
+                self.wait_state("ACTIVE")
+        # Its desktop is for the tests that come.
+        self.werkplek(self.person, "end", "kantoor", "--yes")
 
     def test_5_work_ends_when_asked_and_the_sign_in_when_signed_out(self):
         self.open_desktop()

@@ -1,23 +1,29 @@
 // A desktop from the click on "open" until the person is back at the list: its display, and the
-// next one when the gateway is lost, with the last screen under a short notice.
+// next one when that is lost, with the last screen under a short notice.
 
 import { Problem, act, listPools, pause } from "./api.js";
-import { Display } from "./display.js";
-import { bar } from "./bar.js";
 import { hasText, label, say } from "./texts.js";
 import { show, view } from "./views.js";
 
 const RETRY_PAUSES_MS = [250, 500, 1000, 2000];
 const GIVE_UP_MS = 120_000;
-const TOO_MANY = ["too-many", "network-busy"];
+// Of somebody who has had no screen, when no broker can say: longer than a change of the leader.
+const GIVE_UP_UNAVAILABLE_MS = 30_000;
+// What passes by itself, for somebody whose screen was lost.
+const PASSING = ["unavailable", "too-many", "gateway-full"];
 
 const element = (id) => document.getElementById(id);
+const placeToTell = () => element(view() === "lost" ? "notice" : "waiting");
 
 // Works on a desktop of `pool`, that people call `name`. Answers with the text to tell at the list,
 // as {key, values}, or throws the Problem that there was.
 export async function work(pool, name) {
+  let novnc = null;
   let display = null;
-  let session = null;
+  // A gateway was asked for a display.
+  let asked = false;
+  // The desktop and session of the last screen that was there.
+  let shown = null;
   let left = false;
   let failures = 0;
   let lostSince = 0;
@@ -25,85 +31,113 @@ export async function work(pool, name) {
   const leaving = new Promise((resolve) => {
     element("cancel").onclick = element("leave").onclick = () => {
       left = true;
-      display.close();
+      display?.close();
       resolve();
     };
   });
+  element("understood").onclick = () => {
+    element("lost-work").hidden = true;
+    display.rfb?.focus();
+  };
   say(element("waiting"), "asking", { pool: name });
   show("waiting");
 
   try {
+    novnc = await Promise.race([loadNovnc(), leaving]);
     while (!left) {
-      display = new Display(pool, element("screen"), onStage, onShown);
+      display = new novnc.Display(pool, asked, element("screen"), onStage, onShown);
       const end = await display.done;
-      session = display.ready?.session ?? session;
+      asked ||= display.opened;
       if (left) break;
-      if (end.how !== "lost" && !(session && end.message?.error === "unavailable")) {
-        return endOf(end, name, display);
-      }
-      await Promise.race([becomeLost(), leaving]);
+      if (!isLost(end)) return endOf(end, name, display);
+      await Promise.race([becomeLost(end), leaving]);
     }
     show("list");
-    if (session) await act("disconnect", { session });
-    return session ? { key: "left", values: { pool: name } } : { key: "" };
+    // A lost screen may have been opened elsewhere meanwhile: it is not ours to close.
+    if (display?.end.how !== "closed" || !display.ready) return { key: "" };
+    await act("disconnect", { session: display.ready.session });
+    return { key: "left", values: { pool: name } };
   } finally {
-    bar.close();
+    novnc?.bar.close();
     element("last-screen").hidden = true;
+    element("lost-work").hidden = true;
     say(element("notice"));
   }
 
+  function isLost({ how, message }) {
+    if (how !== "failed") return how === "lost";
+    return shown ? PASSING.includes(message.error) : message.error === "unavailable";
+  }
+
   function onStage(message) {
-    if (view() !== "lost") say(element("waiting"), ...stageText(message));
+    // A place in the queue has a deadline of its own.
+    if (message.stage === "queued") lostSince = 0;
+    const [key, values] = stageText(message);
+    if (hasText(key)) say(placeToTell(), key, values);
   }
 
   function onShown() {
     failures = 0;
     lostSince = 0;
-    const desktop = display.ready.desktop;
+    const { session, desktop } = display.ready;
+    if (shown && shown.session !== session) {
+      say(element("lost-work-text"), shown.desktop === desktop ? "startedAnew" : "newDesktop");
+      element("lost-work").hidden = false;
+    }
+    shown = display.ready;
     say(element("notice"));
     show("desktop", desktop);
     label(display.canvas, "screen", { desktop });
     display.canvas.setAttribute("role", "application");
-    bar.open(display.rfb, desktop);
+    novnc.bar.open(display.rfb, desktop);
     hideLastScreenSoon();
   }
 
   // Waits as long as is decent before the next display, or throws when there shall be none.
-  async function becomeLost() {
+  async function becomeLost({ how, message }) {
     lostSince ||= performance.now();
-    if (performance.now() - lostSince > GIVE_UP_MS) throw new Problem("lostForLong");
-    if (display.shown) keepLastScreen(display.canvas);
-    if (view() === "waiting") {
-      say(element("waiting"), "retrying");
-    } else if (view() !== "lost") {
-      say(element("notice"), "lost");
-      show("lost");
+    const giveUpMs = shown || how === "lost" ? GIVE_UP_MS : GIVE_UP_UNAVAILABLE_MS;
+    if (performance.now() - lostSince > giveUpMs) {
+      throw new Problem(shown ? "lostForLong" : "unavailable");
     }
+    if (display.shown) keepLastScreen(display.canvas);
+    if (view() === "desktop") show("lost");
+    const lost = view() === "lost" ? "lost" : "retrying";
+    say(placeToTell(), lost);
     const pauseMs = RETRY_PAUSES_MS[Math.min(failures, RETRY_PAUSES_MS.length - 1)];
     failures += 1;
     const waited = pause(pauseMs);
-    const busy = display.opened ? null : await findOutWhy(pool);
-    if (busy && !left) {
-      const { retryAfterS: seconds } = busy;
-      say(element(view() === "lost" ? "notice" : "waiting"), "retryingLater", { seconds });
+    const seconds = message?.retry_after_s ?? (display.opened ? 0 : await findHowBusy(pool));
+    if (seconds && !left) {
+      say(placeToTell(), "retryingLater", { seconds });
       await pause(seconds * 1000);
-      if (!left && view() === "lost") say(element("notice"), "lost");
+      if (!left) say(placeToTell(), lost);
     }
     await waited;
   }
 }
 
-// A page cannot read why a socket did not open, but a call says it. Answers with the Problem that
-// there are too many, throws one that does not pass by itself.
-async function findOutWhy(pool) {
+// Forty files and more, which nobody needs who only signs in.
+async function loadNovnc() {
+  try {
+    const [{ Display }, { bar }] = await Promise.all([import("./display.js"), import("./bar.js")]);
+    return { Display, bar };
+  } catch {
+    throw new Problem("unavailable");
+  }
+}
+
+// A page cannot read why a socket did not open, but a call says it. Answers with the seconds to
+// wait when there are too many, throws a Problem that does not pass by itself.
+async function findHowBusy(pool) {
   try {
     const pools = await listPools(false);
     if (!pools.some((row) => row.pool === pool)) throw new Problem("not-found");
   } catch (problem) {
-    if (TOO_MANY.includes(problem.code)) return problem;
+    if (problem.isBusy) return problem.retryAfterS;
     if (problem.code !== "unavailable") throw problem;
   }
-  return null;
+  return 0;
 }
 
 function stageText(message) {

@@ -4,14 +4,17 @@
 import RFB from "/novnc/core/rfb.js";
 
 const OPENING_MS = 10_000;
+// A gateway tells its stage every ten seconds while one waits for a desktop.
+const SILENCE_MS = 25_000;
 const HEARTBEAT_MS = 5_000;
 const NORMAL_CLOSE = 1000;
 // RFB: send the first pixel anew. A desktop that is there always answers.
 const SEND_ONE_PIXEL = Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 1, 0, 1);
 
 export class Display {
-  // `onStage` hears each message before the screen, `onShown` that the screen is there.
-  constructor(pool, screen, onStage, onShown) {
+  // `again`: there was one before; what was opened elsewhere since then is left alone. `onStage`
+  // hears each message before the screen, `onShown` that the screen is there.
+  constructor(pool, again, screen, onStage, onShown) {
     this.opened = false;
     this.ready = null;
     this.shown = false;
@@ -23,10 +26,13 @@ export class Display {
     this.done = new Promise((resolve) => { this.resolve = resolve; });
 
     const url = `${location.origin}/display/${encodeURIComponent(pool)}`.replace(/^http/, "ws");
-    this.socket = new WebSocket(url, "werkplek.display");
+    this.socket = new WebSocket(again ? `${url}?again` : url, "werkplek.display");
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = (event) => this.hearStage(event.data);
-    this.socket.addEventListener("open", () => { this.opened = true; });
+    this.socket.addEventListener("open", () => {
+      this.opened = true;
+      this.expectStage();
+    });
     // Heard before noVNC hears it and takes its canvas away.
     this.socket.addEventListener("close", (event) => {
       const end = this.ready ? "ended" : "silent";
@@ -46,8 +52,14 @@ export class Display {
     }, OPENING_MS);
   }
 
+  expectStage() {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => this.finish({ how: "lost" }), SILENCE_MS);
+  }
+
   hearStage(text) {
     if (this.end) return;
+    this.expectStage();
     const message = JSON.parse(text);
     if (message.stage === "refused" || message.stage === "failed") {
       this.finish({ how: message.stage, message });
@@ -61,6 +73,7 @@ export class Display {
   // and noVNC must be the one who hears them.
   attach(ready) {
     this.ready = ready;
+    clearTimeout(this.silence);
     this.rfb = new RFB(this.screen, this.socket, { shared: true });
     this.rfb.scaleViewport = true;
     this.loseUnless(() => this.shown);
@@ -96,6 +109,7 @@ export class Display {
   finish(end) {
     if (this.end) return;
     this.end = end;
+    clearTimeout(this.silence);
     clearInterval(this.heartbeat);
     this.resolve(end);
     // In a later task, so that who waits for `done` can still copy the screen.

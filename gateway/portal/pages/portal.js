@@ -3,8 +3,13 @@
 
 import { act, listPools, pause } from "./api.js";
 import { work } from "./desktop.js";
-import { currentLanguage, hasText, say, switchLanguage, textOf, translate } from "./texts.js";
+import {
+  currentLanguage, hasText, keepLanguage, say, switchLanguage, textOf, translate,
+} from "./texts.js";
 import { show, showTitle, view } from "./views.js";
+
+// A code is soon too old to be sent again.
+const LONGEST_BUSY_S = 10;
 
 const element = (id) => document.getElementById(id);
 
@@ -67,10 +72,11 @@ async function signIn() {
     code: element("code").value.replaceAll(" ", ""),
     language: currentLanguage(),
   };
+  let judged = true;
   button.disabled = true;
   say(button, "signingIn");
   try {
-    const answer = await act("sign-in", fields);
+    const answer = await signInPatiently(fields);
     limits = answer;
     say(element("who"), "signedIn", {
       name: answer.display_name,
@@ -80,12 +86,30 @@ async function signIn() {
     await refresh();
     element("user").value = "";
     showList();
+  } catch (problem) {
+    judged = !problem.isBusy;
+    throw problem;
   } finally {
-    element("password").value = "";
-    element("code").value = "";
+    // What nobody has looked at need not be typed again.
+    if (judged) element("password").value = element("code").value = "";
     button.disabled = false;
     say(button, "signIn");
     if (view() === "sign-in") element("password").focus();
+  }
+}
+
+// Once more when it is busy, after the time that the gateway asks for.
+async function signInPatiently(fields) {
+  const onRepeat = () => say(element("sign-in"), "noAnswerYet");
+  try {
+    return await act("sign-in", fields, onRepeat);
+  } catch (problem) {
+    const { retryAfterS: seconds } = problem;
+    if (!problem.isBusy || seconds > LONGEST_BUSY_S) throw problem;
+    say(element("sign-in"), "retryingLater", { seconds });
+    await pause(seconds * 1000);
+    say(element("sign-in"), "signingIn");
+    return act("sign-in", fields, onRepeat);
   }
 }
 
@@ -99,6 +123,7 @@ function showNotices(notices) {
 
 async function signOut() {
   await act("sign-out");
+  keepLanguage();
   element("user").value = "";
   showSignIn();
   tell("signedOut");
@@ -154,7 +179,7 @@ function poolRow(row) {
   const state = add(item, "p", "state");
   if (session && hasText(session.state)) say(state, session.state, { desktop: session.desktop });
   else if (available) say(state, "available");
-  else say(state, "notAvailable", { reason: row.unavailable_reason });
+  else say(state, ...whyNotAvailable(row.unavailable_rule));
 
   const actions = add(item, "div", "actions");
   const open = addButton(actions, "open", session ? "resume" : "open", name);
@@ -167,6 +192,10 @@ function poolRow(row) {
     end.onclick = () => attempt(() => endSession(session.session, name.textContent));
   }
   return item;
+}
+
+function whyNotAvailable(rule) {
+  return hasText(rule) ? ["notAvailable", { reason: { key: rule } }] : ["notAvailableNow"];
 }
 
 function add(parent, tag, className) {
@@ -237,6 +266,7 @@ document.addEventListener("visibilitychange", () => {
 });
 
 async function begin() {
+  element("loading").remove();
   say(element("language"), "language");
   translate();
   try {

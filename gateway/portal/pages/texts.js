@@ -9,6 +9,10 @@ const TEXTS = {
   codeHelp: ["Zes cijfers. Een code werkt één keer.", "Six digits. A code works once."],
   signIn: ["Aanmelden", "Sign in"],
   signingIn: ["Bezig met aanmelden", "Signing in"],
+  noAnswerYet: [
+    "De dienst is even niet beschikbaar; nog een poging.",
+    "The service is not available at the moment; trying again.",
+  ],
   signOut: ["Afmelden", "Sign out"],
   signedOut: ["Afgemeld.", "Signed out."],
   signedIn: [
@@ -28,6 +32,7 @@ const TEXTS = {
   end: ["Beëindigen", "End work"],
   available: ["Beschikbaar", "Available"],
   notAvailable: ["Niet beschikbaar: {reason}", "Not available: {reason}"],
+  notAvailableNow: ["Nu niet beschikbaar.", "Not available at the moment."],
   pending: ["{desktop}, wordt voorbereid", "{desktop}, being prepared"],
   ready: ["{desktop}, klaar", "{desktop}, ready"],
   active: ["{desktop}, scherm open", "{desktop}, screen open"],
@@ -75,13 +80,23 @@ const TEXTS = {
   fullScreen: ["Volledig scherm", "Full screen"],
   leave: ["Terug naar de lijst", "Back to the list"],
   lost: [
-    "De gateway viel weg. Je werk blijft openstaan; opnieuw verbinden.",
-    "The gateway was lost. Your work stays open; connecting again.",
+    "De verbinding met je bureaublad viel weg; opnieuw verbinden.",
+    "The connection to your desktop was lost; connecting again.",
   ],
   lostForLong: [
-    "Het scherm kwam niet terug. Je werk blijft openstaan; probeer het zo nog eens.",
-    "The screen did not come back. Your work stays open; try again in a moment.",
+    "Het scherm kwam niet terug. Probeer het zo nog eens.",
+    "The screen did not come back. Try again in a moment.",
   ],
+  newDesktop: [
+    "Je eerdere bureaublad is verloren gegaan; dit is een nieuw. Wat je niet elders had bewaard, " +
+      "is weg.",
+    "Your earlier desktop was lost; this is a new one. What you had not saved elsewhere is gone.",
+  ],
+  startedAnew: [
+    "Je bureaublad is opnieuw gestart. Wat je niet had bewaard, is weg.",
+    "Your desktop was started anew. What you had not saved is gone.",
+  ],
+  understood: ["Begrepen", "Understood"],
   displayEnded: [
     "Het scherm van {desktop} is gesloten: het is elders geopend, beëindigd of verplaatst.",
     "The screen of {desktop} is closed: it was opened elsewhere, ended or moved.",
@@ -117,6 +132,32 @@ const TEXTS = {
     "de bureaubladen starten nu niet; de beheerders weten ervan.",
     "its desktops do not start at the moment; the administrators know.",
   ],
+  "site-braked": [
+    "het datacenter van je bureaublad geeft geen antwoord; een beheerder moet zeggen of het " +
+      "elders gestart mag worden.",
+    "the datacenter of your desktop does not answer; an administrator must say whether it may be " +
+      "started elsewhere.",
+  ],
+  "site-open": [
+    "het datacenter van je bureaublad is in onderhoud.",
+    "the datacenter of your desktop is in maintenance.",
+  ],
+  "site-loss": [
+    "het datacenter van je bureaublad is uitgevallen.",
+    "the datacenter of your desktop is lost.",
+  ],
+  "host-open": [
+    "de machine waar je bureaublad op staat, is in onderhoud.",
+    "the machine that your desktop is on is in maintenance.",
+  ],
+  "host-silent": [
+    "de machine waar je bureaublad op staat, geeft geen antwoord; de beheerders weten ervan.",
+    "the machine that your desktop is on does not answer; the administrators know.",
+  ],
+  "start-failed": [
+    "je bureaublad start niet; vraag de helpdesk om hulp.",
+    "your desktop does not start; ask the help desk.",
+  ],
 
   "sign-in-failed": [
     "Aanmelden mislukt. Controleer de gebruikersnaam, het wachtwoord en de eenmalige code " +
@@ -138,8 +179,8 @@ const TEXTS = {
     "This pool or session is not there (any more).",
   ],
   "too-many": [
-    "Te veel pogingen. Probeer het over {seconds} seconden nog eens.",
-    "Too many attempts. Try again in {seconds} seconds.",
+    "Het is nu te druk. Probeer het over {seconds} seconden nog eens.",
+    "It is busy at the moment. Try again in {seconds} seconds.",
   ],
   "network-busy": [
     "Vanaf jouw netwerk komen nu te veel aanvragen. Met je wachtwoord en je code is niets mis, " +
@@ -174,6 +215,7 @@ const TEXTS = {
 
 const LANGUAGES = ["nl", "en"];
 let language = firstLanguage();
+let chosen = localStorage.getItem("language") !== null;
 
 // The person's choice, else the browser's first one that we speak, else Dutch.
 function firstLanguage() {
@@ -187,8 +229,14 @@ export function currentLanguage() {
 
 export function switchLanguage() {
   language = language === "nl" ? "en" : "nl";
-  localStorage.setItem("language", language);
+  chosen = true;
+  keepLanguage();
   translate();
+}
+
+// Anew after a sign-out, with which the browser forgets what it kept for us.
+export function keepLanguage() {
+  if (chosen) localStorage.setItem("language", language);
 }
 
 export function hasText(key) {
@@ -208,10 +256,13 @@ function timeOf(unixMs) {
   return new Intl.DateTimeFormat(language, { timeStyle: "short" }).format(unixMs);
 }
 
-// Writes a text into an element; a switch of the language writes it anew. No key: empties it.
+// Writes a text into an element; a switch of the language writes it anew. No key: empties it. What
+// stands there already is not said twice by a screen reader.
 export function say(element, key, values = {}) {
+  const given = JSON.stringify(values);
+  if (element.dataset.text === (key ?? "") && element.dataset.values === given) return;
   element.dataset.text = key ?? "";
-  element.dataset.values = JSON.stringify(values);
+  element.dataset.values = given;
   element.textContent = key ? textOf(key, values) : "";
 }
 

@@ -6,8 +6,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <regex>
+#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/support/process/child_process.h"
@@ -103,6 +106,56 @@ TEST_F(PageBookTest, WhoeverIsTooManyIsToldWhenToTryAgainInBothLanguages) {
   EXPECT_THAT(TextsOf(texts, "\"network-busy\""),
               AllOf(HasSubstr("Vanaf jouw netwerk"), HasSubstr("from your network")));
   EXPECT_THAT(book.Find("/desktop.js")->body, HasSubstr("message.retry_after_s"));
+}
+
+TEST_F(PageBookTest, EveryRuleOfARefusalIsSaidInBothLanguages) {
+  const PageBook book = MustLoad();
+  const std::string& texts = book.Find("/texts.js")->body;
+  // Those of broker/core, of which the reasons are for administrators.
+  for (const char* rule :
+       {"no-entitlement", "queue-full", "pool-draining", "pool-maintenance", "pool-broken",
+        "site-braked", "site-open", "site-loss", "host-open", "host-silent", "start-failed"}) {
+    EXPECT_THAT(texts, HasSubstr(absl::StrCat("\n  \"", rule, "\": ["))) << rule;
+  }
+  EXPECT_THAT(texts, HasSubstr("\n  deadline: ["));
+}
+
+// Six connections and a handful of files for whoever only signs in: many do so at once, behind one
+// address.
+TEST_F(PageBookTest, NovncIsFetchedOnlyForADesktop) {
+  const PageBook book = MustLoad();
+  std::set<std::string> fetched;
+  std::vector<std::string> next = {"/portal.js"};
+  const std::regex imports(R"re(^(?:import|\}) .*"\.?(/[^"]+)";$)re", std::regex::multiline);
+  while (!next.empty()) {
+    const std::string path = next.back();
+    next.pop_back();
+    if (!fetched.insert(path).second) continue;
+    const Page* page = book.Find(path);
+    ASSERT_NE(page, nullptr) << path;
+    for (std::sregex_iterator at(page->body.begin(), page->body.end(), imports), end; at != end;
+         ++at) {
+      next.push_back((*at)[1]);
+    }
+  }
+  EXPECT_THAT(fetched, testing::UnorderedElementsAre("/portal.js", "/api.js", "/desktop.js",
+                                                     "/texts.js", "/views.js"));
+}
+
+TEST_F(PageBookTest, EachPageHasATagOfItsOwn) {
+  const PageBook book = MustLoad();
+  const std::string tag = book.Find("/novnc/core/rfb.js")->tag;
+  EXPECT_THAT(tag, testing::MatchesRegex("\"[0-9a-f]{64}\""));
+  EXPECT_NE(book.Find("/portal.js")->tag, tag);
+  EXPECT_EQ(MustLoad().Find("/novnc/core/rfb.js")->tag, tag);
+  folder_.Write("novnc/core/rfb.js", "newer");
+  EXPECT_NE(MustLoad().Find("/novnc/core/rfb.js")->tag, tag);
+}
+
+TEST_F(PageBookTest, APageWhoseScriptsDoNotComeSaysSo) {
+  const PageBook book = MustLoad();
+  EXPECT_THAT(book.Find("/")->body, HasSubstr("<p id=\"loading\""));
+  EXPECT_THAT(book.Find("/portal.js")->body, HasSubstr("element(\"loading\").remove()"));
 }
 
 TEST_F(PageBookTest, TheScriptsOfNovncAreThereByTheirPaths) {

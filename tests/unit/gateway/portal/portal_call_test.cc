@@ -135,10 +135,16 @@ TEST(PortalCallTest, ADisplayIsAskedForByItsPool) {
   const auto read = ReadDisplayCall(Upgrade("/display/kantoor-2"), kOrigins);
   ASSERT_TRUE(std::holds_alternative<DisplayCall>(read));
   EXPECT_EQ(std::get<DisplayCall>(read).pool, "kantoor-2");
+  EXPECT_FALSE(std::get<DisplayCall>(read).again);
+  const auto again = ReadDisplayCall(Upgrade("/display/kantoor-2?again"), kOrigins);
+  ASSERT_TRUE(std::holds_alternative<DisplayCall>(again));
+  EXPECT_EQ(std::get<DisplayCall>(again).pool, "kantoor-2");
+  EXPECT_TRUE(std::get<DisplayCall>(again).again);
   EXPECT_TRUE(std::holds_alternative<DisplayCall>(
       ReadDisplayCall(Upgrade("/display/kantoor.noord"), kOrigins)));
-  for (const char* target : {"/display/", "/display/..", "/display/Kantoor", "/display/a/b",
-                             "/display/a?b", "/", "/kantoor"}) {
+  for (const char* target :
+       {"/display/", "/display/..", "/display/Kantoor", "/display/a/b", "/display/a?b",
+        "/display/?again", "/display/a?again?again", "/", "/kantoor"}) {
     const auto bad = ReadDisplayCall(Upgrade(target), kOrigins);
     ASSERT_TRUE(std::holds_alternative<PortalAnswer>(bad)) << target;
     EXPECT_EQ(std::get<PortalAnswer>(bad).status, 404u) << target;
@@ -195,6 +201,8 @@ TEST(PortalCallTest, ASignOutTakesTheCookie) {
   EXPECT_EQ(answer.headers[0].second,
             "__Host-werkplek=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
   EXPECT_EQ(answer.headers[1].first, "Clear-Site-Data");
+  EXPECT_EQ(answer.headers[1].second, R"("cache", "storage")")
+      << "the cookies of other sites of the same domain are not ours";
 }
 
 TEST(PortalCallTest, PoolsAreListed) {
@@ -208,14 +216,17 @@ TEST(PortalCallTest, PoolsAreListed) {
   session->set_desktop("kantoor-1");
   session->set_state(v1::SESSION_STATE_DISCONNECTED);
   session->set_created_unix_ms(5);
-  response.add_pools()->set_unavailable_reason("in onderhoud");
+  v1::PoolView* broken = response.add_pools();
+  broken->set_unavailable_rule("pool-broken");
+  broken->set_unavailable_reason("hv-a1: libvirt: cannot open /srv/base.qcow2");
   const json listed = json::parse(AnswerOf(response).body)["pools"];
   ASSERT_EQ(listed.size(), 2u);
   EXPECT_EQ(listed[0]["session"], json::parse(R"({"session":"s1","desktop":"kantoor-1",
       "state":"disconnected","created_unix_ms":5})"));
   EXPECT_EQ(listed[0]["available"], true);
   EXPECT_TRUE(listed[1]["session"].is_null());
-  EXPECT_EQ(listed[1]["unavailable_reason"], "in onderhoud");
+  EXPECT_EQ(listed[1]["unavailable_rule"], "pool-broken");
+  EXPECT_THAT(listed.dump(), testing::Not(HasSubstr("libvirt"))) << "is for administrators";
 }
 
 TEST(PortalCallTest, EachRefusalHasItsStatus) {

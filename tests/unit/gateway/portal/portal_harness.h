@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -62,7 +63,11 @@ class ScriptedBroker : public v1::SessionService::Service {
   }
   grpc::Status Connect(grpc::ServerContext* context, const v1::ConnectRequest* request,
                        grpc::ServerWriter<v1::ConnectUpdate>* writer) override {
-    Note(*context, absl::StrCat("connect ", request->pool()));
+    Note(*context, absl::StrCat("connect ", request->pool(), request->again() ? " again" : ""));
+    if (unavailable_connects > 0) {
+      --unavailable_connects;
+      return {grpc::StatusCode::UNAVAILABLE, "no broker leads"};
+    }
     for (const v1::ConnectUpdate& update : updates) writer->Write(update);
     MutexLock lock(mutex_);
     const absl::Time deadline = absl::Now() + kTestDeadline;
@@ -89,6 +94,8 @@ class ScriptedBroker : public v1::SessionService::Service {
   grpc::Status end;
   // The stream stays open until it is cancelled.
   bool hold = false;
+  // So many connects find no leader.
+  std::atomic<int> unavailable_connects = 0;
   // The token is dead.
   bool signed_out = false;
 
@@ -189,8 +196,9 @@ class PortalTest : public RelayTest {
     return Receive(client);
   }
 
-  static std::string Upgrade(const std::string& more = kCookie) {
-    return Request("GET /display/kantoor",
+  static std::string Upgrade(const std::string& more = kCookie,
+                             const std::string& target = "/display/kantoor") {
+    return Request(absl::StrCat("GET ", target),
                    absl::StrCat("Origin: ", kOrigin,
                                 "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -199,9 +207,9 @@ class PortalTest : public RelayTest {
                                 more));
   }
   // A browser whose upgrade was answered.
-  RawClient Opening() {
+  RawClient Opening(const std::string& target = "/display/kantoor") {
     RawClient client = Browser();
-    EXPECT_TRUE(client.Send(Upgrade()));
+    EXPECT_TRUE(client.Send(Upgrade(kCookie, target)));
     EXPECT_THAT(client.ReceiveHead(), testing::StartsWith("HTTP/1.1 101"));
     return client;
   }

@@ -127,6 +127,18 @@ TEST_F(PortalLimitsTest, ConnectionsOfOneAddressAreLimitedUntilTheyShowADesktop)
   EXPECT_EQ(portal_->turned_away(), 1u);
 }
 
+TEST_F(PortalLimitsTest, ABrowserThatHasItsPageIsSoonInNobodysWay) {
+  portal_options_.max_waiting_per_address = 1;
+  portal_options_.request_deadline = absl::Minutes(10);
+  portal_options_.idle_deadline = absl::Milliseconds(20);
+  StartPortal();
+  RawClient first = Browser();
+  ASSERT_TRUE(first.Send(Request("GET /", "")));
+  EXPECT_THAT(Receive(first).head, StartsWith("HTTP/1.1 200"));
+  EXPECT_TRUE(AtEnd(first.socket()));
+  EXPECT_TRUE(Browser().connected());
+}
+
 TEST_F(PortalLimitsTest, AFloodOfRefusedConnectionsIsCountedAndNoFloodOfLines) {
   portal_options_.max_waiting_per_address = 1;
   StartPortal();

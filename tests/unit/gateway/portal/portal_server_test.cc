@@ -27,6 +27,23 @@ TEST_F(PortalServerTest, PagesComeWithTheirPolicy) {
   EXPECT_THAT(Ask(Request("DELETE /", "")).head, StartsWith("HTTP/1.1 405"));
 }
 
+TEST_F(PortalServerTest, APageThatTheBrowserHasIsNotSentAgain) {
+  RawClient client = Browser();
+  const auto get = [&client](const std::string& path, const std::string& known) {
+    EXPECT_TRUE(client.Send(Request(absl::StrCat("GET ", path), known)));
+    return Receive(client);
+  };
+  const std::string head = get("/portal.js", "").head;
+  const size_t at = head.find("ETag: ") + 6;
+  const std::string known =
+      absl::StrCat("If-None-Match: \"x\", W/", head.substr(at, head.find('\r', at) - at), "\r\n");
+  const HttpAnswer again = get("/portal.js", known);
+  EXPECT_THAT(again.head, StartsWith("HTTP/1.1 304 Not Modified\r\n"));
+  EXPECT_THAT(again.head, HasSubstr("Cache-Control: no-cache\r\n"));
+  EXPECT_THAT(again.head, Not(HasSubstr("Content-Length")));
+  EXPECT_THAT(get("/texts.js", known).head, StartsWith("HTTP/1.1 200 OK\r\n")) << "another one";
+}
+
 TEST_F(PortalServerTest, PeopleSignInAndOut) {
   const HttpAnswer wrong = Ask(Post(
       "/api/sign-in", {{"request_id", "r1"}, {"user", "jan"}, {"password", "x"}, {"code", "1"}}));
@@ -68,6 +85,7 @@ TEST_F(PortalServerTest, NoBrokerIsTold) {
   lines_ = std::make_unique<BrokerLines>(
       std::vector<std::string>{absl::StrCat("127.0.0.1:", FreeLoopbackPort())}, *credentials,
       absl::Seconds(1));
+  portal_options_.broker_pauses = {absl::Milliseconds(1)};
   StartPortal();
   EXPECT_THAT(Ask(Request("GET /api/pools", kCookie)).head, StartsWith("HTTP/1.1 503"));
   RawClient client = Opening();
@@ -124,6 +142,60 @@ TEST_F(PortalServerTest, ADisplayIsTheDesktopsBytes) {
   display.Close();
   EXPECT_EQ(Frame(client), "\x88\x03\xe8") << "the desktop's end is an orderly one";
   EXPECT_EQ(broker_.WaitForSaid(1)[0], "connect kantoor by Bearer tok-1 at 127.0.0.1");
+}
+
+TEST_F(PortalServerTest, ADisplayThatWasLostIsAskedForAsSuch) {
+  broker_.end = {grpc::StatusCode::ABORTED, "the desktop was opened elsewhere meanwhile"};
+  RawClient client = Opening("/display/kantoor?again");
+  EXPECT_THAT(Frame(client), HasSubstr(R"("error":"taken-over")"));
+  EXPECT_EQ(Frame(client), "\x88\x03\xe8") << "it is not tried again";
+  EXPECT_THAT(broker_.WaitForSaid(1),
+              testing::ElementsAre("connect kantoor again by Bearer tok-1 at 127.0.0.1"));
+}
+
+TEST_F(PortalServerTest, WhoeverWaitsHearsThatTheGatewayIsThere) {
+  portal_options_.tell_again = absl::Milliseconds(20);
+  StartPortal();
+  broker_.hold = true;
+  {
+    RawClient client = Opening();
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(Frame(client), Text(R"({"stage":"waiting"})"));
+  }
+  EXPECT_EQ(broker_.WaitForSaid(2)[1], "cancelled");
+  broker_.updates = {QueuedUpdate()};
+  RawClient client = Opening();
+  std::string frame = Frame(client);
+  while (frame == Text(R"({"stage":"waiting"})")) frame = Frame(client);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(frame, Text(R"({"deadline_unix_ms":0,"position":2,"stage":"queued"})"));
+    frame = Frame(client);
+  }
+}
+
+TEST_F(PortalServerTest, TheStageIsNotToldAgainOnceTheScreenIsThere) {
+  portal_options_.tell_again = absl::Milliseconds(5);
+  StartPortal();
+  broker_.updates = {ReadyUpdate()};
+  RawClient client = Opening();
+  std::string frame = Frame(client);
+  while (frame == Text(R"({"stage":"waiting"})")) frame = Frame(client);
+  EXPECT_EQ(frame, Text(kReadyText));
+  const Descriptor display = TakeDisplay();
+  for (const char* picture : {"one", "two", "three"}) {
+    WriteTo(display.get(), picture);
+    EXPECT_EQ(Frame(client), Binary(picture));
+  }
+}
+
+TEST_F(PortalServerTest, AChangeOfTheLeaderThrowsNobodyOut) {
+  portal_options_.broker_pauses = {absl::Milliseconds(1), absl::Milliseconds(1)};
+  StartPortal();
+  broker_.updates = {ReadyUpdate()};
+  // Each round asks twice.
+  broker_.unavailable_connects = 4;
+  RawClient client = Opening();
+  EXPECT_EQ(Frame(client), Text(kReadyText));
+  EXPECT_EQ(broker_.WaitForSaid(5).size(), 5u);
 }
 
 TEST_F(PortalServerTest, ABrowserThatLeavesTheQueueFreesItsPlace) {

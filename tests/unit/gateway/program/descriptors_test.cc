@@ -55,6 +55,8 @@ TEST(DescriptorsTest, EachConnectionOfEachPortTakesFour) {
   EXPECT_EQ(DescriptorsWhenFull(config), before + 8) << "a client's and a browser's";
   ++config.relay.max_waiting;
   EXPECT_EQ(DescriptorsWhenFull(config), before + 12);
+  ++config.portal.max_waiting;
+  EXPECT_EQ(DescriptorsWhenFull(config), before + 16);
   config.portal.addresses.clear();
   const uint64_t without_portal = DescriptorsWhenFull(config);
   SetChannels(config, config.relay.max_channels + 1);
@@ -68,6 +70,7 @@ TEST(DescriptorsTest, LimitsThatTheFileNamesAreRefusedWithWhatToDo) {
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()),
               AllOf(HasSubstr("may open 65536 descriptors"), HasSubstr("limits.channels: 12000"),
+                    HasSubstr("limits.waiting: 512, limits.browsers: 2048)"),
                     HasSubstr("take up to 106628"), HasSubstr("raise LimitNOFILE"),
                     HasSubstr("set limits.channels to at most 6863")));
   EXPECT_EQ(config.relay.max_channels, 12'000u);
@@ -96,7 +99,8 @@ TEST(DescriptorsTest, WhereNotOneChannelFitsItSaysWhatElseToDo) {
   const absl::Status refused = FitDescriptors(1'024, config);
   EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()),
-              AllOf(HasSubstr("10628 without any channel"), HasSubstr("lower limits.waiting")));
+              AllOf(HasSubstr("10628 without any channel"),
+                    HasSubstr("lower limits.waiting or limits.browsers")));
 }
 
 }  // namespace

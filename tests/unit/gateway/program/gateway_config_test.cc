@@ -64,12 +64,15 @@ TEST_F(GatewayConfigTest, AGoodOneIsRead) {
 
 TEST_F(GatewayConfigTest, LimitsAreRead) {
   const auto config = Load(absl::StrCat(
-      good_, "limits: {channels: 10, waiting: 9, waiting_per_address: 8, head_deadline: 7s}\n"));
+      good_, "limits: {channels: 10, waiting: 9, waiting_per_address: 8, head_deadline: 7s, ",
+      "browsers: 6000, browsers_per_address: 5000}\n"));
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->relay.max_channels, 10u);
   EXPECT_EQ(config->relay.max_waiting, 9u);
   EXPECT_EQ(config->relay.max_waiting_per_address, 8u);
   EXPECT_EQ(config->relay.head_deadline, absl::Seconds(7));
+  EXPECT_EQ(config->portal.max_waiting, 6'000u);
+  EXPECT_EQ(config->portal.max_waiting_per_address, 5'000u);
 }
 
 TEST_F(GatewayConfigTest, WhatOneAddressMayAskIsRead) {
@@ -122,6 +125,10 @@ TEST_F(GatewayConfigTest, EveryBadOneIsToldWhatToDo) {
       {"site: a\n", "site: a\nlimits: {requests_per_address: {a_second: 1}}\n", "a_second"},
       {"site: a\n", "site: a\nlimits: {waiting: 5000}\n", "waiting"},
       {"site: a\n", "site: a\nlimits: {waiting: 5}\n", "must be at most `waiting`, 5"},
+      {"site: a\n", "site: a\nlimits: {browsers: 8193}\n",
+       ":3: limits.browsers: 8193: must be 1 to 8192"},
+      {"site: a\n", "site: a\nlimits: {browsers: 500}\n",
+       "limits.browsers_per_address: must be at most `browsers`, 500"},
       {"site: a\n", "site: a\nlimits: {head_deadline: 2}\n", "head_deadline"},
       {"  key: ", "  key: /nonexistent", "/nonexistent"},
   };
