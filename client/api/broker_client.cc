@@ -107,16 +107,19 @@ bool BrokerClient::HasOtherLine() const {
   return false;
 }
 
+grpc::Status BrokerClient::FellSilent() {
+  return {grpc::StatusCode::DEADLINE_EXCEEDED, "the broker says nothing any more"};
+}
+
 absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
   RetryPlan plan(policy_, endpoints_.size());
   absl::Duration start = ports_.monotonic();
   unreachable_.assign(endpoints_.size(), "");
   passed_over_.assign(endpoints_.size(), false);
-  const Progress progress = [&] {
-    plan.Reset();
-    start = ports_.monotonic();
-  };
+  bool progressed = false;
+  const Progress progress = [&progressed] { progressed = true; };
   while (true) {
+    progressed = false;
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
     if (!access_token_.empty()) {
@@ -125,6 +128,10 @@ absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
     const absl::Status status = IsLetIn() ? ToAbsl(attempt(endpoints_[current_], context, progress))
                                           : absl::UnavailableError(kNotLetIn);
     if (status.ok()) return status;
+    if (progressed) {
+      plan.Reset();
+      start = ports_.monotonic();
+    }
     unreachable_[current_] = TransportFailure(status);
     const RetryPlan::Step step =
         plan.After(status.code(), RetryAfter(context), ports_.monotonic() - start, ports_.chance());

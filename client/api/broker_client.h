@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/api/retry.h"
+#include "client/api/silence_limit.h"
 #include "common/base/crypto.h"
 #include "common/grpc/connection_poller.h"
 #include "grpcpp/grpcpp.h"
@@ -78,40 +79,58 @@ class BrokerClient {
     return response;
   }
 
-  // One server stream, opened anew (with the same request) when it is lost. `on_message` returns
-  // false to stop; `on_open` is told before each stream. `timeout` bounds one stream.
-  template <typename Stub, typename Request, typename Response, typename OnMessage>
+  // What a stream is told of and bounded by. All but `on_message` may be left out.
+  template <typename Response>
+  struct StreamHandler {
+    // False: stop.
+    std::function<bool(const Response&)> on_message;
+    // Told before each stream.
+    std::function<void()> on_open = nullptr;
+    // How long the broker may say nothing after this message; then the next broker is asked.
+    std::function<absl::Duration(const Response&)> silence = nullptr;
+  };
+
+  // One server stream, opened anew (with the same request) when it is lost. `timeout` bounds one
+  // stream.
+  template <typename Stub, typename Request, typename Response>
   absl::Status Stream(std::unique_ptr<grpc::ClientReader<Response>> (Stub::*open)(
                           grpc::ClientContext*, const Request&),
-                      const Request& request, absl::Duration timeout, const OnMessage& on_message,
-                      const std::function<void()>& on_open = nullptr) {
+                      const Request& request, absl::Duration timeout,
+                      const StreamHandler<Response>& handler) {
     return Try(timeout, [&](const BrokerEndpoint& broker, grpc::ClientContext& context,
                             const Progress& progress) {
-      if (on_open) on_open();
+      if (handler.on_open) handler.on_open();
       std::unique_ptr<grpc::ClientReader<Response>> reader =
           (Stub(broker.channel).*open)(&context, request);
+      SilenceLimit silence(&context);
       Response response;
       while (reader->Read(&response)) {
         progress();
-        if (!on_message(response)) {
+        if (!handler.on_message(response)) {
           context.TryCancel();
           while (reader->Read(&response)) {
           }
           (void)reader->Finish();
           return grpc::Status::OK;
         }
+        if (handler.silence) silence.Restart(handler.silence(response));
         response.Clear();
       }
-      return reader->Finish();
+      const grpc::Status status = reader->Finish();
+      if (!status.ok() && silence.passed()) return FellSilent();
+      return status;
     });
   }
 
  private:
-  // Called when a stream brought something: failures are counted anew from there.
+  // Called when a stream brought something: failures are counted anew, and the time for them from
+  // this stream's end, however long it said nothing before that.
   using Progress = std::function<void()>;
   using Attempt = absl::FunctionRef<grpc::Status(
       const BrokerEndpoint& broker, grpc::ClientContext& context, const Progress& progress)>;
 
+  // Of a broker that keeps its connection and says nothing: another one is asked.
+  static grpc::Status FellSilent();
   absl::Status Try(absl::Duration timeout, Attempt attempt);
   // False: the current broker is still connecting, and the others are to have their turn. Its
   // connection goes on meanwhile.

@@ -21,6 +21,10 @@ namespace {
 constexpr int kConnectTimeoutMs = 3000;
 constexpr int kMaxMessageBytes = 4 * 1024 * 1024;
 
+int MillisecondsArgument(absl::Duration span) {
+  return static_cast<int>(absl::ToInt64Milliseconds(span));
+}
+
 absl::StatusOr<ClientConfig> Read(ConfigFile& file, const std::string& path) {
   ClientConfig config;
   config.path = path;
@@ -34,7 +38,7 @@ absl::StatusOr<ClientConfig> Read(ConfigFile& file, const std::string& path) {
   root.Choice<GatewayUse>(
       "gateways", &config.gateways,
       {{"always", GatewayUse::kAlways}, {"when-needed", GatewayUse::kWhenNeeded}});
-  RETURN_IF_ERROR(LocalProblem(file.Finish()));
+  RETURN_IF_ERROR(LocalProblem(file.Finish(), LocalCause::kConfiguration));
   return config;
 }
 
@@ -56,11 +60,13 @@ absl::StatusOr<std::string> FindClientConfig(absl::string_view given, absl::stri
   if (!directory.empty() && access(own.c_str(), F_OK) == 0) return own;
   const std::string system = absl::StrCat("/etc/werkplek/", system_name);
   if (access(system.c_str(), F_OK) == 0) return system;
-  return LocalProblem(absl::NotFoundError(absl::StrCat(
-      "there is no configuration (looked for ", directory.empty() ? "" : own,
-      directory.empty() ? "" : " and ", system,
-      "); name one with --config, or let this machine join with the command that an administrator "
-      "gives you")));
+  return LocalProblem(
+      absl::NotFoundError(absl::StrCat(
+          "there is no configuration (looked for ", directory.empty() ? "" : own,
+          directory.empty() ? "" : " and ", system,
+          "); name one with --config, or let this machine join with the command that an "
+          "administrator gives you")),
+      LocalCause::kNoConfiguration);
 }
 
 absl::StatusOr<ClientConfig> LoadClientConfig(const std::string& path) {
@@ -73,8 +79,15 @@ absl::StatusOr<ClientConfig> ParseClientConfig(const std::string& path, const st
   return Read(*file, path);
 }
 
-grpc::ChannelArguments BrokerChannelArguments() {
+grpc::ChannelArguments BrokerChannelArguments(const SignsOfLife& signs) {
   grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, MillisecondsArgument(signs.ask_after));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, MillisecondsArgument(signs.answer_within));
+  // Nobody waits between two calls.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
+  // A stream is read for as long as a queue takes and sends nothing; gRPC would stop asking after
+  // two signs of life.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // The retries are ours (retry.h); gRPC's own waiting after a failure would only delay them.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
@@ -88,7 +101,9 @@ grpc::ChannelArguments BrokerChannelArguments() {
 
 absl::StatusOr<std::vector<BrokerEndpoint>> OpenBrokers(const ClientConfig& config) {
   auto credentials = GrpcChannelCredentials(config.tls, ExpectIdentity({v1::IDENTITY_BROKER}));
-  if (!credentials.ok()) return LocalProblem(credentials.status());
+  if (!credentials.ok()) {
+    return LocalProblem(credentials.status(), LocalCause::kCertificate);
+  }
   const grpc::ChannelArguments arguments = BrokerChannelArguments();
   std::vector<BrokerEndpoint> endpoints;
   for (const std::string& address : config.brokers) {

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "client/api/broker_client.h"
 #include "common/tls/tls_files.h"
 
@@ -45,8 +46,16 @@ absl::StatusOr<std::string> FindClientConfig(absl::string_view given,
 absl::StatusOr<ClientConfig> LoadClientConfig(const std::string& path);
 absl::StatusOr<ClientConfig> ParseClientConfig(const std::string& path, const std::string& text);
 
-// How a client's channel connects, and tries again.
-grpc::ChannelArguments BrokerChannelArguments();
+// When a broker whose connection says nothing during a call is given up: a machine that has lost
+// its power closes no connection.
+struct SignsOfLife {
+  // Silence until it is asked for one. Brokers close connections that ask more than every 20 s.
+  absl::Duration ask_after = absl::Seconds(21);
+  absl::Duration answer_within = absl::Seconds(3);
+};
+
+// How a client's channel connects, tries again, and is found dead.
+grpc::ChannelArguments BrokerChannelArguments(const SignsOfLife& signs = {});
 
 // Channels to all brokers, mutually authenticated; a broker must show the certificate of
 // `werkplek://broker/...` by the configured authority. Nothing is connected yet.

@@ -22,10 +22,16 @@ enum class ExitCode {
   kInterrupted = 130,
 };
 
-// Marks a status as this machine's own problem or as a wrong command line. A status that was not
-// marked came from the broker.
-absl::Status LocalProblem(absl::Status status);
+// What of this machine is the problem, for programs that say it in more than one language.
+enum class LocalCause { kOther, kNoConfiguration, kConfiguration, kCertificate, kTokenFile };
+
+// Marks a status as this machine's own problem or as a wrong command line; the first mark counts
+// before a local one. A status that was not marked came from the broker.
+absl::Status LocalProblem(absl::Status status, LocalCause cause = LocalCause::kOther);
 absl::Status UsageProblem(absl::Status status);
+
+// kOther: it was not said, or the status is no LocalProblem.
+LocalCause CauseOf(const absl::Status& status);
 
 // The code for a command that ended with `status`.
 ExitCode ExitCodeFor(const absl::Status& status);

@@ -1,8 +1,13 @@
 #include "client/api/join.h"
 
+#include <grp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -49,6 +54,55 @@ absl::Status CheckBrokers(const std::vector<std::string>& brokers) {
   return absl::OkStatus();
 }
 
+bool IsMember(gid_t group) {
+  if (geteuid() == 0 || getegid() == group) return true;
+  std::vector<gid_t> groups(std::max(0, getgroups(0, nullptr)));
+  const int count = getgroups(static_cast<int>(groups.size()), groups.data());
+  groups.resize(std::max(0, count));
+  return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
+// A group that this user may give files to.
+absl::StatusOr<gid_t> GroupNamed(const std::string& name) {
+  const group* found = getgrnam(name.c_str());
+  if (found == nullptr) {
+    return UsageProblem(absl::NotFoundError(
+        absl::StrCat("--group ", name, ": there is no such group on this machine")));
+  }
+  if (!IsMember(found->gr_gid)) {
+    return UsageProblem(absl::PermissionDeniedError(
+        absl::StrCat("--group ", name, ": you are no member of it; do this as root")));
+  }
+  return found->gr_gid;
+}
+
+absl::Status GiveToGroup(const std::string& path, gid_t group, mode_t mode) {
+  if (chown(path.c_str(), static_cast<uid_t>(-1), group) == 0 && chmod(path.c_str(), mode) == 0) {
+    return absl::OkStatus();
+  }
+  return LocalProblem(
+      absl::ErrnoToStatus(errno, absl::StrCat(path, ": cannot give it to the group")));
+}
+
+// The members may read the key, and enter its folder; nobody else.
+absl::Status ShareWithGroup(const TlsFiles& files, gid_t group) {
+  // The folder last: until then nobody else gets in.
+  RETURN_IF_ERROR(GiveToGroup(files.key, group, 0640));
+  return GiveToGroup(std::filesystem::path(files.key).parent_path().string(), group, 0750);
+}
+
+// `everyone`: also those who did not make it may look into it.
+absl::Status MakeFolder(const std::filesystem::path& folder, bool everyone) {
+  std::error_code failed;
+  const bool made = std::filesystem::create_directories(folder, failed);
+  if (made && everyone) {
+    std::filesystem::permissions(folder, std::filesystem::perms(0755), failed);
+  }
+  if (!failed) return absl::OkStatus();
+  return LocalProblem(absl::PermissionDeniedError(
+      absl::StrCat("cannot make ", folder.string(), ": ", failed.message())));
+}
+
 }  // namespace
 
 std::string ConfigText(const std::vector<std::string>& brokers, const TlsFiles& files) {
@@ -68,12 +122,11 @@ absl::StatusOr<JoinResult> JoinMachine(const JoinRequest& request) {
         config.string(), " is there already; delete it to join anew, or name another file with ",
         "--config")));
   }
-  std::error_code failed;
-  std::filesystem::create_directories(config.parent_path(), failed);
-  if (failed) {
-    return LocalProblem(absl::PermissionDeniedError(
-        absl::StrCat("cannot make ", config.parent_path().string(), ": ", failed.message())));
+  std::optional<gid_t> group;
+  if (!request.group.empty()) {
+    ASSIGN_OR_RETURN(group, GroupNamed(request.group));
   }
+  RETURN_IF_ERROR(MakeFolder(config.parent_path(), group.has_value()));
   JoinTerms terms;
   terms.url = request.url;
   terms.code = Secret(request.code.Reveal());
@@ -85,6 +138,7 @@ absl::StatusOr<JoinResult> JoinMachine(const JoinRequest& request) {
     return LocalProblem(files.status());
   }
   if (!files.ok()) return files.status();
+  if (group.has_value()) RETURN_IF_ERROR(ShareWithGroup(*files, *group));
   absl::StatusOr<TlsMaterial> material = LoadTlsFiles(*files, absl::Now());
   if (!material.ok()) return LocalProblem(material.status());
   RETURN_IF_ERROR(LocalProblem(

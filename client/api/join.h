@@ -22,6 +22,8 @@ struct JoinRequest {
   std::string config_path;
   // "ADDRESS:PORT" each; at least one.
   std::vector<std::string> brokers;
+  // The group whose members all use this machine with this certificate. Empty: its owner alone.
+  std::string group;
 };
 
 struct JoinResult {
@@ -30,8 +32,9 @@ struct JoinResult {
 };
 
 // Writes the certificate, the key (0600) and the authority into `FOLDER/client` or `FOLDER/admin`
-// beside the configuration, and the configuration. Nothing that is there is overwritten:
-// ALREADY_EXISTS. Errors before the broker was asked are LocalProblems. Blocks up to 45 s.
+// beside the configuration, and the configuration; with a group its members may read the key (0640)
+// and enter the folder (0750). Nothing that is there is overwritten: ALREADY_EXISTS. Errors before
+// the broker was asked are LocalProblems. Blocks up to 45 s.
 absl::StatusOr<JoinResult> JoinMachine(const JoinRequest& request);
 
 // The text of a configuration. Pure.

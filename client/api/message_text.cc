@@ -165,6 +165,14 @@ std::string FormatTime(int64_t unix_ms) {
                           absl::LocalTimeZone());
 }
 
+std::string FormatMinute(int64_t unix_ms, absl::Time now) {
+  if (unix_ms == 0) return "-";
+  const absl::TimeZone zone = absl::LocalTimeZone();
+  const absl::Time time = absl::FromUnixMillis(unix_ms);
+  const bool today = absl::ToCivilDay(time, zone) == absl::ToCivilDay(now, zone);
+  return absl::FormatTime(today ? "%H:%M" : "%Y-%m-%d %H:%M", time, zone);
+}
+
 std::string FormatSpan(absl::Duration span) {
   const int64_t seconds = std::max<int64_t>(0, absl::ToInt64Seconds(span));
   const int64_t minutes = seconds / 60;

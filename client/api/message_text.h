@@ -39,6 +39,8 @@ absl::Status SetField(google::protobuf::Message& message,
 
 // "2026-01-02 03:04:05" in the zone of this machine; "-" for 0.
 std::string FormatTime(int64_t unix_ms);
+// The same to the minute: "03:04" when `now` is that day, else "2026-01-02 03:04".
+std::string FormatMinute(int64_t unix_ms, absl::Time now);
 // The two largest units: "3d 4h", "5m 6s", "7s".
 std::string FormatSpan(absl::Duration span);
 

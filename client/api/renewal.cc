@@ -38,7 +38,7 @@ absl::Status Renew(const TlsFiles& files, const TlsMaterial& own, BrokerClient& 
 
 absl::Status RenewIfDue(const TlsFiles& files, BrokerClient& broker, absl::Time now) {
   absl::StatusOr<TlsMaterial> own = LoadTlsFiles(files, now);
-  if (!own.ok()) return LocalProblem(own.status());
+  if (!own.ok()) return LocalProblem(own.status(), LocalCause::kCertificate);
   if (now < RenewalTime(own->own)) return absl::OkStatus();
   if (!MayReplace(files.key) || !MayReplace(files.certificate)) return absl::OkStatus();
   // Two at once could leave one's key with the other's certificate.
@@ -48,14 +48,14 @@ absl::Status RenewIfDue(const TlsFiles& files, BrokerClient& broker, absl::Time 
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) return absl::OkStatus();
   // The one before us may have done it.
   own = LoadTlsFiles(files, now);
-  if (!own.ok()) return LocalProblem(own.status());
+  if (!own.ok()) return LocalProblem(own.status(), LocalCause::kCertificate);
   if (now < RenewalTime(own->own)) return absl::OkStatus();
   return Renew(files, *own, broker);
 }
 
 absl::Status RenewIfDue(const ClientConfig& config, absl::Time now) {
   const absl::StatusOr<TlsMaterial> own = LoadTlsFiles(config.tls, now);
-  if (!own.ok()) return LocalProblem(own.status());
+  if (!own.ok()) return LocalProblem(own.status(), LocalCause::kCertificate);
   if (now < RenewalTime(own->own)) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::vector<BrokerEndpoint> endpoints, OpenBrokers(config));
   // The sign-in that follows has the patience; this may also be done the next time.

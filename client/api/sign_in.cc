@@ -21,7 +21,11 @@ absl::StatusOr<Credentials> AskCredentials(Terminal& terminal, const CredentialQ
     ASSIGN_OR_RETURN(credentials.user, terminal.Ask(questions.user));
     absl::StripAsciiWhitespace(&credentials.user);
   }
-  ASSIGN_OR_RETURN(credentials.password, terminal.AskHidden(questions.password));
+  absl::StatusOr<Secret> password = terminal.AskHidden(questions.password);
+  if (ExitCodeFor(password.status()) == ExitCode::kUsage) {
+    return UsageProblem(absl::InvalidArgumentError(questions.password_missing));
+  }
+  ASSIGN_OR_RETURN(credentials.password, std::move(password));
   absl::StatusOr<Secret> code = terminal.AskHidden(questions.token_code);
   // Lines from a program may end after the password.
   if (!code.ok() && terminal.CanAsk()) return code.status();

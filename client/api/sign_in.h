@@ -25,8 +25,9 @@ struct CredentialQuestions {
   std::string user;
   std::string password;
   std::string token_code;
-  // For when there is nobody to ask for the user's name.
+  // For when there is nobody to ask for the user's name, or for the password.
   std::string user_missing;
+  std::string password_missing;
 };
 
 // Asks for what is missing: `user` when empty, then password and code, both hidden. When the input

@@ -28,16 +28,16 @@ void DropLastCharacter(std::string& line) {
 
 }  // namespace
 
+int TerminalWidth(int descriptor) {
+  if (isatty(descriptor) != 1) return 0;
+  winsize size = {};
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
 bool Terminal::CanAsk() const { return isatty(input_) == 1; }
 
 bool Terminal::ShowsResults() const { return isatty(output_) == 1; }
-
-int Terminal::Width() const {
-  if (!ShowsResults()) return 0;
-  winsize size = {};
-  if (ioctl(output_, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
-  return size.ws_col;
-}
 
 int Terminal::ReadByte() {
   unsigned char byte = 0;
@@ -53,7 +53,11 @@ absl::StatusOr<std::string> Terminal::Ask(absl::string_view question) {
   std::string line;
   while (true) {
     const int byte = ReadByte();
-    if (byte < 0 && line.empty()) return absl::CancelledError("no answer");
+    if (byte < 0 && line.empty()) {
+      if (CanAsk()) return absl::CancelledError("no answer");
+      return UsageProblem(absl::FailedPreconditionError(
+          "standard input has ended, and there is nobody to ask for what is missing"));
+    }
     if (byte < 0 || byte == '\n') break;
     if (line.size() >= kMaxLine) return LocalProblem(absl::InvalidArgumentError("line too long"));
     line.push_back(static_cast<char>(byte));
@@ -128,12 +132,12 @@ absl::StatusOr<std::string> Terminal::ReadRest(size_t max_bytes) {
   }
 }
 
-absl::StatusOr<bool> Terminal::Confirm(absl::string_view question) {
+absl::StatusOr<bool> Terminal::Confirm(absl::string_view question, absl::string_view choices) {
   if (!CanAsk()) {
     return UsageProblem(absl::FailedPreconditionError(
         "this needs a confirmation and there is nobody to ask; add --yes to go ahead"));
   }
-  absl::StatusOr<std::string> answer = Ask(absl::StrCat(question, " [y/N] "));
+  absl::StatusOr<std::string> answer = Ask(absl::StrCat(question, " ", choices, " "));
   if (!answer.ok()) return answer.status();
   return !answer->empty() && (answer->front() == 'y' || answer->front() == 'Y' ||
                               answer->front() == 'j' || answer->front() == 'J');

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -19,16 +20,20 @@ namespace {
 
 constexpr size_t kMaxBytes = 16 * 1024;
 
+absl::Status Problem(absl::Status status) {
+  return LocalProblem(std::move(status), LocalCause::kTokenFile);
+}
+
 absl::Status MakePrivateDirectory(const std::string& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", path)));
+    return Problem(absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", path)));
   }
   struct stat about = {};
   if (lstat(path.c_str(), &about) != 0) {
-    return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path)));
+    return Problem(absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path)));
   }
   if (!S_ISDIR(about.st_mode) || about.st_uid != geteuid() || (about.st_mode & 077) != 0) {
-    return LocalProblem(absl::FailedPreconditionError(
+    return Problem(absl::FailedPreconditionError(
         absl::StrCat(path, " must be a folder of your own that nobody else can enter; try: chmod ",
                      "700 ", path)));
   }
@@ -45,13 +50,13 @@ absl::StatusOr<Secret> ReadPrivateFile(const std::string& path) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (file < 0 && errno == ENOENT) return absl::UnauthenticatedError("not signed in");
   if (file < 0) {
-    return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path)));
+    return Problem(absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path)));
   }
   const absl::Cleanup close_file = [file] { close(file); };
   struct stat about = {};
   if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode) || about.st_uid != geteuid() ||
       (about.st_mode & 077) != 0) {
-    return LocalProblem(absl::FailedPreconditionError(absl::StrCat(
+    return Problem(absl::FailedPreconditionError(absl::StrCat(
         path, " holds your access token and others can read it, so it is not used; delete it and ",
         "sign in again")));
   }
@@ -60,12 +65,12 @@ absl::StatusOr<Secret> ReadPrivateFile(const std::string& path) {
   while (content.size() <= kMaxBytes) {
     const ssize_t got = read(file, buffer, sizeof(buffer));
     if (got < 0) {
-      return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path)));
+      return Problem(absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path)));
     }
     if (got == 0) return Secret(std::move(content));
     content.append(buffer, got);
   }
-  return LocalProblem(absl::InvalidArgumentError(absl::StrCat(path, " is too large")));
+  return Problem(absl::InvalidArgumentError(absl::StrCat(path, " is too large")));
 }
 
 }  // namespace
@@ -75,12 +80,12 @@ absl::StatusOr<std::string> PrivateDirectory() {
   if (base.empty()) {
     const std::string home = Variable("HOME");
     if (home.empty()) {
-      return LocalProblem(absl::FailedPreconditionError(
+      return Problem(absl::FailedPreconditionError(
           "neither XDG_RUNTIME_DIR nor HOME is set, so there is no place for private files"));
     }
     base = absl::StrCat(home, "/.cache");
     if (mkdir(base.c_str(), 0700) != 0 && errno != EEXIST) {
-      return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", base)));
+      return Problem(absl::ErrnoToStatus(errno, absl::StrCat("cannot make ", base)));
     }
   }
   std::string path = absl::StrCat(base, "/werkplek");
@@ -109,7 +114,7 @@ absl::StatusOr<KeptSignIn> TokenFile::Load(absl::Time now) const {
     kept.expires = absl::FromUnixMillis(json["expires_unix_ms"].get<int64_t>());
   }
   if (kept.access_token.empty()) {
-    return LocalProblem(absl::InvalidArgumentError(
+    return Problem(absl::InvalidArgumentError(
         absl::StrCat(path_, " is damaged; delete it and sign in again")));
   }
   if (kept.expires <= now) return absl::UnauthenticatedError("the sign-in has expired");
@@ -123,12 +128,12 @@ absl::Status TokenFile::Save(const KeptSignIn& sign_in) const {
                          {"expires_unix_ms", absl::ToUnixMillis(sign_in.expires)}};
   const Secret content(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   Wipe(json["token"].get_ref<std::string&>());
-  return LocalProblem(WriteFileAtomically(path_, content.Reveal(), 0600));
+  return Problem(WriteFileAtomically(path_, content.Reveal(), 0600));
 }
 
 absl::Status TokenFile::Remove() const {
   if (unlink(path_.c_str()) != 0 && errno != ENOENT) {
-    return LocalProblem(absl::ErrnoToStatus(errno, absl::StrCat("cannot delete ", path_)));
+    return Problem(absl::ErrnoToStatus(errno, absl::StrCat("cannot delete ", path_)));
   }
   return absl::OkStatus();
 }

@@ -45,9 +45,9 @@ absl::Status ListRevocationsCommand::Run(CommandContext& context) {
       out << "No certificates were revoked.\n";
       return;
     }
-    Table table({"MACHINE", "ISSUED BEFORE", "BY", "REASON"});
+    Table table({"MACHINE", "ISSUED BEFORE", "BY", "REASON"}, {"REASON"});
     for (const v1::RevocationView& revocation : all.revocations()) {
-      table.AddRow({revocation.peer(), FormatTime(revocation.issued_before_unix_ms()),
+      table.AddRow({revocation.peer(), TimeCell(context, revocation.issued_before_unix_ms(), width),
                     revocation.by(), revocation.reason()});
     }
     out << table.Render(width);

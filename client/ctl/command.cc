@@ -22,6 +22,10 @@ void Show(CommandContext& context, const google::protobuf::Message& message,
   ++context.shown;
 }
 
+std::string TimeCell(CommandContext& context, int64_t unix_ms, int width) {
+  return width > 0 ? FormatMinute(unix_ms, context.now()) : FormatTime(unix_ms);
+}
+
 void Tell(CommandContext& context, absl::string_view line) {
   if (context.output == OutputFormat::kTable) context.out << line << "\n";
 }

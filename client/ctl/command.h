@@ -100,6 +100,9 @@ absl::StatusOr<Response> CallAllPages(
 void Show(CommandContext& context, const google::protobuf::Message& message,
           absl::FunctionRef<void(std::ostream&, int width)> table);
 
+// A time in a table: to the minute where a terminal has little room, else the whole of it.
+std::string TimeCell(CommandContext& context, int64_t unix_ms, int width);
+
 // A line for people that is not the result: nothing when a script asked for JSON or YAML.
 void Tell(CommandContext& context, absl::string_view line);
 

@@ -36,11 +36,15 @@ absl::Status ShowJoinCode(CommandContext& context, v1::Identity identity, const 
   ASSIGN_OR_RETURN(const v1::AddJoinCodeResponse join,
                    CallAdmin(context, &v1::AdminService::Stub::AddJoinCode, request));
   ASSIGN_OR_RETURN(const BrokerClient* broker, context.broker());
-  const std::vector<std::string> brokers = broker->addresses();
+  const std::string line = JoinLine(identity, join, broker->addresses());
   Show(context, join, [&](std::ostream& out, int) {
     out << "Run this on " << Printable(name) << " within "
         << FormatSpan(absl::Seconds(join.lifetime_s())) << " (the code works once):\n\n  "
-        << Printable(JoinLine(identity, join, brokers)) << "\n";
+        << Printable(line) << "\n";
+    if (identity == v1::IDENTITY_CLIENT) {
+      out << "\nOr, for everybody in a group who uses that machine, as root there:\n\n  "
+          << Printable(line) << " --config /etc/werkplek/client.yaml --group GROUP\n";
+    }
   });
   return absl::OkStatus();
 }

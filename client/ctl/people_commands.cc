@@ -147,7 +147,8 @@ absl::Status ListTokensCommand::Run(CommandContext& context) {
     Table table({"USER", "STATE", "WRONG CODES", "PAUSED UNTIL", "MADE"});
     for (const v1::TokenView& token : all.tokens()) {
       table.AddRow({token.user(), token.state(), absl::StrCat(token.failures()),
-                    FormatTime(token.paused_until_unix_ms()), FormatTime(token.created_unix_ms())});
+                    TimeCell(context, token.paused_until_unix_ms(), width),
+                    TimeCell(context, token.created_unix_ms(), width)});
     }
     out << table.Render(width);
   });
@@ -172,14 +173,15 @@ absl::Status ListSignInsCommand::Run(CommandContext& context) {
       out << "Nobody is signed in.\n";
       return;
     }
-    Table table({"SIGN-IN", "USER", "NAME", "FROM", "ADDRESS", "ROLES", "LAST USED", "ENDS"});
+    Table table({"SIGN-IN", "USER", "NAME", "FROM", "ADDRESS", "ROLES", "LAST USED", "ENDS"},
+                {"NAME", "FROM", "ADDRESS", "ROLES"});
     for (const v1::SignInView& sign_in : all.sign_ins()) {
       std::vector<std::string> roles;
       for (const int role : sign_in.roles()) roles.push_back(EnumWord(static_cast<v1::Role>(role)));
       table.AddRow({sign_in.id(), sign_in.user(), sign_in.display_name(), sign_in.peer(),
                     sign_in.address(), absl::StrJoin(roles, ","),
-                    FormatTime(sign_in.last_used_unix_ms()),
-                    FormatTime(sign_in.expires_unix_ms())});
+                    TimeCell(context, sign_in.last_used_unix_ms(), width),
+                    TimeCell(context, sign_in.expires_unix_ms(), width)});
     }
     out << table.Render(width);
   });
@@ -211,6 +213,10 @@ absl::Status RevokeSignInsCommand::Run(CommandContext& context) {
   RETURN_IF_ERROR(Confirm(context, what));
   ASSIGN_OR_RETURN(const v1::RevokeSignInsResponse response,
                    CallAdmin(context, &v1::AdminService::Stub::RevokeSignIns, request));
+  if (response.revoked() == 0 && !all_) {
+    return absl::NotFoundError(user_.empty() ? "there is no such sign-in"
+                                             : absl::StrCat(Printable(user_), " is not signed in"));
+  }
   Show(context, response, [&](std::ostream& out, int) {
     out << response.revoked() << (response.revoked() == 1 ? " sign-in" : " sign-ins")
         << " revoked\n";
@@ -227,10 +233,13 @@ absl::Status SignInCommand::Run(CommandContext& context) {
   ASSIGN_OR_RETURN(BrokerClient * broker, context.broker());
   ASSIGN_OR_RETURN(
       const Credentials credentials,
-      AskCredentials(
-          context.terminal,
-          {"User name: ", "Password: ", "One-time code: ", "whose sign-in? Add --user NAME"},
-          user_));
+      AskCredentials(context.terminal,
+                     {.user = "User name: ",
+                      .password = "Password: ",
+                      .token_code = "One-time code: ",
+                      .user_missing = "whose sign-in? Add --user NAME",
+                      .password_missing = "the password is missing: standard input has ended"},
+                     user_));
   ASSIGN_OR_RETURN(
       const v1::SignInResponse response,
       SignInAndKeep(*broker, file, credentials, FactsOfThisMachine("werkplekctl", "en")));

@@ -111,7 +111,9 @@ class CommandLine {
         {"desktop", "Virtual machines of pools"},
         {"session", "People at desktops"},
         {"token", "One-time tokens of people"},
+        {"certificate", "Certificates of machines"},
         {"audit", "Who did what"},
+        {"store", "The whole store of a broker, in a file"},
     });
     const auto found = kSummaries->find(noun);
     return found == kSummaries->end() ? "" : found->second;
@@ -132,12 +134,17 @@ std::string Advice(const absl::Status& status, const CommandEntry& entry) {
   const ExitCode code = ExitCodeFor(status);
   if (code == ExitCode::kLocal || code == ExitCode::kUsage) return "";
   const std::string noun = entry.noun.empty() ? "KIND" : entry.noun;
+  const bool joining = entry.verb == "join";
   switch (status.code()) {
     case absl::StatusCode::kUnauthenticated:
       return signing_in ? "Check the user name, the password and the code; a code works once, so "
                           "wait for the next one."
                         : "Sign in with: werkplekctl sign-in";
     case absl::StatusCode::kPermissionDenied:
+      if (joining) {
+        return "A code works once, and only for a while. Let an administrator make a new one with: "
+               "werkplekctl admin add NAME";
+      }
       return "Your roles do not allow this, or this machine has no admin certificate. Sign in "
              "again "
              "after your groups have changed.";
@@ -218,8 +225,8 @@ ExitCode RunEntry(CommandEntry& entry, const CommonFlags& flags, const CtlPorts&
     }
   }
   const absl::Status status = entry.command->Run(context);
-  ports.out << std::flush;
   if (status.ok()) return ExitCode::kOk;
+  ports.out << std::flush;
   // The server's words are lines of their own when there are several.
   ports.err << "werkplekctl: " << status.message() << "\n";
   const std::string advice = Advice(status, entry);
@@ -227,9 +234,7 @@ ExitCode RunEntry(CommandEntry& entry, const CommonFlags& flags, const CtlPorts&
   return ExitCodeFor(status);
 }
 
-}  // namespace
-
-ExitCode RunCtl(const std::vector<std::string>& arguments, const CtlPorts& ports) {
+ExitCode RunLine(const std::vector<std::string>& arguments, const CtlPorts& ports) {
   CommandLine line(AllCommands());
   try {
     line.Parse(arguments);
@@ -245,6 +250,17 @@ ExitCode RunCtl(const std::vector<std::string>& arguments, const CtlPorts& ports
     return ExitCode::kOk;
   }
   return RunEntry(*line.Chosen(), line.flags, ports);
+}
+
+}  // namespace
+
+ExitCode RunCtl(const std::vector<std::string>& arguments, const CtlPorts& ports) {
+  const ExitCode code = RunLine(arguments, ports);
+  ports.out << std::flush;
+  if (ports.out.good() || code != ExitCode::kOk) return code;
+  ports.err << "werkplekctl: it is done, but the result could not be written (a full disk, or a "
+               "pipe that was closed)\n";
+  return ExitCode::kLocal;
 }
 
 }  // namespace werkplek

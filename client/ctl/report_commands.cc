@@ -26,7 +26,8 @@ absl::Status PoolStatusCommand::Run(CommandContext& context) {
       return;
     }
     Table table({"POOL", "WORK", "DESKTOPS", "ASSIGNED", "SPARES", "STARTING", "ERRORS", "WAITING",
-                 "MAKES NEW ONES"});
+                 "MAKES NEW ONES"},
+                {"MAKES NEW ONES"});
     for (const v1::PoolStatus& pool : all.pools()) {
       table.AddRow({pool.pool(), EnumWord(pool.schedulability()), absl::StrCat(pool.desktops()),
                     absl::StrCat(pool.assigned()), absl::StrCat(pool.spares()),
@@ -87,26 +88,26 @@ absl::Status WatchCommand::Run(CommandContext& context) {
   ASSIGN_OR_RETURN(BrokerClient * broker, context.broker());
   bool caught_up = false;
   uint32_t lines = 0;
-  return broker->Stream(
-      &v1::AdminService::Stub::Watch, v1::WatchRequest(), kWatchTimeout,
-      [&](const v1::WatchEvent& event) {
-        caught_up = caught_up || event.caught_up();
-        if (changes_only_ && (!caught_up || event.caught_up())) return true;
-        if (context.output == OutputFormat::kJson) {
-          context.out << ToJson(event, /*one_line=*/true);
-        } else if (context.output == OutputFormat::kYaml) {
-          context.out << "---\n" << ToYaml(event);
-        } else {
-          std::string line = DescribeChange(event);
-          line.erase(line.find_last_not_of(' ') + 1);
-          const int width = context.terminal.Width();
-          context.out << (width > 0 ? CutToWidth(line, width) : line) << "\n";
-        }
-        context.out << std::flush;
-        ++lines;
-        return limit_ == 0 || lines < limit_;
-      },
-      [&] { caught_up = false; });
+  const auto on_event = [&](const v1::WatchEvent& event) {
+    caught_up = caught_up || event.caught_up();
+    if (changes_only_ && (!caught_up || event.caught_up())) return true;
+    if (context.output == OutputFormat::kJson) {
+      context.out << ToJson(event, /*one_line=*/true);
+    } else if (context.output == OutputFormat::kYaml) {
+      context.out << "---\n" << ToYaml(event);
+    } else {
+      std::string line = DescribeChange(event);
+      line.erase(line.find_last_not_of(' ') + 1);
+      const int width = context.terminal.Width();
+      context.out << (width > 0 ? CutToWidth(line, width) : line) << "\n";
+    }
+    context.out << std::flush;
+    ++lines;
+    // Nobody reads on behind a pipe that was closed.
+    return context.out.good() && (limit_ == 0 || lines < limit_);
+  };
+  return broker->Stream(&v1::AdminService::Stub::Watch, v1::WatchRequest(), kWatchTimeout,
+                        {.on_message = on_event, .on_open = [&] { caught_up = false; }});
 }
 
 void ShowExplanation(const v1::Explanation& explanation, std::ostream& out, int width) {
@@ -114,7 +115,7 @@ void ShowExplanation(const v1::Explanation& explanation, std::ostream& out, int 
                   {"decided", FormatTime(explanation.decided_at_unix_ms())}});
   for (const std::string& step : explanation.steps()) out << "  - " << Printable(step) << "\n";
   if (explanation.hosts().empty()) return;
-  Table table({"HOST", "FITS", "SCORE", "WHY"});
+  Table table({"HOST", "FITS", "SCORE", "WHY"}, {"WHY"});
   for (const v1::HostVerdict& host : explanation.hosts()) {
     const bool fits = host.rejected_by().empty();
     table.AddRow({host.host(), fits ? "yes" : absl::StrCat("no: ", host.rejected_by()),
@@ -148,27 +149,24 @@ absl::Status ListAuditCommand::Run(CommandContext& context) {
   v1::ListAuditRequest request;
   request.set_after_sequence(after_);
   request.set_limit(limit_);
-  v1::ListAuditResponse all;
-  if (limit_ > 0) {
-    ASSIGN_OR_RETURN(all, CallAdmin(context, &v1::AdminService::Stub::ListAudit, request));
-  } else {
-    ASSIGN_OR_RETURN(
-        all, CallAllPages(context, &v1::AdminService::Stub::ListAudit, request,
-                          [](const v1::ListAuditResponse& page, v1::ListAuditRequest& next) {
-                            if (!page.entries().empty()) {
-                              next.set_after_sequence(page.entries().rbegin()->sequence());
-                            }
-                          }));
-  }
+  const auto next_page = [this](const v1::ListAuditResponse& page, v1::ListAuditRequest& next) {
+    const auto got = static_cast<uint32_t>(page.entries_size());
+    // A request that stays as it is ends the list.
+    if (got == 0 || (limit_ > 0 && got >= next.limit())) return;
+    next.set_after_sequence(page.entries().rbegin()->sequence());
+    if (limit_ > 0) next.set_limit(next.limit() - got);
+  };
+  ASSIGN_OR_RETURN(const v1::ListAuditResponse all,
+                   CallAllPages(context, &v1::AdminService::Stub::ListAudit, request, next_page));
   Show(context, all, [&](std::ostream& out, int width) {
     if (all.entries().empty()) {
       out << "There are no records.\n";
       return;
     }
-    Table table({"NUMBER", "TIME", "WHO", "WHAT", "ON", "RESULT", "FROM"});
+    Table table({"NUMBER", "TIME", "WHO", "WHAT", "ON", "RESULT", "FROM"}, {"RESULT", "FROM"});
     for (const v1::AuditEntry& entry : all.entries()) {
-      table.AddRow({absl::StrCat(entry.sequence()), FormatTime(entry.time_unix_ms()), entry.actor(),
-                    entry.action(), entry.object(), entry.result(), entry.origin()});
+      table.AddRow({absl::StrCat(entry.sequence()), TimeCell(context, entry.time_unix_ms(), width),
+                    entry.actor(), entry.action(), entry.object(), entry.result(), entry.origin()});
     }
     out << table.Render(width);
   });

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/api/exit_code.h"
+#include "client/ctl/resource_changes.h"
 #include "client/ctl/resource_file.h"
 #include "common/base/status_macros.h"
 
@@ -56,12 +57,32 @@ absl::StatusOr<v1::Resource> UpdateOne(CommandContext& context, const v1::Resour
   return CallAdmin(context, &v1::AdminService::Stub::UpdateResource, request);
 }
 
+absl::StatusOr<v1::ListResourcesResponse> ListAll(CommandContext& context, v1::ResourceKind kind) {
+  v1::ListResourcesRequest request;
+  request.set_kind(kind);
+  return CallAllPages(context, &v1::AdminService::Stub::ListResources, request,
+                      [](const v1::ListResourcesResponse& page, v1::ListResourcesRequest& next) {
+                        if (!page.resources().empty()) {
+                          next.set_after(page.resources().rbegin()->name());
+                        }
+                      });
+}
+
 // The result of a change: one line for people, the resource for scripts.
 void ShowChanged(CommandContext& context, const v1::Resource& resource, absl::string_view what) {
   Show(context, resource, [&](std::ostream& out, int) {
-    out << KindWord(KindOf(resource)) << " " << Printable(resource.name()) << " " << what
-        << " (version " << resource.version() << ")\n";
+    out << KindWord(KindOf(resource)) << " " << Printable(resource.name()) << " " << what;
+    if (resource.version() > 0) out << " (version " << resource.version() << ")";
+    out << "\n";
   });
+}
+
+// "updated: max_desktops 4 -> 8".
+std::string WithChanges(absl::string_view what, const v1::Resource& before,
+                        const v1::Resource& after) {
+  const std::vector<std::string> changes = DescribeChanges(before, after);
+  if (changes.empty()) return std::string(what);
+  return absl::StrCat(what, ": ", Printable(absl::StrJoin(changes, ", ")));
 }
 
 std::string NumberOr(uint64_t number, absl::string_view when_zero) {
@@ -94,6 +115,22 @@ std::vector<std::string> Headers(v1::ResourceKind kind) {
               "WORK", "SITES",      "DESCRIPTION"};
     default:
       return {"NAME", "POOL", "GROUP", "USER", "VERSION"};
+  }
+}
+
+// See Table.
+std::vector<std::string> FreeText(v1::ResourceKind kind) {
+  switch (kind) {
+    case v1::RESOURCE_KIND_SITE:
+      return {"DESCRIPTION"};
+    case v1::RESOURCE_KIND_IMAGE:
+      return {"SOURCE", "SHA256"};
+    case v1::RESOURCE_KIND_POOL:
+      return {"AFTER SCREEN CLOSED", "DESCRIPTION"};
+    case v1::RESOURCE_KIND_ENTITLEMENT:
+      return {"GROUP"};
+    default:
+      return {};
   }
 }
 
@@ -148,7 +185,7 @@ void ShowResources(v1::ResourceKind kind,
     out << "There is no " << KindWord(kind) << " yet.\n";
     return;
   }
-  Table table(Headers(kind));
+  Table table(Headers(kind), FreeText(kind));
   for (const v1::Resource& resource : resources) table.AddRow(Cells(resource));
   out << table.Render(width);
 }
@@ -167,8 +204,11 @@ absl::Status CreateResourceCommand::Run(CommandContext& context) {
   }
   std::vector<v1::Resource> resources = {NewResource(kind_, name_)};
   if (!file_.empty()) {
-    ASSIGN_OR_RETURN(resources, ReadResourceFile(file_, context.terminal));
-    for (const v1::Resource& resource : resources) {
+    ASSIGN_OR_RETURN(const std::vector<ResourceFromFile> read,
+                     ReadResourceFile(file_, context.terminal));
+    resources.clear();
+    for (const auto& [resource, says] : read) {
+      resources.push_back(resource);
       if (KindOf(resource) != kind_) {
         return UsageProblem(absl::InvalidArgumentError(
             absl::StrCat(file_, ": ", resource.name(), " is a ", KindWord(KindOf(resource)),
@@ -186,29 +226,29 @@ absl::Status CreateResourceCommand::Run(CommandContext& context) {
 }
 
 void GetResourceCommand::Define(CLI::App& app) {
-  app.add_option("NAME", name_, "Its name")->required()->type_name("");
+  app.add_option("NAME", names_, "Their names; without one: all")->type_name("");
 }
 
+// Every field matters here, also to people; the table of a list shows only some.
 absl::Status GetResourceCommand::Run(CommandContext& context) {
-  ASSIGN_OR_RETURN(const v1::Resource resource, GetOne(context, kind_, name_));
-  // Every field matters here; the table of a list shows only some.
-  Show(context, resource, [&](std::ostream& out, int) { out << ToYaml(resource); });
+  if (names_.empty()) {
+    ASSIGN_OR_RETURN(const v1::ListResourcesResponse all, ListAll(context, kind_));
+    Show(context, all, [&](std::ostream& out, int) { out << ToYaml(all); });
+    return absl::OkStatus();
+  }
+  for (const std::string& name : names_) {
+    ASSIGN_OR_RETURN(const v1::Resource resource, GetOne(context, kind_, name));
+    Show(context, resource, [&](std::ostream& out, int) {
+      out << (context.shown > 0 ? "---\n" : "") << ToYaml(resource);
+    });
+  }
   return absl::OkStatus();
 }
 
 void ListResourcesCommand::Define(CLI::App&) {}
 
 absl::Status ListResourcesCommand::Run(CommandContext& context) {
-  v1::ListResourcesRequest request;
-  request.set_kind(kind_);
-  ASSIGN_OR_RETURN(
-      const v1::ListResourcesResponse all,
-      CallAllPages(context, &v1::AdminService::Stub::ListResources, request,
-                   [](const v1::ListResourcesResponse& page, v1::ListResourcesRequest& next) {
-                     if (!page.resources().empty()) {
-                       next.set_after(page.resources().rbegin()->name());
-                     }
-                   }));
+  ASSIGN_OR_RETURN(const v1::ListResourcesResponse all, ListAll(context, kind_));
   Show(context, all,
        [&](std::ostream& out, int width) { ShowResources(kind_, all.resources(), out, width); });
   return absl::OkStatus();
@@ -286,33 +326,60 @@ void ApplyCommand::Define(CLI::App& app) {
   app.add_option("-f,--file", files_, "YAML files with resources; '-' is standard input")
       ->required()
       ->type_name("FILE");
+  app.add_flag("--dry-run", dry_run_, "Only say what would be changed");
+}
+
+absl::Status ApplyCommand::Create(CommandContext& context, const v1::Resource& wanted) {
+  if (dry_run_) {
+    ShowChanged(context, wanted, "would be created");
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const v1::Resource made, CreateOne(context, wanted));
+  ShowChanged(context, made, "created");
+  return absl::OkStatus();
+}
+
+absl::Status ApplyCommand::Update(CommandContext& context, const v1::Resource& present,
+                                  const v1::Resource& wanted) {
+  if (wanted.SerializeAsString() == present.SerializeAsString()) {
+    ShowChanged(context, present, "unchanged");
+    return absl::OkStatus();
+  }
+  if (dry_run_) {
+    ShowChanged(
+        context, wanted,
+        wanted.version() == present.version()
+            ? WithChanges("would be updated", present, wanted)
+            : absl::StrCat("would be refused: it is at version ", present.version(), " now"));
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const v1::Resource updated, UpdateOne(context, wanted));
+  ShowChanged(context, updated, WithChanges("updated", present, wanted));
+  return absl::OkStatus();
 }
 
 absl::Status ApplyCommand::Run(CommandContext& context) {
-  std::vector<v1::Resource> resources;
+  std::vector<ResourceFromFile> all;
   for (const std::string& file : files_) {
-    ASSIGN_OR_RETURN(std::vector<v1::Resource> some, ReadResourceFile(file, context.terminal));
-    resources.insert(resources.end(), some.begin(), some.end());
+    ASSIGN_OR_RETURN(const std::vector<ResourceFromFile> some,
+                     ReadResourceFile(file, context.terminal));
+    all.insert(all.end(), some.begin(), some.end());
   }
   // What is referred to comes first, whatever the order in the files.
-  std::stable_sort(
-      resources.begin(), resources.end(),
-      [](const v1::Resource& a, const v1::Resource& b) { return KindOf(a) < KindOf(b); });
-  for (v1::Resource& wanted : resources) {
-    absl::StatusOr<v1::Resource> present = GetOne(context, KindOf(wanted), wanted.name());
+  std::stable_sort(all.begin(), all.end(),
+                   [](const ResourceFromFile& a, const ResourceFromFile& b) {
+                     return KindOf(a.resource) < KindOf(b.resource);
+                   });
+  for (auto& [wanted, says_schedulability] : all) {
+    const absl::StatusOr<v1::Resource> present = GetOne(context, KindOf(wanted), wanted.name());
     if (absl::IsNotFound(present.status())) {
-      ASSIGN_OR_RETURN(const v1::Resource made, CreateOne(context, wanted));
-      ShowChanged(context, made, "created");
+      RETURN_IF_ERROR(Create(context, wanted));
       continue;
     }
     if (!present.ok()) return present.status();
     if (wanted.version() == 0) wanted.set_version(present->version());
-    if (wanted.SerializeAsString() == present->SerializeAsString()) {
-      ShowChanged(context, *present, "unchanged");
-      continue;
-    }
-    ASSIGN_OR_RETURN(const v1::Resource updated, UpdateOne(context, wanted));
-    ShowChanged(context, updated, "updated");
+    if (!says_schedulability) CopySchedulability(*present, wanted);
+    RETURN_IF_ERROR(Update(context, *present, wanted));
   }
   return absl::OkStatus();
 }

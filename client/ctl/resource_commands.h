@@ -25,7 +25,7 @@ class CreateResourceCommand : public Command {
   std::string file_;
 };
 
-// `KIND get NAME`.
+// `KIND get [NAME...]`: everything that was declared, of these or of all.
 class GetResourceCommand : public Command {
  public:
   explicit GetResourceCommand(v1::ResourceKind kind) : kind_(kind) {}
@@ -34,7 +34,7 @@ class GetResourceCommand : public Command {
 
  private:
   const v1::ResourceKind kind_;
-  std::string name_;
+  std::vector<std::string> names_;
 };
 
 // `KIND list`.
@@ -93,14 +93,20 @@ class SchedulabilityCommand : public Command {
   std::vector<std::string> names_;
 };
 
-// `apply -f FILE...`: creates what is not there, updates what differs, leaves the rest.
+// `apply -f FILE... [--dry-run]`: creates what is not there, updates what differs, leaves the rest.
 class ApplyCommand : public Command {
  public:
   void Define(CLI::App& app) override;
   absl::Status Run(CommandContext& context) override;
 
  private:
+  absl::Status Create(CommandContext& context, const v1::Resource& wanted);
+  // Makes `present` what is `wanted`.
+  absl::Status Update(CommandContext& context, const v1::Resource& present,
+                      const v1::Resource& wanted);
+
   std::vector<std::string> files_;
+  bool dry_run_ = false;
 };
 
 // The table of resources of one kind, for people.

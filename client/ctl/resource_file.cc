@@ -96,8 +96,13 @@ class Reader {
   const absl::string_view file_;
 };
 
+bool SaysSchedulability(const YAML::Node& node, const v1::Resource& resource) {
+  const YAML::Node body = node[KindWord(KindOf(resource))];
+  return body.IsMap() && body["schedulability"].IsDefined();
+}
+
 absl::Status AddResource(const YAML::Node& node, absl::string_view file,
-                         std::vector<v1::Resource>& resources) {
+                         std::vector<ResourceFromFile>& resources) {
   v1::Resource resource;
   RETURN_IF_ERROR(Reader(file).Fill(node, "resource", 0, resource));
   if (resource.name().empty()) return Bad(file, node.Mark(), "the resource has no name");
@@ -107,13 +112,28 @@ absl::Status AddResource(const YAML::Node& node, absl::string_view file,
                             "\" has no kind: give it one of site:, host:, image:, pool:, ",
                             "entitlement:"));
   }
-  resources.push_back(std::move(resource));
+  const bool says = SaysSchedulability(node, resource);
+  resources.push_back({.resource = std::move(resource), .says_schedulability = says});
+  return absl::OkStatus();
+}
+
+// What `host list` and `site list` print tells how things are, not what was declared.
+absl::Status RefuseReport(const YAML::Node& document, absl::string_view file) {
+  for (const char* kind : {"host", "site"}) {
+    const std::string key = absl::StrCat(kind, "s");
+    if (!document.IsMap() || !document[key].IsDefined()) continue;
+    return Bad(
+        file, document[key].Mark(),
+        absl::StrCat("this is what `", kind, " list` prints, which tells how they are; what ",
+                     "was declared: werkplekctl ", kind, " get -o yaml"));
+  }
   return absl::OkStatus();
 }
 
 absl::Status AddDocument(const YAML::Node& document, absl::string_view file,
-                         std::vector<v1::Resource>& resources) {
+                         std::vector<ResourceFromFile>& resources) {
   if (document.IsNull()) return absl::OkStatus();
+  RETURN_IF_ERROR(RefuseReport(document, file));
   const bool wrapped = document.IsMap() && document["resources"].IsDefined();
   const YAML::Node list = wrapped ? document["resources"] : document;
   if (!list.IsSequence()) return AddResource(document, file, resources);
@@ -123,10 +143,10 @@ absl::Status AddDocument(const YAML::Node& document, absl::string_view file,
 
 }  // namespace
 
-absl::StatusOr<std::vector<v1::Resource>> ParseResources(const std::string& text,
-                                                         absl::string_view file) {
+absl::StatusOr<std::vector<ResourceFromFile>> ParseResources(const std::string& text,
+                                                             absl::string_view file) {
   std::vector<YAML::Node> documents;
-  std::vector<v1::Resource> resources;
+  std::vector<ResourceFromFile> resources;
   // yaml-cpp reports by exceptions.
   try {
     documents = YAML::LoadAll(text);
@@ -143,8 +163,8 @@ absl::StatusOr<std::vector<v1::Resource>> ParseResources(const std::string& text
   return resources;
 }
 
-absl::StatusOr<std::vector<v1::Resource>> ReadResourceFile(const std::string& path,
-                                                           Terminal& terminal) {
+absl::StatusOr<std::vector<ResourceFromFile>> ReadResourceFile(const std::string& path,
+                                                               Terminal& terminal) {
   if (path == "-") {
     const absl::StatusOr<std::string> text = terminal.ReadRest(kMaxBytes);
     if (!text.ok()) return text.status();

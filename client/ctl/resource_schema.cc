@@ -55,6 +55,7 @@ const std::map<std::string, std::string>& FieldHelp() {
       {"pool.sites", "Sites that may carry it, with commas; none: every site"},
       {"pool.fencing", "Must an old copy be surely stopped before a new start elsewhere"},
       {"pool.storage", "Shared storage that holds its disks; none: those of each host"},
+      {"pool.network", "Network that its desktops have a card in; none: they have no card"},
       {"pool.priority", "Higher is served first where room is short"},
       {"pool.home_site", "Where its desktops stand as long as there is room"},
       {"pool.home_site_rule", "Whether they may stand elsewhere when there is none"},

@@ -26,7 +26,8 @@ absl::Status ListSitesCommand::Run(CommandContext& context) {
       return;
     }
     Table table(
-        {"SITE", "WORK", "HOSTS UP", "DESKTOPS", "SESSIONS", "STARTING", "WOULD WAIT", "LOSS"});
+        {"SITE", "WORK", "HOSTS UP", "DESKTOPS", "SESSIONS", "STARTING", "WOULD WAIT", "LOSS"},
+        {"LOSS"});
     for (const v1::SiteStatus& site : all.sites()) {
       table.AddRow({site.site(), EnumWord(site.schedulability()),
                     absl::StrCat(site.hosts_up(), "/", site.hosts()), absl::StrCat(site.desktops()),
@@ -105,7 +106,7 @@ absl::Status RebalanceCommand::Run(CommandContext& context) {
                    CallAdmin(context, &v1::AdminService::Stub::Rebalance, request));
   Show(context, plan, [&](std::ostream& out, int width) {
     if (!plan.moves().empty()) {
-      Table table({"DESKTOP", "FROM", "TO", "HOW", "WHY"});
+      Table table({"DESKTOP", "FROM", "TO", "HOW", "WHY"}, {"WHY"});
       for (const v1::Move& move : plan.moves()) {
         table.AddRow({move.desktop(), move.from(), move.to(), move.how(), move.reason()});
       }
@@ -145,7 +146,7 @@ absl::Status FailoverCommand::Run(CommandContext& context) {
   }
   Show(context, all, [&](std::ostream& out, int width) {
     if (!all.people().empty()) {
-      Table table({"ORDER", "USER", "POOL", "HOST", "READY AFTER", "WHY NOT"});
+      Table table({"ORDER", "USER", "POOL", "HOST", "READY AFTER", "WHY NOT"}, {"WHY NOT"});
       for (const v1::RehearsedPerson& person : all.people()) {
         table.AddRow(
             {absl::StrCat(person.order()), person.user(), person.pool(),

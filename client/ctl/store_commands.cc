@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/api/exit_code.h"
 
 namespace werkplek {
 namespace {
@@ -50,16 +51,17 @@ absl::Status StoreCommand::Run(CommandContext&) {
   pid_t child = 0;
   const int error = posix_spawnp(&child, arguments[0], nullptr, nullptr, arguments.data(), environ);
   if (error != 0) {
-    return absl::ErrnoToStatus(
-        error, absl::StrCat("cannot run ", words[0], "; use this command on the broker's machine"));
+    return LocalProblem(absl::ErrnoToStatus(
+        error,
+        absl::StrCat("cannot run ", words[0], "; use this command on the broker's machine")));
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return absl::ErrnoToStatus(errno, "waitpid");
+    if (errno != EINTR) return LocalProblem(absl::ErrnoToStatus(errno, "waitpid"));
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(kProgram, " refused; what it says stands above"));
+  return LocalProblem(
+      absl::FailedPreconditionError(absl::StrCat(kProgram, " refused; what it says stands above")));
 }
 
 }  // namespace werkplek

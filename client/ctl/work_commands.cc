@@ -48,7 +48,8 @@ absl::Status ListDesktopsCommand::Run(CommandContext& context) {
       out << "There is no such desktop.\n";
       return;
     }
-    Table table({"DESKTOP", "POOL", "HOST", "STATE", "POWER", "USER", "SCREEN", "SINCE", "ERROR"});
+    Table table({"DESKTOP", "POOL", "HOST", "STATE", "POWER", "USER", "SCREEN", "SINCE", "ERROR"},
+                {"ERROR"});
     for (const v1::DesktopStatus& status : all.desktops()) {
       const v1::Desktop& desktop = status.desktop();
       table.AddRow({desktop.id(), desktop.pool(), HostCell(desktop), EnumWord(desktop.state()),
@@ -205,7 +206,8 @@ absl::Status ListSessionsCommand::Run(CommandContext& context) {
       return;
     }
     Table table(
-        {"SESSION", "USER", "POOL", "DESKTOP", "STATE", "SINCE", "AGE", "CLIENT", "ENDED BY"});
+        {"SESSION", "USER", "POOL", "DESKTOP", "STATE", "SINCE", "AGE", "CLIENT", "ENDED BY"},
+        {"CLIENT", "ENDED BY"});
     for (const v1::Session& session : all.sessions()) {
       table.AddRow({session.id(), session.user(), session.pool(), session.desktop(),
                     EnumWord(session.state()), Since(context, session.state_since_unix_ms()),

@@ -48,8 +48,8 @@ struct LoginContext {
   // Results, and everything else that is for people.
   std::ostream& out;
   std::ostream& err;
-  // `err` is a terminal on which a line can be written over.
-  bool live = false;
+  // Columns of the terminal that `err` is, on which a line can be written over; 0: it is none.
+  int live_width = 0;
   Language language = Language::kEnglish;
   OutputFormat output = OutputFormat::kTable;
   std::function<absl::Time()> now;
@@ -58,6 +58,10 @@ struct LoginContext {
 
   std::string Text(Message message, std::initializer_list<MessageArgument> arguments = {}) const {
     return Say(language, message, arguments);
+  }
+  absl::Status Fail(absl::StatusCode code, Message message,
+                    std::initializer_list<MessageArgument> arguments = {}) const {
+    return SayFailure(code, language, message, arguments);
   }
 };
 

@@ -1,5 +1,6 @@
 #include "client/login/connect_command.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,10 @@ namespace {
 
 // Longer than any queue; the broker's own deadline comes first.
 constexpr absl::Duration kConnectTimeout = absl::Hours(1);
+// A broker ends a wait by the deadline that it told. One that says nothing for so long after that
+// has forgotten us; the clocks of the two machines may differ.
+constexpr absl::Duration kSilenceMargin = absl::Minutes(1);
+constexpr char kTakenOverRule[] = "taken-over";
 // Gateways that are lost one after the other are no accident.
 constexpr int kMaxLosses = 20;
 // So often a screen is tried to open, and so long after it did not; twice as long the next time.
@@ -24,6 +29,13 @@ constexpr absl::Duration kOpenAgain = absl::Seconds(1);
 bool MayOpenLater(const absl::Status& status) {
   return (absl::IsUnavailable(status) || absl::IsPermissionDenied(status)) &&
          ExitCodeFor(status) != ExitCode::kLocal;
+}
+
+// How long nothing may follow `update`.
+absl::Duration SilenceAfter(const v1::ConnectUpdate& update, absl::Time now) {
+  if (!update.has_queued()) return absl::InfiniteDuration();
+  const absl::Time deadline = absl::FromUnixMillis(update.queued().deadline_unix_ms());
+  return std::max(absl::ZeroDuration(), deadline - now) + kSilenceMargin;
 }
 
 }  // namespace
@@ -38,35 +50,43 @@ void ConnectCommand::Define(CLI::App& app, Language language) {
   app.add_flag("--no-viewer", choice_.no_viewer, Say(language, Message::kHelpNoViewer));
 }
 
-absl::StatusOr<v1::Ready> ConnectCommand::WaitForDesktop(LoginContext& context) {
+absl::StatusOr<v1::Ready> ConnectCommand::WaitForDesktop(LoginContext& context, bool again) {
   ASSIGN_OR_RETURN(BrokerClient * broker, context.broker());
   v1::ConnectRequest request;
   request.set_request_id(NewRequestId());
   request.set_pool(pool_);
+  request.set_again(again);
   *request.mutable_client() = FactsOfThisMachine("werkplek", LanguageCode(context.language));
-  ProgressLine progress(context.err, context.live, context.terminal.Width());
+  ProgressLine progress(context.err, context.live_width);
   progress.Show(context.Text(Message::kConnecting, {{"pool", Printable(pool_)}}));
   broker->SetRetryListener([&](const std::string& address, const absl::Status&, absl::Duration) {
     progress.Show(context.Text(Message::kRetrying, {{"broker", address}}));
   });
   std::optional<v1::Ready> ready;
   std::optional<v1::Refused> refused;
+  const auto on_update = [&](const v1::ConnectUpdate& update) {
+    progress.Show(DescribeStage(update, context.now(), context.language));
+    if (update.has_ready()) ready = update.ready();
+    if (update.has_refused()) refused = update.refused();
+    return true;
+  };
   const absl::Status status =
       broker->Stream(&v1::SessionService::Stub::Connect, request, kConnectTimeout,
-                     [&](const v1::ConnectUpdate& update) {
-                       progress.Show(DescribeStage(update, context.now(), context.language));
-                       if (update.has_ready()) ready = update.ready();
-                       if (update.has_refused()) refused = update.refused();
-                       return true;
-                     });
+                     {.on_message = on_update, .silence = [&](const v1::ConnectUpdate& update) {
+                        return SilenceAfter(update, context.now());
+                      }});
   broker->SetRetryListener(nullptr);
   // What was given counts, even when the stream's end was lost.
   if (ready.has_value()) return *std::move(ready);
+  if (absl::IsAborted(status) || (refused.has_value() && refused->rule() == kTakenOverRule)) {
+    return context.Fail(absl::StatusCode::kAborted, Message::kTakenOver);
+  }
   if (refused.has_value()) {
-    return absl::FailedPreconditionError(DescribeRefusal(*refused, pool_, context.language));
+    return ForThePerson(
+        absl::FailedPreconditionError(DescribeRefusal(*refused, pool_, context.language)));
   }
   if (!status.ok()) return status;
-  return absl::UnavailableError(context.Text(Message::kStreamEnded));
+  return context.Fail(absl::StatusCode::kUnavailable, Message::kStreamEnded);
 }
 
 void ConnectCommand::TellWhatIsLeft(LoginContext& context) {
@@ -86,12 +106,13 @@ absl::Status ConnectCommand::ShowUntilClosed(LoginContext& context) {
   int losses = 0;
   int unopened = 0;
   while (true) {
-    ASSIGN_OR_RETURN(v1::Ready ready, WaitForDesktop(context));
+    const bool again = losses + unopened > 0;
+    ASSIGN_OR_RETURN(v1::Ready ready, WaitForDesktop(context, again));
     const absl::Status shown = context.show_display(ready, choice_);
     Wipe(*ready.mutable_ticket());
     if (absl::IsAborted(shown)) {
       if (++losses == kMaxLosses) {
-        return absl::UnavailableError(context.Text(Message::kGatewaysLost));
+        return context.Fail(absl::StatusCode::kUnavailable, Message::kGatewaysLost);
       }
       // The session is as it was: the next ticket goes through another gateway.
       context.err << context.Text(Message::kGatewayLost) << "\n";
@@ -109,7 +130,7 @@ absl::Status ConnectCommand::ShowUntilClosed(LoginContext& context) {
 
 absl::Status ConnectCommand::Run(LoginContext& context) {
   if ((spice_ ? 1 : 0) + (choice_.vnc ? 1 : 0) + (choice_.screenshot.empty() ? 0 : 1) > 1) {
-    return UsageProblem(absl::InvalidArgumentError(context.Text(Message::kOneDisplay)));
+    return UsageProblem(context.Fail(absl::StatusCode::kInvalidArgument, Message::kOneDisplay));
   }
   // `--spice` is for those who bring a SPICE viewer of their own.
   choice_.no_viewer = choice_.no_viewer || spice_;

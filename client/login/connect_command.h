@@ -13,7 +13,9 @@ class ConnectCommand : public LoginCommand {
   absl::Status Run(LoginContext& context) override;
 
  private:
-  absl::StatusOr<v1::Ready> WaitForDesktop(LoginContext& context);
+  // `again`: the screen was given to this machine, and is not there (any more). ABORTED: it was
+  // taken over elsewhere.
+  absl::StatusOr<v1::Ready> WaitForDesktop(LoginContext& context, bool again);
 
   // Again, through another gateway, when the one that the screen went through is lost.
   absl::Status ShowUntilClosed(LoginContext& context);

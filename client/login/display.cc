@@ -66,16 +66,22 @@ class Display {
       : ports_(ports), ready_(ready), choice_(choice) {}
 
   absl::Status Show() {
+    const absl::Status shown = ShowChosen();
+    // Whoever interrupts it wants no other try, whatever the interrupt broke.
+    return signals_.Came() ? absl::CancelledError("interrupted") : shown;
+  }
+
+ private:
+  absl::Status ShowChosen() {
     if (!choice_.screenshot.empty()) return SavePicture();
     return choice_.vnc ? ShowVnc() : ShowSpice();
   }
 
- private:
   absl::StatusOr<std::unique_ptr<RelayClient>> OpenRelay(RelayChannelKind kind) const {
     RelayTarget target;
     target.gateways.assign(ready_.gateways().begin(), ready_.gateways().end());
     if (ports_.gateways == GatewayUse::kAlways && target.gateways.empty()) {
-      return absl::UnavailableError(Say(ports_.language, Message::kNoGateway));
+      return SayFailure(absl::StatusCode::kUnavailable, ports_.language, Message::kNoGateway);
     }
     if (ports_.gateways != GatewayUse::kAlways) {
       target.addresses.assign(ready_.relays().begin(), ready_.relays().end());
@@ -87,26 +93,33 @@ class Display {
     return ports_.open_relay(std::move(target));
   }
 
-  // The failure of a tunnel in the person's language, with its own code.
+  // The failure of a tunnel in the person's language, with its own code. An interrupt, and what is
+  // wrong with this machine, are no failures of the tunnel.
   absl::Status Failure(const absl::Status& status) const {
-    if (status.ok()) return status;
-    return {status.code(), Say(ports_.language, Message::kDisplayFailed,
-                               {{"reason", Printable(status.message())}})};
+    if (status.ok() || absl::IsCancelled(status) || IsForThePerson(status) ||
+        ExitCodeFor(status) == ExitCode::kLocal) {
+      return status;
+    }
+    Message message = Message::kDisplayFailed;
+    if (absl::IsPermissionDenied(status)) message = Message::kDisplayRefused;
+    if (absl::IsDeadlineExceeded(status)) message = Message::kNobodyOpened;
+    return SayFailure(status.code(), ports_.language, message,
+                      {{"reason", Printable(status.message())}});
   }
 
   absl::StatusOr<std::unique_ptr<Viewer>> StartViewer(const std::string& url) const {
     absl::StatusOr<std::unique_ptr<Viewer>> viewer = Viewer::Start(ports_.viewer, url);
     if (viewer.ok()) return viewer;
-    return LocalProblem(absl::NotFoundError(
-        Say(ports_.language, Message::kViewerMissing,
-            {{"viewer", ports_.viewer}, {"reason", std::string(viewer.status().message())}})));
+    return LocalProblem(SayFailure(
+        absl::StatusCode::kNotFound, ports_.language, Message::kViewerMissing,
+        {{"viewer", ports_.viewer}, {"reason", std::string(viewer.status().message())}}));
   }
 
   absl::Status ViewerEnded(int code) const {
     if (code == 0) return absl::OkStatus();
-    return LocalProblem(
-        absl::UnknownError(Say(ports_.language, Message::kViewerFailed,
-                               {{"viewer", ports_.viewer}, {"code", absl::StrCat(code)}})));
+    return LocalProblem(SayFailure(absl::StatusCode::kUnknown, ports_.language,
+                                   Message::kViewerFailed,
+                                   {{"viewer", ports_.viewer}, {"code", absl::StrCat(code)}}));
   }
 
   absl::Status SavePicture();
@@ -126,7 +139,8 @@ absl::Status Display::SavePicture() {
   ASSIGN_OR_RETURN(const std::unique_ptr<RelayClient> relay, OpenRelay(RelayChannelKind::kVnc));
   const std::string path = absl::StrCat(folder.path(), "/display");
   RETURN_IF_ERROR(relay->Listen(path, [&end](const absl::Status& status) { end.Tell(status); }));
-  const absl::StatusOr<Picture> picture = TakePicture(path, kPictureTimeout);
+  const absl::StatusOr<Picture> picture =
+      TakePicture(path, kPictureTimeout, [this] { return signals_.Came(); });
   if (!picture.ok()) {
     // The relay's reason says more than "closed".
     const std::optional<absl::Status> reason = end.Take();
@@ -166,7 +180,6 @@ absl::Status Display::ShowVnc() {
   }
   const absl::Cleanup close_local = [&local] { close(*local); };
   JoinSockets(*local, *remote, signals_.descriptor());
-  if (signals_.Came()) return absl::CancelledError("interrupted");
   return relay->gateway_lost() ? absl::AbortedError("the gateway was lost") : absl::OkStatus();
 }
 

@@ -18,6 +18,7 @@ class JoinCommand : public LoginCommand {
   std::string code_;
   std::string ca_sha256_;
   std::vector<std::string> brokers_;
+  std::string group_;
 };
 
 }  // namespace werkplek

@@ -26,7 +26,7 @@ absl::StatusOr<ClientConfig> ReadConfig(const std::string& given) {
 absl::Status Show(const ClientConfig& config, Language language, const v1::Ready& ready,
                   const DisplayChoice& choice) {
   const absl::StatusOr<TlsMaterial> own = LoadTlsFiles(config.tls, absl::Now());
-  if (!own.ok()) return LocalProblem(own.status());
+  if (!own.ok()) return LocalProblem(own.status(), LocalCause::kCertificate);
   const DisplayPorts ports{
       .viewer = config.viewer,
       .open_relay =
@@ -51,7 +51,7 @@ int Main(const std::vector<std::string>& arguments) {
       .terminal = terminal,
       .out = std::cout,
       .err = std::cerr,
-      .live = isatty(STDERR_FILENO) == 1,
+      .live_width = TerminalWidth(STDERR_FILENO),
       .variable =
           [](const char* name) {
             const char* value = std::getenv(name);

@@ -1,11 +1,17 @@
 #include "client/login/messages.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/login/message_table.h"
 
 namespace werkplek {
+namespace {
+
+constexpr absl::string_view kForThePerson = "werkplek/for-the-person";
+
+}  // namespace
 
 Language ParseLanguage(absl::string_view name) {
   const std::string lower = absl::AsciiStrToLower(name);
@@ -36,6 +42,20 @@ std::string Say(Language language, Message message,
     rest.remove_prefix(close + 1);
   }
   return absl::StrCat(result, rest);
+}
+
+absl::Status ForThePerson(absl::Status failure) {
+  failure.SetPayload(kForThePerson, absl::Cord());
+  return failure;
+}
+
+absl::Status SayFailure(absl::StatusCode code, Language language, Message message,
+                        std::initializer_list<MessageArgument> arguments) {
+  return ForThePerson(absl::Status(code, Say(language, message, arguments)));
+}
+
+bool IsForThePerson(const absl::Status& failure) {
+  return failure.GetPayload(kForThePerson).has_value();
 }
 
 absl::Span<const MessageRow> AllMessages() { return kMessageTable; }

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 
@@ -54,12 +55,14 @@ enum class Message {
   kHelpJoinCode,
   kHelpJoinCa,
   kHelpJoinBroker,
+  kHelpJoinGroup,
   kHelpCompletion,
   // Sign-in.
   kAskUser,
   kAskPassword,
   kAskCode,
   kUserMissing,
+  kPasswordMissing,
   kSignedIn,
   kSignedInIdle,
   kNotice,
@@ -73,6 +76,7 @@ enum class Message {
   kColumnDescription,
   kColumnSession,
   kColumnAvailable,
+  kColumnsLeftOut,
   kYes,
   kNo,
   kNone,
@@ -85,12 +89,14 @@ enum class Message {
   // Connecting.
   kConnecting,
   kQueued,
+  kQueuedFor,
   kStarting,
   kPreparing,
   kOpening,
   kResumed,
   kRetrying,
   kRefused,
+  kRefusedFor,
   kRefusedHelp,
   kRuleNoEntitlement,
   kRulePoolFull,
@@ -99,6 +105,12 @@ enum class Message {
   kRulePoolDraining,
   kRulePoolMaintenance,
   kRulePoolBroken,
+  kRuleSiteBraked,
+  kRuleSiteOpen,
+  kRuleSiteLoss,
+  kRuleHostOpen,
+  kRuleHostSilent,
+  kRuleStartFailed,
   kRuleOther,
   kSocketReady,
   kPortReady,
@@ -106,6 +118,9 @@ enum class Message {
   kViewerFailed,
   kDisplayClosed,
   kDisplayFailed,
+  kDisplayRefused,
+  kNobodyOpened,
+  kTakenOver,
   kOpeningAgain,
   kGatewayLost,
   kGatewaysLost,
@@ -120,15 +135,20 @@ enum class Message {
   kNoSessionIn,
   kSeveralSessions,
   kConfirmEnd,
+  kYesOrNo,
+  kNobodyToAsk,
   kKept,
   kEnded,
   // Join and status.
   kJoined,
   kJoinWrote,
   kNeedsConfig,
+  kJoinRefused,
+  kCodeMissing,
   kStatusBrokers,
   kStatusAnswers,
   kStatusSilent,
+  kNoBrokerAnswers,
   kStatusMachine,
   kStatusSignIn,
   kStatusNotSignedIn,
@@ -152,6 +172,14 @@ enum class Message {
   // More failures.
   kUnavailable,
   kTryAgain,
+  kBrokerRefused,
+  kInterrupted,
+  kNoConfiguration,
+  kBadConfiguration,
+  kBadCertificate,
+  kBadTokenFile,
+  kLocalProblem,
+  kNotWritten,
   kLast,  // Not a message.
 };
 
@@ -161,6 +189,14 @@ using MessageArgument = std::pair<absl::string_view, std::string>;
 // The message with its placeholders filled in.
 std::string Say(Language language, Message message,
                 std::initializer_list<MessageArgument> arguments = {});
+
+// Marks a failure whose words are in the person's language.
+absl::Status ForThePerson(absl::Status failure);
+// A failure that says `message` to the person.
+absl::Status SayFailure(absl::StatusCode code, Language language, Message message,
+                        std::initializer_list<MessageArgument> arguments = {});
+// Whether it was marked. What others say is English, and for the help desk.
+bool IsForThePerson(const absl::Status& failure);
 
 // The table, for its test.
 struct MessageRow {

@@ -183,18 +183,49 @@ class LazyClient {
   std::unique_ptr<BrokerClient> client_;
 };
 
-// What went wrong, in the person's language where we know the words.
+Message MessageForLocal(LocalCause cause) {
+  switch (cause) {
+    case LocalCause::kNoConfiguration:
+      return Message::kNoConfiguration;
+    case LocalCause::kConfiguration:
+      return Message::kBadConfiguration;
+    case LocalCause::kCertificate:
+      return Message::kBadCertificate;
+    case LocalCause::kTokenFile:
+      return Message::kBadTokenFile;
+    case LocalCause::kOther:
+      break;
+  }
+  return Message::kLocalProblem;
+}
+
+// What stands around words that are not in the person's language.
+Message MessageForFailure(const absl::Status& status, bool signing_in) {
+  switch (ExitCodeFor(status)) {
+    case ExitCode::kSignInFailed:
+      return signing_in ? Message::kSignInFailed : Message::kSignInFirst;
+    case ExitCode::kUnavailable:
+      return Message::kUnavailable;
+    case ExitCode::kLocal:
+      return MessageForLocal(CauseOf(status));
+    case ExitCode::kUsage:
+      return Message::kLocalProblem;
+    case ExitCode::kInterrupted:
+      return Message::kInterrupted;
+    default:
+      return Message::kBrokerRefused;
+  }
+}
+
+// What went wrong, in the person's language.
 std::string Explain(const absl::Status& status, bool signing_in, Language language) {
-  const ExitCode code = ExitCodeFor(status);
   const std::string reason(status.message());
-  if (code == ExitCode::kSignInFailed) {
-    return Say(language, signing_in ? Message::kSignInFailed : Message::kSignInFirst);
-  }
-  if (code == ExitCode::kUnavailable) {
-    return absl::StrCat(Say(language, Message::kUnavailable, {{"reason", reason}}), "\n",
-                        Say(language, Message::kTryAgain));
-  }
-  return reason;
+  const std::string said =
+      IsForThePerson(status)
+          ? reason
+          : Say(language, MessageForFailure(status, signing_in), {{"reason", reason}});
+  if (ExitCodeFor(status) != ExitCode::kUnavailable) return said;
+  return absl::StrCat(said, "\n", Say(language, Message::kTryAgain));
 }
 
 OutputFormat ParseOutput(const std::string& word) {
@@ -228,7 +259,7 @@ ExitCode RunCommand(LoginCommand& command, const CommonFlags& flags, Language la
       .terminal = ports.terminal,
       .out = ports.out,
       .err = ports.err,
-      .live = ports.live,
+      .live_width = ports.live_width,
       .language = language,
       .output = ParseOutput(flags.output),
       .now = ports.now,
@@ -237,8 +268,8 @@ ExitCode RunCommand(LoginCommand& command, const CommonFlags& flags, Language la
   const bool signing_in = dynamic_cast<EmployeeSignIn*>(&command) != nullptr;
   if (signing_in && ports.renew) RenewFirst(client, language, ports);
   const absl::Status status = command.Run(context);
-  ports.out << std::flush;
   if (status.ok()) return ExitCode::kOk;
+  ports.out << std::flush;
   ports.err << Say(language, Message::kError, {{"reason", Explain(status, signing_in, language)}})
             << "\n";
   return ExitCodeFor(status);
@@ -275,8 +306,10 @@ Language ChooseLanguage(const std::vector<std::string>& arguments, const LoginPo
   return Language::kEnglish;
 }
 
-ExitCode RunLogin(const std::vector<std::string>& arguments, const LoginPorts& ports) {
-  const Language language = ChooseLanguage(arguments, ports);
+namespace {
+
+ExitCode RunLine(const std::vector<std::string>& arguments, Language language,
+                 const LoginPorts& ports) {
   LoginCommandLine line(AllLoginCommands(), language);
   try {
     line.Parse(arguments);
@@ -295,6 +328,18 @@ ExitCode RunLogin(const std::vector<std::string>& arguments, const LoginPorts& p
     return ExitCode::kOk;
   }
   return RunCommand(*command, line.flags, language, ports);
+}
+
+}  // namespace
+
+ExitCode RunLogin(const std::vector<std::string>& arguments, const LoginPorts& ports) {
+  const Language language = ChooseLanguage(arguments, ports);
+  const ExitCode code = RunLine(arguments, language, ports);
+  ports.out << std::flush;
+  if (ports.out.good() || code != ExitCode::kOk) return code;
+  ports.err << Say(language, Message::kError, {{"reason", Say(language, Message::kNotWritten)}})
+            << "\n";
+  return ExitCode::kLocal;
 }
 
 }  // namespace werkplek

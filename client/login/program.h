@@ -16,7 +16,8 @@ struct LoginPorts {
   Terminal& terminal;
   std::ostream& out;
   std::ostream& err;
-  bool live = false;
+  // As LoginContext::live_width.
+  int live_width = 0;
   // A variable of the environment; empty: not set.
   std::function<std::string(const char* name)> variable;
   // Reads the configuration at a path ("" for the usual places).

@@ -1,8 +1,11 @@
 #include "client/login/progress.h"
 
 #include <algorithm>
+#include <array>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/api/message_text.h"
 #include "client/api/table.h"
 #include "client/api/terminal.h"
@@ -10,27 +13,52 @@
 namespace werkplek {
 namespace {
 
-Message MessageOfRule(absl::string_view rule) {
-  if (rule == "no-entitlement") return Message::kRuleNoEntitlement;
-  if (rule == "pool-full") return Message::kRulePoolFull;
-  if (rule == "queue-full") return Message::kRuleQueueFull;
-  if (rule == "deadline") return Message::kRuleDeadline;
-  if (rule == "pool-draining") return Message::kRulePoolDraining;
-  if (rule == "pool-maintenance") return Message::kRulePoolMaintenance;
-  if (rule == "pool-broken") return Message::kRulePoolBroken;
-  return Message::kRuleOther;
+struct RuleMessage {
+  absl::string_view rule;
+  Message message;
+};
+
+constexpr auto kRules = std::to_array<RuleMessage>({
+    {"no-entitlement", Message::kRuleNoEntitlement},
+    {"pool-full", Message::kRulePoolFull},
+    {"queue-full", Message::kRuleQueueFull},
+    {"deadline", Message::kRuleDeadline},
+    {"pool-draining", Message::kRulePoolDraining},
+    {"pool-maintenance", Message::kRulePoolMaintenance},
+    {"pool-broken", Message::kRulePoolBroken},
+    {"site-braked", Message::kRuleSiteBraked},
+    {"site-open", Message::kRuleSiteOpen},
+    {"site-loss", Message::kRuleSiteLoss},
+    {"host-open", Message::kRuleHostOpen},
+    {"host-silent", Message::kRuleHostSilent},
+    {"start-failed", Message::kRuleStartFailed},
+});
+
+// What the broker says of a wait that is not the plain queue of a pool. Empty: it is that.
+std::string WhyTheWait(const v1::Explanation& explanation) {
+  if (explanation.steps().empty() || absl::StartsWith(explanation.steps(0), "own session:")) {
+    return "";
+  }
+  // Which desktop it is, and what is the matter with it.
+  std::string why = explanation.steps(0);
+  if (explanation.steps_size() > 1) absl::StrAppend(&why, "; ", explanation.steps(1));
+  return Printable(why);
+}
+
+std::string DescribeWait(const v1::Queued& queued, absl::Time now, Language language) {
+  const std::string left = FormatSpan(absl::FromUnixMillis(queued.deadline_unix_ms()) - now);
+  const std::string why = WhyTheWait(queued.explanation());
+  if (!why.empty()) return Say(language, Message::kQueuedFor, {{"left", left}, {"reason", why}});
+  return Say(language, Message::kQueued,
+             {{"position", absl::StrCat(queued.position())}, {"left", left}});
 }
 
 }  // namespace
 
 std::string DescribeStage(const v1::ConnectUpdate& update, absl::Time now, Language language) {
   switch (update.stage_case()) {
-    case v1::ConnectUpdate::kQueued: {
-      const absl::Duration left = absl::FromUnixMillis(update.queued().deadline_unix_ms()) - now;
-      return Say(
-          language, Message::kQueued,
-          {{"position", absl::StrCat(update.queued().position())}, {"left", FormatSpan(left)}});
-    }
+    case v1::ConnectUpdate::kQueued:
+      return DescribeWait(update.queued(), now, language);
     case v1::ConnectUpdate::kStarting:
       return Say(language, Message::kStarting,
                  {{"desktop", Printable(update.starting().desktop())}});
@@ -45,15 +73,21 @@ std::string DescribeStage(const v1::ConnectUpdate& update, absl::Time now, Langu
   }
 }
 
+std::string DescribeRule(absl::string_view rule, Language language) {
+  const auto* const known = std::find_if(kRules.begin(), kRules.end(),
+                                         [&](const RuleMessage& row) { return row.rule == rule; });
+  return Say(language, known == kRules.end() ? Message::kRuleOther : known->message,
+             {{"rule", Printable(rule)}});
+}
+
 std::string DescribeRefusal(const v1::Refused& refused, absl::string_view pool, Language language) {
-  const std::string first = refused.reasons().empty() ? refused.rule() : refused.reasons().Get(0);
-  const Message rule = MessageOfRule(refused.rule());
-  const std::string reason = Say(language, rule, {{"reason", Printable(first)}});
   std::string text =
-      Say(language, Message::kRefused, {{"pool", Printable(pool)}, {"reason", reason}});
-  // The broker's own words, unless they were shown above.
-  for (int i = rule == Message::kRuleOther ? 1 : 0; i < refused.reasons().size(); ++i) {
-    absl::StrAppend(&text, "\n  ", Printable(refused.reasons().Get(i)));
+      Say(language, Message::kRefused,
+          {{"pool", Printable(pool)}, {"reason", DescribeRule(refused.rule(), language)}});
+  // The broker's own words, which are English.
+  if (!refused.reasons().empty()) {
+    const std::string reasons = Printable(absl::StrJoin(refused.reasons(), "; "));
+    absl::StrAppend(&text, "\n", Say(language, Message::kRefusedFor, {{"reason", reasons}}));
   }
   if (!refused.explain_id().empty()) {
     absl::StrAppend(
@@ -66,7 +100,7 @@ std::string DescribeRefusal(const v1::Refused& refused, absl::string_view pool, 
 void ProgressLine::Show(const std::string& text) {
   if (text.empty() || text == shown_) return;
   shown_ = text;
-  if (live_) {
+  if (width_ > 0) {
     // Carriage return, the text, and the rest of the line erased (ECMA-48 EL).
     out_ << "\r" << CutToWidth(text, std::max(10, width_ - 1)) << "\x1b[K" << std::flush;
   } else {
@@ -75,7 +109,7 @@ void ProgressLine::Show(const std::string& text) {
 }
 
 void ProgressLine::Clear() {
-  if (live_ && !shown_.empty()) out_ << "\r\x1b[K" << std::flush;
+  if (width_ > 0 && !shown_.empty()) out_ << "\r\x1b[K" << std::flush;
   shown_.clear();
 }
 

@@ -111,8 +111,11 @@ struct ClientCleanup {
   }
 };
 
+using Interrupted = std::function<bool()>;
+
 // Handles what the server sends, waiting at most `wait` for it.
-absl::Status ServeOnce(rfbClient* client, absl::Duration wait) {
+absl::Status ServeOnce(rfbClient* client, absl::Duration wait, const Interrupted& interrupted) {
+  if (interrupted()) return absl::CancelledError("interrupted");
   const int64_t wait_us = std::max<int64_t>(0, absl::ToInt64Microseconds(wait));
   const int ready = WaitForMessage(client, static_cast<unsigned>(wait_us));
   if (ready < 0 || (ready > 0 && !HandleRFBServerMessage(client))) {
@@ -121,16 +124,17 @@ absl::Status ServeOnce(rfbClient* client, absl::Duration wait) {
   return absl::OkStatus();
 }
 
-absl::Status ServeFor(rfbClient* client, absl::Duration span) {
+absl::Status ServeFor(rfbClient* client, absl::Duration span, const Interrupted& interrupted) {
   const absl::Time end = absl::Now() + span;
   for (absl::Duration left = span; left > absl::ZeroDuration(); left = end - absl::Now()) {
-    RETURN_IF_ERROR(ServeOnce(client, left));
+    RETURN_IF_ERROR(ServeOnce(client, left, interrupted));
   }
   return absl::OkStatus();
 }
 
 // Asks for the whole screen and reads until every pixel has come anew.
-absl::Status ReadFrame(rfbClient* client, Shot& shot, absl::Time deadline) {
+absl::Status ReadFrame(rfbClient* client, Shot& shot, absl::Time deadline,
+                       const Interrupted& interrupted) {
   shot.Forget();
   absl::Time asked = absl::InfinitePast();
   while (!shot.complete()) {
@@ -143,7 +147,7 @@ absl::Status ReadFrame(rfbClient* client, Shot& shot, absl::Time deadline) {
       SendFramebufferUpdateRequest(client, 0, 0, client->width, client->height, FALSE);
       asked = now;
     }
-    RETURN_IF_ERROR(ServeOnce(client, std::min(kAskAgain, deadline - now)));
+    RETURN_IF_ERROR(ServeOnce(client, std::min(kAskAgain, deadline - now), interrupted));
   }
   return absl::OkStatus();
 }
@@ -157,7 +161,8 @@ bool IsOneColour(const Picture& picture) {
 
 }  // namespace
 
-absl::StatusOr<Picture> TakePicture(const std::string& path, absl::Duration timeout) {
+absl::StatusOr<Picture> TakePicture(const std::string& path, absl::Duration timeout,
+                                    const std::function<bool()>& interrupted) {
   // Its words would go to standard error, in English, in the middle of ours.
   rfbClientLog = Silent;
   rfbClientErr = Silent;
@@ -181,12 +186,12 @@ absl::StatusOr<Picture> TakePicture(const std::string& path, absl::Duration time
   const std::unique_ptr<rfbClient, ClientCleanup> owner(client);
   // The first frame of a display that nobody looked at may be an old or an empty one, drawn before
   // the guest was asked. So frames are taken until two in a row are alike and show something.
-  RETURN_IF_ERROR(ReadFrame(client, shot, deadline));
+  RETURN_IF_ERROR(ReadFrame(client, shot, deadline, interrupted));
   Picture picture = shot.Take();
   const absl::Time settled = std::min(deadline, absl::Now() + kSettle);
   while (absl::Now() + kBetweenFrames < settled) {
-    RETURN_IF_ERROR(ServeFor(client, kBetweenFrames));
-    RETURN_IF_ERROR(ReadFrame(client, shot, deadline));
+    RETURN_IF_ERROR(ServeFor(client, kBetweenFrames, interrupted));
+    RETURN_IF_ERROR(ReadFrame(client, shot, deadline, interrupted));
     Picture next = shot.Take();
     const bool steady = next.rgb == picture.rgb && !IsOneColour(next);
     picture = std::move(next);

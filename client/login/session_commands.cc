@@ -7,6 +7,7 @@
 #include "client/api/exit_code.h"
 #include "client/api/sign_in.h"
 #include "client/api/table.h"
+#include "client/login/progress.h"
 #include "common/base/status_macros.h"
 #include "common/tls/certificate.h"
 
@@ -33,6 +34,15 @@ std::string DescribeSession(const v1::SessionView& session, Language language) {
   }
 }
 
+std::string DescribeAvailability(const v1::PoolView& pool, Language language) {
+  if (pool.available()) return Say(language, Message::kYes);
+  // Brokers of before give the reason alone.
+  return Say(language, Message::kNo,
+             {{"reason", pool.unavailable_rule().empty()
+                             ? pool.unavailable_reason()
+                             : DescribeRule(pool.unavailable_rule(), language)}});
+}
+
 // The person's session in `pool`, or the only one there is.
 absl::StatusOr<v1::SessionView> OwnSession(LoginContext& context, const std::string& pool) {
   ASSIGN_OR_RETURN(const v1::ListPoolsResponse pools, AskPools(context));
@@ -44,12 +54,12 @@ absl::StatusOr<v1::SessionView> OwnSession(LoginContext& context, const std::str
     names.push_back(view.pool());
   }
   if (found.size() > 1) {
-    return UsageProblem(absl::InvalidArgumentError(
-        context.Text(Message::kSeveralSessions, {{"pools", absl::StrJoin(names, ", ")}})));
+    return UsageProblem(context.Fail(absl::StatusCode::kInvalidArgument, Message::kSeveralSessions,
+                                     {{"pools", absl::StrJoin(names, ", ")}}));
   }
   if (!found.empty()) return found.front();
-  return absl::NotFoundError(pool.empty() ? context.Text(Message::kNoSession)
-                                          : context.Text(Message::kNoSessionIn, {{"pool", pool}}));
+  return context.Fail(absl::StatusCode::kNotFound,
+                      pool.empty() ? Message::kNoSession : Message::kNoSessionIn, {{"pool", pool}});
 }
 
 void AddOwnPool(CLI::App& app, Language language, std::string& pool) {
@@ -75,11 +85,17 @@ absl::Status EmployeeSignIn::Run(LoginContext& context) {
       .password = context.Text(Message::kAskPassword),
       .token_code = context.Text(Message::kAskCode),
       .user_missing = context.Text(Message::kUserMissing),
+      .password_missing = context.Text(Message::kPasswordMissing),
   };
-  ASSIGN_OR_RETURN(const Credentials credentials,
-                   AskCredentials(context.terminal, questions, user_));
+  const absl::StatusOr<Credentials> credentials =
+      AskCredentials(context.terminal, questions, user_);
+  // What is missing is said in the words of the questions.
+  if (ExitCodeFor(credentials.status()) == ExitCode::kUsage) {
+    return ForThePerson(credentials.status());
+  }
+  if (!credentials.ok()) return credentials.status();
   ASSIGN_OR_RETURN(const v1::SignInResponse response,
-                   SignInAndKeep(*broker, file, credentials,
+                   SignInAndKeep(*broker, file, *credentials,
                                  FactsOfThisMachine("werkplek", LanguageCode(context.language))));
   if (context.output != OutputFormat::kTable) {
     context.out << (context.output == OutputFormat::kJson ? ToJson(response) : ToYaml(response));
@@ -123,16 +139,18 @@ absl::Status ListOwnPools::Run(LoginContext& context) {
     return absl::OkStatus();
   }
   Table table({context.Text(Message::kColumnPool), context.Text(Message::kColumnDescription),
-               context.Text(Message::kColumnSession), context.Text(Message::kColumnAvailable)});
+               context.Text(Message::kColumnSession), context.Text(Message::kColumnAvailable)},
+              {context.Text(Message::kColumnDescription), context.Text(Message::kColumnSession),
+               context.Text(Message::kColumnAvailable)});
   for (const v1::PoolView& pool : pools.pools()) {
     table.AddRow({pool.pool(), pool.description(),
                   pool.has_session() ? DescribeSession(pool.session(), context.language)
                                      : context.Text(Message::kNone),
-                  pool.available()
-                      ? context.Text(Message::kYes)
-                      : context.Text(Message::kNo, {{"reason", pool.unavailable_reason()}})});
+                  DescribeAvailability(pool, context.language)});
   }
-  context.out << table.Render(context.terminal.Width());
+  context.out << table.Render(context.terminal.Width(), [&context](const std::string& columns) {
+    return context.Text(Message::kColumnsLeftOut, {{"columns", columns}});
+  });
   return absl::OkStatus();
 }
 
@@ -157,9 +175,15 @@ void EndOwn::Define(CLI::App& app, Language language) {
 absl::Status EndOwn::Run(LoginContext& context) {
   ASSIGN_OR_RETURN(const v1::SessionView session, OwnSession(context, pool_));
   if (!yes_) {
-    ASSIGN_OR_RETURN(const bool agreed, context.terminal.Confirm(context.Text(
-                                            Message::kConfirmEnd, {{"pool", session.pool()}})));
-    if (!agreed) return absl::CancelledError(context.Text(Message::kKept));
+    if (!context.terminal.CanAsk()) {
+      return UsageProblem(
+          context.Fail(absl::StatusCode::kFailedPrecondition, Message::kNobodyToAsk));
+    }
+    ASSIGN_OR_RETURN(
+        const bool agreed,
+        context.terminal.Confirm(context.Text(Message::kConfirmEnd, {{"pool", session.pool()}}),
+                                 context.Text(Message::kYesOrNo)));
+    if (!agreed) return context.Fail(absl::StatusCode::kCancelled, Message::kKept);
   }
   ASSIGN_OR_RETURN(BrokerClient * broker, context.broker());
   v1::EndSessionRequest request;
@@ -175,7 +199,7 @@ void ShowStatus::Define(CLI::App&, Language) {}
 absl::Status ShowStatus::Run(LoginContext& context) {
   ASSIGN_OR_RETURN(const ClientConfig config, context.config());
   const absl::StatusOr<TlsMaterial> own = LoadTlsFiles(config.tls, context.now());
-  if (!own.ok()) return LocalProblem(own.status());
+  if (!own.ok()) return LocalProblem(own.status(), LocalCause::kCertificate);
   context.out << context.Text(Message::kStatusMachine,
                               {{"name", PeerLabel(own->own.name)},
                                {"until", FormatTime(absl::ToUnixMillis(own->own.not_after))}})
@@ -211,7 +235,7 @@ absl::Status ShowStatus::Run(LoginContext& context) {
   } else {
     context.out << context.Text(Message::kStatusNotSignedIn) << "\n";
   }
-  if (!any) return absl::UnavailableError(context.Text(Message::kTryAgain));
+  if (!any) return context.Fail(absl::StatusCode::kUnavailable, Message::kNoBrokerAnswers);
   return absl::OkStatus();
 }
 

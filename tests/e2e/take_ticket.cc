@@ -32,14 +32,13 @@ absl::StatusOr<v1::Ready> Connect(const std::string& config_path, const std::str
   *request.mutable_client() = FactsOfThisMachine("take_ticket", "en");
   std::optional<v1::Ready> ready;
   std::string refused;
+  const auto on_update = [&](const v1::ConnectUpdate& update) {
+    if (update.has_ready()) ready = update.ready();
+    if (update.has_refused()) refused = update.refused().ShortDebugString();
+    return true;
+  };
   const absl::Status status = client.Stream(&v1::SessionService::Stub::Connect, request,
-                                            absl::Minutes(2), [&](const v1::ConnectUpdate& update) {
-                                              if (update.has_ready()) ready = update.ready();
-                                              if (update.has_refused()) {
-                                                refused = update.refused().ShortDebugString();
-                                              }
-                                              return true;
-                                            });
+                                            absl::Minutes(2), {.on_message = on_update});
   if (ready.has_value()) return *ready;
   RETURN_IF_ERROR(status);
   return absl::FailedPreconditionError(refused.empty() ? "no desktop" : refused);

@@ -60,7 +60,10 @@ def commands(line):
         # An apostrophe in a text: no command.
         return
     for separator, group in itertools.groupby(words, lambda word: bool(re.fullmatch(r"[();<>|&]+", word))):
-        # `sudo` and variables before the program.
+        # `sudo`, `runuser -u ACCOUNT --` and variables before the program.
+        group = list(group)
+        if group[0] == "runuser" and "--" in group:
+            group = group[group.index("--") + 1:]
         group = list(itertools.dropwhile(lambda word: word == "sudo" or re.match(r"\w+=", word), group))
         if separator or not group or os.path.basename(group[0]) not in PROGRAMS:
             continue
@@ -137,6 +140,7 @@ class DocumentedCommandsTest(unittest.TestCase):
                      "source <(werkplek completion zsh)", "LANG=C sudo werkplek conect a",
                      "werkplek-broker --config broker.yaml frobnicate",
                      "werkplek-broker --config broker.yaml issue --identity host --name h --frob y --out z",
+                     "runuser -u werkplek-broker -- werkplek-broker --config broker.yaml frobnicate",
                      "werkplek-agent --frob", "werkplekctl session list|lst"]:
             self.assertEqual(len(self.complaints(line)), 1, line)
 

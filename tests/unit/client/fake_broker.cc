@@ -27,6 +27,7 @@ grpc::Status AnswerStream(FakeBroker& broker, const std::string& method,
   for (const auto& message : answer.messages) {
     if (!writer->Write(static_cast<const Response&>(*message))) break;
   }
+  if (answer.until.valid()) answer.until.wait();
   return answer.status;
 }
 

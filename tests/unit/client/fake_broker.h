@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,6 +32,8 @@ class FakeBroker {
     std::vector<std::shared_ptr<google::protobuf::Message>> messages;
     grpc::Status status;
     std::string retry_after_ms;
+    // Not empty: a stream's status waits for it.
+    std::shared_future<void> until = {};
   };
   template <typename Message>
   static Answer Says(const Message& message) {

@@ -22,5 +22,15 @@ TEST(ExitCode, FollowsTheOriginAndTheCode) {
             ExitCode::kUsage);
 }
 
+TEST(ExitCode, ALocalProblemKnowsItsCause) {
+  const absl::Status expired =
+      LocalProblem(absl::FailedPreconditionError("expired"), LocalCause::kCertificate);
+  EXPECT_EQ(CauseOf(expired), LocalCause::kCertificate);
+  // The first mark counts.
+  EXPECT_EQ(CauseOf(LocalProblem(expired, LocalCause::kTokenFile)), LocalCause::kCertificate);
+  EXPECT_EQ(CauseOf(LocalProblem(absl::NotFoundError(""))), LocalCause::kOther);
+  EXPECT_EQ(CauseOf(absl::NotFoundError("")), LocalCause::kOther);
+}
+
 }  // namespace
 }  // namespace werkplek

@@ -79,6 +79,17 @@ TEST(FormatSpan, ShowsTheTwoLargestUnits) {
   EXPECT_EQ(FormatSpan(absl::Seconds(-5)), "0s");
 }
 
+TEST(FormatMinute, LeavesTodayOut) {
+  const absl::TimeZone zone = absl::LocalTimeZone();
+  const absl::Time now = absl::FromCivil(absl::CivilSecond(2026, 11, 27, 9, 0, 0), zone);
+  const auto at = [&](absl::CivilSecond when) {
+    return FormatMinute(absl::ToUnixMillis(absl::FromCivil(when, zone)), now);
+  };
+  EXPECT_EQ(at(absl::CivilSecond(2026, 11, 27, 14, 5, 59)), "14:05");
+  EXPECT_EQ(at(absl::CivilSecond(2026, 11, 26, 14, 5, 0)), "2026-11-26 14:05");
+  EXPECT_EQ(FormatMinute(0, now), "-");
+}
+
 TEST(FormatTime, ShowsNothingForNever) { EXPECT_EQ(FormatTime(0), "-"); }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace werkplek {
 namespace {
 
 Table Hosts() {
-  Table table({"HOST", "DESKTOPS", "WHY"});
+  Table table({"HOST", "DESKTOPS", "WHY"}, {"WHY"});
   table.AddRow({"hv-a1", "7", "a reason that is rather long for a narrow screen"});
   table.AddRow({"hv-a2", "120", ""});
   return table;
@@ -21,19 +21,44 @@ TEST(Table, AlignsTextLeftAndNumbersRight) {
             "hv-a2       120  -\n");
 }
 
-TEST(Table, FitsEveryWidthFromItsLeastOn) {
-  for (int width = 17; width < 90; ++width) {
-    for (absl::string_view line : absl::StrSplit(Hosts().Render(width), '\n')) {
-      EXPECT_LE(DisplayWidth(line), static_cast<size_t>(width)) << line;
+TEST(Table, FitsEveryWidth) {
+  for (int width = 5; width < 90; ++width) {
+    const std::string note = "left out";
+    for (absl::string_view line :
+         absl::StrSplit(Hosts().Render(width, [&](const std::string&) { return note; }), '\n')) {
+      if (line != note) {
+        EXPECT_LE(DisplayWidth(line), static_cast<size_t>(width)) << line;
+      }
     }
   }
 }
 
-TEST(Table, CutsTheWidestColumnFirst) {
+TEST(Table, CutsFreeTextAlone) {
   EXPECT_EQ(Hosts().Render(30),
             "HOST   DESKTOPS  WHY\n"
             "hv-a1         7  a reason tha…\n"
             "hv-a2       120  -\n");
+}
+
+TEST(Table, CutsTheWidestFreeTextFirst) {
+  Table table({"ID", "NAME", "WHY"}, {"NAME", "WHY"});
+  table.AddRow({"1", "a name of some length", "a reason of twenty-five c"});
+  EXPECT_EQ(table.Render(37),
+            "ID  NAME             WHY\n"
+            " 1  a name of some…  a reason of twe…\n");
+}
+
+TEST(Table, LeavesTheLastColumnsOutRatherThanCutAKey) {
+  Table table({"DESKTOP", "ERROR", "SINCE"}, {"ERROR"});
+  table.AddRow({"kantoor-0123456789abcdef", "the host said no and no again", "2026-11-27 14:05"});
+  EXPECT_EQ(table.Render(40),
+            "DESKTOP                   ERROR\n"
+            "kantoor-0123456789abcdef  the host said…\n"
+            "Left out, for want of width: SINCE (-o json shows all).\n");
+  EXPECT_EQ(table.Render(20),
+            "DESKTOP\n"
+            "kantoor-0123456789abcdef\n"
+            "Left out, for want of width: ERROR, SINCE (-o json shows all).\n");
 }
 
 TEST(Table, CountsCharactersNotBytes) {

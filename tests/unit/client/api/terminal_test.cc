@@ -72,7 +72,9 @@ TEST(Terminal, LinesOfAPipeAreReadWithoutQuestions) {
   Terminal terminal(ends[0], questions);
   EXPECT_EQ(terminal.AskHidden("Password: ")->Reveal(), "password with spaces ");
   EXPECT_EQ(terminal.AskHidden("Code: ")->Reveal(), "123456");
-  EXPECT_TRUE(absl::IsCancelled(terminal.AskHidden("More: ").status()));
+  // Nobody broke anything off: what is missing is missing from the command line.
+  EXPECT_EQ(ExitCodeFor(terminal.AskHidden("More: ").status()), ExitCode::kUsage);
+  EXPECT_EQ(ExitCodeFor(terminal.Ask("More: ").status()), ExitCode::kUsage);
   EXPECT_EQ(questions.str(), "");
   close(ends[0]);
 }
@@ -102,6 +104,15 @@ TEST(Terminal, ConfirmsOnlyByAYes) {
   }
 }
 
+TEST(Terminal, AnEndOfInputAtTheTerminalIsTheWillOfThePerson) {
+  Pty pty;
+  DescriptorBuffer buffer(pty.slave());
+  std::ostream questions(&buffer);
+  Terminal terminal(pty.slave(), questions, pty.slave());
+  pty.Type("\x04");
+  EXPECT_EQ(ExitCodeFor(terminal.Ask("Name: ").status()), ExitCode::kInterrupted);
+}
+
 TEST(Terminal, WithNobodyToAskNothingIsConfirmed) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
@@ -118,6 +129,7 @@ TEST(Terminal, KnowsItsWidth) {
   Pty pty(132);
   std::ostringstream questions;
   EXPECT_EQ(Terminal(pty.slave(), questions, pty.slave()).Width(), 132);
+  EXPECT_EQ(TerminalWidth(pty.slave()), 132);
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
   EXPECT_EQ(Terminal(pty.slave(), questions, ends[1]).Width(), 0);

@@ -89,7 +89,6 @@ class CtlTest : public testing::Test {
   FakeBroker broker_;
   std::string directory_;
 
- private:
   ExitCode RunAt(const std::vector<std::string>& arguments, Terminal& terminal, std::ostream& out,
                  std::ostream& err) {
     const CtlPorts ports{

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/client/ctl/ctl_test.h"
+#include "tests/unit/client/join_port.h"
 
 namespace werkplek {
 namespace {
@@ -57,10 +58,15 @@ TEST_F(MachineCommandsTest, GivesNoCodeWhenTheHostWasRefused) {
 }
 
 TEST_F(MachineCommandsTest, ClientsAndAdminsLearnTheBrokers) {
-  EXPECT_THAT(Run({"client", "add", "tc-017"}).out,
-              HasSubstr("  werkplek join https://broker:7445/v1/join K7QX-2M4D ab12 --broker " +
-                        broker_.address() + "\n"));
-  EXPECT_THAT(Run({"admin", "add", "beheer-2"}).out, HasSubstr("  werkplekctl join https://"));
+  const std::string line =
+      "  werkplek join https://broker:7445/v1/join K7QX-2M4D ab12 --broker " + broker_.address();
+  const std::string client = Run({"client", "add", "tc-017"}).out;
+  EXPECT_THAT(client, HasSubstr(line + "\n"));
+  // For a machine that many people use.
+  EXPECT_THAT(client, HasSubstr(line + " --config /etc/werkplek/client.yaml --group GROUP\n"));
+  const std::string admin = Run({"admin", "add", "beheer-2"}).out;
+  EXPECT_THAT(admin, HasSubstr("  werkplekctl join https://"));
+  EXPECT_THAT(admin, Not(HasSubstr("--group")));
   EXPECT_THAT(Run({"gateway", "add", "gw-a"}).out, HasSubstr("  werkplek-gateway join https://"));
   const auto sent = broker_.Requests<v1::AddJoinCodeRequest>("AddJoinCode");
   ASSERT_EQ(sent.size(), 3);
@@ -116,6 +122,16 @@ TEST_F(MachineCommandsTest, JoinSaysWhatIsWrongBeforeAskingAnyone) {
                              "--broker", "127.0.0.1:7443", "--config", present});
   EXPECT_EQ(exists.code, ExitCode::kLocal);
   EXPECT_THAT(exists.err, HasSubstr("is there already"));
+}
+
+TEST_F(MachineCommandsTest, AJoinCodeThatIsRefusedIsNoMatterOfRoles) {
+  const JoinPort port;
+  const Result result = Run({"join", port.url(), "WRONG", port.ca_sha256(), "--broker",
+                             "127.0.0.1:7443", "--config", directory_ + "/sub/admin.yaml"});
+  EXPECT_EQ(result.code, ExitCode::kRefused);
+  EXPECT_THAT(result.err, HasSubstr("the join code is unknown, used or too old"));
+  EXPECT_THAT(result.err, HasSubstr("werkplekctl admin add NAME"));
+  EXPECT_THAT(result.err, Not(HasSubstr("roles")));
 }
 
 }  // namespace

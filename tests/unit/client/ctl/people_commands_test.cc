@@ -109,6 +109,16 @@ TEST_F(PeopleCommandsTest, ListsAndRevokesSignIns) {
   EXPECT_EQ(Run({"sign-in", "revoke", "--all"}).code, ExitCode::kUsage);
 }
 
+TEST_F(PeopleCommandsTest, SaysWhoIsNotSignedIn) {
+  broker_.Reply("RevokeSignIns", v1::RevokeSignInsResponse());
+  const Result result = Run({"sign-in", "revoke", "--user", "jna", "--yes"});
+  EXPECT_EQ(result.code, ExitCode::kRefused);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err,
+            "werkplekctl: jna is not signed in\n"
+            "See what there is with: werkplekctl sign-in list\n");
+}
+
 TEST_F(PeopleCommandsTest, SignsTheAdminInAndOut) {
   v1::SignInResponse signed_in;
   signed_in.set_access_token("n3w-token");

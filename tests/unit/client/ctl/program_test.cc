@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <regex>
 #include <set>
 
 #include "tests/unit/client/ctl/ctl_test.h"
@@ -122,6 +123,36 @@ TEST_F(CtlProgramTest, EveryCommandHasHelpAndEveryFlagExplainsItself) {
   EXPECT_THAT(Run({"--help"}).out, HasSubstr("Exit codes: 0 done"));
 }
 
+TEST_F(CtlProgramTest, EveryNounSaysWhatItIs) {
+  const std::string help = Run({"--help"}).out;
+  for (const CommandEntry& entry : AllCommands()) {
+    if (entry.noun.empty()) continue;
+    // "  store                       The whole store of a broker, in a file"
+    const std::string pattern = "\n  " + entry.noun + "  +[A-Z][^\n]+\n";
+    EXPECT_TRUE(std::regex_search(help, std::regex(pattern))) << entry.noun;
+  }
+}
+
+TEST_F(CtlProgramTest, AResultThatCannotBeWrittenIsAFailure) {
+  broker_.Reply("ListHosts", v1::ListHostsResponse());
+  std::ofstream full("/dev/full");
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"host", "list"}, {"--help"}}) {
+    std::ostringstream err;
+    Terminal terminal(-1, err, -1);
+    EXPECT_EQ(RunAt(words, terminal, full, err), ExitCode::kLocal);
+    EXPECT_THAT(err.str(), HasSubstr("could not be written"));
+    full.clear();
+  }
+}
+
+TEST_F(CtlProgramTest, AProblemWithAStoreIsOneOfThisMachine) {
+  const Result store = Run(
+      {"store", "export", "--broker-config", directory_ + "/none.yaml", "--to", directory_ + "/x"});
+  EXPECT_EQ(store.code, ExitCode::kLocal);
+  EXPECT_THAT(store.err, Not(HasSubstr("store list")));
+}
+
 TEST_F(CtlProgramTest, WithoutASignInNothingIsAsked) {
   ASSERT_TRUE(Tokens().Remove().ok());
   const Result result = Run({"pool", "list"});
@@ -153,7 +184,7 @@ TEST_F(CtlProgramTest, WrongCommandLinesSayWhatThereIs) {
   EXPECT_THAT(Run({"host", "lst"}).err,
               HasSubstr("there is no command \"lst\"; commands of werkplekctl host: add, create"));
   EXPECT_THAT(Run({}).err, HasSubstr("a command is missing"));
-  EXPECT_THAT(Run({"pool", "get"}).err, HasSubstr("NAME is required"));
+  EXPECT_THAT(Run({"pool", "update"}).err, HasSubstr("NAME is required"));
   EXPECT_THAT(Run({"pool", "lst"}).err, HasSubstr("Did you mean list?"));
   EXPECT_THAT(Run({"sign-in", "--password", "geheim"}).err,
               AllOf(HasSubstr("werkplekctl sign-in has no option --password; it has: "),
@@ -164,7 +195,7 @@ TEST_F(CtlProgramTest, WrongCommandLinesSayWhatThereIs) {
                                                                  {"host"},
                                                                  {"host", "lst"},
                                                                  {"-o", "xml", "pool", "list"},
-                                                                 {"pool", "get", "a", "b"}}) {
+                                                                 {"pool", "update", "a", "b"}}) {
     EXPECT_EQ(Run(words).code, ExitCode::kUsage);
   }
   EXPECT_TRUE(broker_.Methods().empty());

@@ -140,5 +140,35 @@ TEST_F(ReportCommandsTest, ReadsTheWholeAuditOrAPart) {
   EXPECT_EQ(broker_.Requests<v1::ListAuditRequest>("ListAudit").size(), 3);
 }
 
+TEST_F(ReportCommandsTest, AnAuditOnATerminalLeavesTodayOut) {
+  v1::ListAuditResponse all;
+  all.add_entries()->set_sequence(7);
+  all.mutable_entries(0)->set_time_unix_ms(absl::ToUnixMillis(kNow));
+  broker_.Reply("ListAudit", all);
+  const std::string time = FormatTime(absl::ToUnixMillis(kNow));
+  EXPECT_THAT(Run({"audit", "list"}).out, HasSubstr(time));
+  const std::string screen = RunAsked({"audit", "list"}, {}).out;
+  EXPECT_THAT(screen, HasSubstr(time.substr(11, 5)));
+  EXPECT_THAT(screen, testing::Not(HasSubstr(time.substr(0, 10))));
+}
+
+TEST_F(ReportCommandsTest, ReadsPagesUntilTheLimitOfAnAudit) {
+  v1::ListAuditResponse page;
+  page.add_entries()->set_sequence(7);
+  page.add_entries()->set_sequence(8);
+  page.set_more(true);
+  broker_.Once("ListAudit", FakeBroker::Says(page));
+  page.mutable_entries(0)->set_sequence(9);
+  page.mutable_entries()->RemoveLast();
+  broker_.Reply("ListAudit", page);
+  const auto json = nlohmann::json::parse(Run({"audit", "list", "--limit", "3", "-o", "json"}).out);
+  EXPECT_EQ(json["entries"].size(), 3);
+  const auto sent = broker_.Requests<v1::ListAuditRequest>("ListAudit");
+  ASSERT_EQ(sent.size(), 2);
+  EXPECT_EQ(sent[0].limit(), 3);
+  EXPECT_EQ(sent[1].limit(), 1);
+  EXPECT_EQ(sent[1].after_sequence(), 8);
+}
+
 }  // namespace
 }  // namespace werkplek

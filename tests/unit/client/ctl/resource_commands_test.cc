@@ -153,7 +153,7 @@ TEST_F(ResourceCommandsTest, ARefusedDeleteSaysWhatTheBrokerSaid) {
 
 TEST_F(ResourceCommandsTest, OpensDrainsAndMaintains) {
   broker_.Reply("SetSchedulability", NewResource(v1::RESOURCE_KIND_HOST, "hv-a1"));
-  EXPECT_EQ(Run({"host", "drain", "hv-a1"}).out, "host hv-a1 is draining (version 0)\n");
+  EXPECT_EQ(Run({"host", "drain", "hv-a1"}).out, "host hv-a1 is draining\n");
   EXPECT_EQ(Run({"host", "maintenance", "hv-a1"}).code, ExitCode::kOk);
   EXPECT_EQ(Run({"host", "open", "hv-a1"}).code, ExitCode::kOk);
   EXPECT_EQ(Run({"pool", "drain", "kantoor"}).code, ExitCode::kOk);
@@ -188,11 +188,71 @@ TEST_F(ResourceCommandsTest, AppliesInTheOrderOfReferences) {
   EXPECT_EQ(result.out,
             "site a created (version 1)\n"
             "image tiny unchanged (version 2)\n"
-            "pool kantoor updated (version 9)\n");
+            "pool kantoor updated: max_desktops 5 -> 10 (version 9)\n");
   const auto updates = broker_.Requests<v1::UpdateResourceRequest>("UpdateResource");
   ASSERT_EQ(updates.size(), 1);
   EXPECT_EQ(updates[0].resource().version(), 8);
   EXPECT_EQ(updates[0].resource().pool().max_desktops(), 10);
+}
+
+v1::Resource DrainedHost() {
+  v1::Resource host = NewResource(v1::RESOURCE_KIND_HOST, "hv-a1");
+  host.set_version(4);
+  host.mutable_host()->set_site("a");
+  host.mutable_host()->set_schedulability(v1::SCHEDULABILITY_MAINTENANCE);
+  return host;
+}
+
+TEST_F(ResourceCommandsTest, ApplyLeavesWhatWasDrainedAsItIs) {
+  broker_.Reply("GetResource", DrainedHost());
+  broker_.Reply("UpdateResource", DrainedHost());
+  EXPECT_EQ(Run({"apply", "-f", "-"}, "{name: hv-a1, host: {site: a}}").out,
+            "host hv-a1 unchanged (version 4)\n");
+  EXPECT_EQ(Run({"apply", "-f", "-"}, "{name: hv-a1, host: {site: b}}").out,
+            "host hv-a1 updated: site a -> b (version 4)\n");
+  const auto sent = broker_.Requests<v1::UpdateResourceRequest>("UpdateResource");
+  ASSERT_EQ(sent.size(), 1);
+  EXPECT_EQ(sent[0].resource().host().schedulability(), v1::SCHEDULABILITY_MAINTENANCE);
+}
+
+TEST_F(ResourceCommandsTest, ApplyOpensWhatTheFileSaysIsOpenAndTellsSo) {
+  broker_.Reply("GetResource", DrainedHost());
+  broker_.Reply("UpdateResource", DrainedHost());
+  EXPECT_EQ(Run({"apply", "-f", "-"}, "{name: hv-a1, host: {site: a, schedulability: open}}").out,
+            "host hv-a1 updated: schedulability maintenance -> open (version 4)\n");
+  const auto sent = broker_.Requests<v1::UpdateResourceRequest>("UpdateResource");
+  ASSERT_EQ(sent.size(), 1);
+  EXPECT_EQ(sent[0].resource().host().schedulability(), v1::SCHEDULABILITY_OPEN);
+}
+
+TEST_F(ResourceCommandsTest, ADryRunOfApplyChangesNothing) {
+  broker_.Once("GetResource", FakeBroker::Fails(grpc::StatusCode::NOT_FOUND, "no"));
+  broker_.Reply("GetResource", DrainedHost());
+  const std::string file = File("all.yaml",
+                                "- {name: a, site: {}}\n"
+                                "- {name: hv-a1, host: {site: b}}\n"
+                                "- {name: hv-a1, version: 3, host: {site: b}}\n"
+                                "- {name: hv-a1, host: {site: a}}\n");
+  const Result result = Run({"apply", "--dry-run", "-f", file});
+  EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
+  EXPECT_EQ(result.out,
+            "site a would be created\n"
+            "host hv-a1 would be updated: site a -> b (version 4)\n"
+            "host hv-a1 would be refused: it is at version 4 now (version 3)\n"
+            "host hv-a1 unchanged (version 4)\n");
+  EXPECT_THAT(broker_.Methods(), testing::Each("GetResource"));
+}
+
+TEST_F(ResourceCommandsTest, WhatGetPrintsAsYamlIsGoodInput) {
+  v1::ListResourcesResponse all;
+  *all.add_resources() = DrainedHost();
+  broker_.Reply("ListResources", all);
+  broker_.Reply("GetResource", DrainedHost());
+  const std::string everything = Run({"host", "get", "-o", "yaml"}).out;
+  EXPECT_EQ(Run({"apply", "-f", "-"}, everything).out, "host hv-a1 unchanged (version 4)\n");
+  const std::string some = Run({"host", "get", "hv-a1", "hv-a2"}).out;
+  EXPECT_THAT(some, HasSubstr("\n---\nname: hv-a1\n"));
+  EXPECT_EQ(Run({"apply", "-f", "-"}, some).code, ExitCode::kOk);
 }
 
 TEST_F(ResourceCommandsTest, SeveralResultsAreSeveralYamlDocuments) {

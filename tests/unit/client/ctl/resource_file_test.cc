@@ -26,11 +26,11 @@ TEST(ResourceFile, ReadsWhatYamlOutputPrints) {
   const auto read = ParseResources(ToYaml(resource), "x.yaml");
   ASSERT_TRUE(read.ok()) << read.status();
   ASSERT_EQ(read->size(), 1);
-  EXPECT_EQ(read->front().SerializeAsString(), resource.SerializeAsString());
+  EXPECT_EQ(read->front().resource.SerializeAsString(), resource.SerializeAsString());
   // JSON is YAML.
   const auto json = ParseResources(ToJson(resource), "x.json");
   ASSERT_TRUE(json.ok()) << json.status();
-  EXPECT_EQ(json->front().SerializeAsString(), resource.SerializeAsString());
+  EXPECT_EQ(json->front().resource.SerializeAsString(), resource.SerializeAsString());
 }
 
 TEST(ResourceFile, TakesListsAndSeveralDocuments) {
@@ -41,9 +41,43 @@ TEST(ResourceFile, TakesListsAndSeveralDocuments) {
     const auto read = ParseResources(text, "x.yaml");
     ASSERT_TRUE(read.ok()) << text << read.status();
     ASSERT_EQ(read->size(), 2) << text;
-    EXPECT_TRUE(read->at(1).has_site());
-    EXPECT_EQ(read->at(1).name(), "b");
+    EXPECT_TRUE(read->at(1).resource.has_site());
+    EXPECT_EQ(read->at(1).resource.name(), "b");
   }
+}
+
+TEST(ResourceFile, TakesWhatTheImageBuildersWrite) {
+  const auto read = ParseResources(
+      "# The tiny guest.\nname: tiny\nimage:\n  source: /srv/images/tiny/disk.qcow2\n"
+      "  size_bytes: 589824\n  format: qcow2\n  kernel: /srv/images/tiny/vmlinuz\n"
+      "  kernel_arguments: quiet root=/dev/vda console=tty0\n  guest_agent: true\n",
+      "image.yaml");
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->size(), 1u);
+  EXPECT_EQ(read->front().resource.name(), "tiny");
+  EXPECT_EQ(read->front().resource.image().size_bytes(), 589824u);
+  EXPECT_EQ(read->front().resource.image().kernel_arguments(), "quiet root=/dev/vda console=tty0");
+  EXPECT_TRUE(read->front().resource.image().guest_agent());
+}
+
+TEST(ResourceFile, TellsWhetherTheFileSaysIfNewWorkMayCome) {
+  const auto read = ParseResources(
+      "- {name: a, host: {site: x}}\n"
+      "- {name: b, host: {site: x, schedulability: open}}\n"
+      "- {name: c, site: }\n"
+      "- {name: d, image: {format: raw}}\n",
+      "x.yaml");
+  ASSERT_TRUE(read.ok()) << read.status();
+  std::vector<bool> says;
+  for (const ResourceFromFile& one : *read) says.push_back(one.says_schedulability);
+  EXPECT_EQ(says, (std::vector<bool>{false, true, false, false}));
+}
+
+TEST(ResourceFile, AReportIsNoDeclaration) {
+  const absl::Status status = ParseResources("more: false\nhosts: []\n", "x.yaml").status();
+  EXPECT_EQ(ExitCodeFor(status), ExitCode::kUsage);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("x.yaml:2: "));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("werkplekctl host get -o yaml"));
 }
 
 TEST(ResourceFile, SaysFileLineAndField) {

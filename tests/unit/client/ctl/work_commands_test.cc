@@ -62,13 +62,20 @@ TEST_F(WorkCommandsTest, ListsDesktopsWithFilters) {
 TEST_F(WorkCommandsTest, TablesFitTheTerminal) {
   v1::ListDesktopsResponse all;
   *all.add_desktops() = Desktop();
+  all.mutable_desktops(0)->mutable_desktop()->set_id("kantoor-7f3a0c42");
+  all.mutable_desktops(0)->mutable_desktop()->set_last_error(std::string(100, 'x'));
   broker_.Reply("ListDesktops", all);
-  const std::string screen = RunAsked({"desktop", "list"}, {}, 72).out;
-  EXPECT_THAT(screen, HasSubstr("…"));
-  std::istringstream lines(screen);
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    EXPECT_LE(DisplayWidth(line), 72) << line;
+  for (const int width : {80, 100}) {
+    const std::string screen = RunAsked({"desktop", "list"}, {}, width).out;
+    // What the next command is given stands there whole.
+    EXPECT_THAT(screen, HasSubstr("kantoor-7f3a0c42 "));
+    EXPECT_THAT(screen,
+                HasSubstr(width == 80 ? "Left out, for want of width: ERROR (-o json" : "…"));
+    std::istringstream lines(screen);
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      EXPECT_LE(DisplayWidth(line), width) << line;
+    }
   }
 }
 

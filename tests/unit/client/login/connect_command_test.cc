@@ -22,6 +22,11 @@ TEST_F(ConnectCommandTest, AsksForNewTicketsWhenGatewaysAreLostButNotForEver) {
   ASSERT_EQ(shown_.size(), 3);
   EXPECT_TRUE(shown_[2].choice.outside);
   EXPECT_THAT(result.err, HasSubstr("The gateway was lost. Your work stays open"));
+  const auto asked = broker_.Requests<v1::ConnectRequest>("Connect");
+  ASSERT_EQ(asked.size(), 3);
+  EXPECT_FALSE(asked[0].again());
+  EXPECT_TRUE(asked[1].again());
+  EXPECT_TRUE(asked[2].again());
   gateways_lost_ = 1000;
   EXPECT_EQ(Run({"connect", "kantoor"}).code, ExitCode::kUnavailable);
   EXPECT_EQ(shown_.size(), 23);
@@ -35,7 +40,13 @@ TEST_F(ConnectCommandTest, TriesAScreenThatDoesNotOpenThreeTimes) {
   EXPECT_EQ(result.code, ExitCode::kOk) << result.err;
   EXPECT_EQ(shown_.size(), 3);
   EXPECT_EQ(slept_, absl::Seconds(3));
-  EXPECT_THAT(result.err, HasSubstr("It is busy. Trying again."));
+  EXPECT_THAT(result.err, HasSubstr("It is busy.\nTrying again.\n"));
+  // Another device may have closed the door: nothing is taken back from it.
+  const auto asked = broker_.Requests<v1::ConnectRequest>("Connect");
+  ASSERT_EQ(asked.size(), 3);
+  EXPECT_FALSE(asked[0].again());
+  EXPECT_TRUE(asked[1].again());
+  EXPECT_TRUE(asked[2].again());
   unopened_ = 1000;
   EXPECT_EQ(Run({"connect", "kantoor"}).code, ExitCode::kUnavailable);
   EXPECT_EQ(shown_.size(), 6);
@@ -103,6 +114,27 @@ TEST_F(ConnectCommandTest, ARefusalSaysWhyAndIsNoTrouble) {
   EXPECT_THAT(result.err, HasSubstr("No desktop of gis: you have no access to this pool"));
   EXPECT_THAT(result.err, HasSubstr("r-9"));
   EXPECT_TRUE(shown_.empty());
+}
+
+TEST_F(ConnectCommandTest, ATakeoverOnAnotherDeviceIsTheEnd) {
+  SignIn();
+  v1::ConnectUpdate ready;
+  ready.mutable_ready()->set_desktop("kantoor-1");
+  v1::ConnectUpdate refused;
+  refused.mutable_refused()->set_rule("taken-over");
+  for (const FakeBroker::Answer& answer :
+       {FakeBroker::Fails(grpc::StatusCode::ABORTED, "taken over by a newer connect"),
+        FakeBroker::Says(refused)}) {
+    shown_.clear();
+    gateways_lost_ = 1;
+    broker_.Once("Connect", FakeBroker::Says(ready));
+    broker_.Once("Connect", answer);
+    const Result result = Run({"connect", "kantoor", "--language", "nl"});
+    EXPECT_EQ(result.code, ExitCode::kRefused);
+    EXPECT_THAT(result.err, HasSubstr("werkplek: Je bureaublad is op een ander apparaat "
+                                      "overgenomen.\n"));
+    EXPECT_EQ(shown_.size(), 1);
+  }
 }
 
 TEST_F(ConnectCommandTest, AStreamThatEndsWithoutAnAnswerIsAFailure) {

@@ -50,13 +50,13 @@ class LoginProgramTest : public testing::Test {
     close(ends[0]);
     return result;
   }
-  Result RunAt(const std::vector<std::string>& arguments, Terminal& terminal,
-               std::ostringstream& out, std::ostream& err) {
+  Result RunAt(const std::vector<std::string>& arguments, Terminal& terminal, std::ostream& out,
+               std::ostream& err) {
     LoginPorts ports{
         .terminal = terminal,
         .out = out,
         .err = err,
-        .live = false,
+        .live_width = 0,
         .variable = [this](const char* name) { return environment_[name]; },
         .config = [this](const std::string&) { return config_; },
         .connect = [this](const ClientConfig&) -> absl::StatusOr<std::vector<BrokerEndpoint>> {
@@ -79,8 +79,11 @@ class LoginProgramTest : public testing::Test {
         .retries = {.max_attempts = 3},
     };
     const ExitCode code = RunLogin(arguments, ports);
-    const auto* text = dynamic_cast<std::ostringstream*>(&err);
-    return {code, out.str(), text == nullptr ? "" : text->str()};
+    const auto written = [](std::ostream& stream) {
+      const auto* text = dynamic_cast<std::ostringstream*>(&stream);
+      return text == nullptr ? "" : text->str();
+    };
+    return {code, written(out), written(err)};
   }
   void SignIn() {
     const Result result = Run({"sign-in", "--user", "jan"}, "Geheim\n123456\n");

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
+#include "tests/unit/client/join_port.h"
 #include "tests/unit/client/login/login_program.h"
 #include "tests/unit/client/pty.h"
 
@@ -99,6 +101,81 @@ TEST_F(LoginProgramTest, ListsPoolsWithSessions) {
   EXPECT_THAT(Run({"list", "--language", "nl"}).out, HasSubstr("kantoor-7f3a, scherm gesloten"));
   const auto json = nlohmann::json::parse(Run({"list", "-o", "json"}).out);
   EXPECT_EQ(json["pools"][0]["session"]["desktop"], "kantoor-7f3a");
+}
+
+TEST_F(LoginProgramTest, SaysInThePersonsLanguageWhyAPoolIsNotAvailable) {
+  v1::ListPoolsResponse pools;
+  v1::PoolView* pool = pools.add_pools();
+  pool->set_pool("gis");
+  pool->set_unavailable_reason("the pool is being drained");
+  pool->set_unavailable_rule("pool-maintenance");
+  broker_.Reply("ListPools", pools);
+  SignIn();
+  EXPECT_THAT(Run({"list", "--language", "nl"}).out, HasSubstr("nee: de pool is in onderhoud."));
+}
+
+// What others say is English, and stands behind a word that tells whom it is for.
+TEST_F(LoginProgramTest, SaysEveryFailureInDutch) {
+  environment_["LANG"] = "nl_NL.UTF-8";
+  SignIn();
+  struct Row {
+    grpc::StatusCode code;
+    std::string said;
+  };
+  for (const Row& row : {Row{grpc::StatusCode::UNAVAILABLE, "De dienst is niet beschikbaar.\n"},
+                         Row{grpc::StatusCode::PERMISSION_DENIED, "De broker weigert dit.\n"},
+                         Row{grpc::StatusCode::INTERNAL, "De dienst is niet beschikbaar.\n"}}) {
+    broker_.Always("ListPools", FakeBroker::Fails(row.code, "some English"));
+    EXPECT_THAT(Run({"list"}).err,
+                testing::StartsWith("werkplek: " + row.said + "Voor de helpdesk: some English\n"));
+  }
+  for (const auto& [cause, said] :
+       {std::pair{LocalCause::kNoConfiguration, "Dit apparaat is nog niet ingericht"},
+        {LocalCause::kConfiguration, "De configuratie van dit apparaat klopt niet."},
+        {LocalCause::kCertificate, "Het certificaat van dit apparaat is niet bruikbaar"},
+        {LocalCause::kTokenFile, "De map of het bestand voor je aanmelding"},
+        {LocalCause::kOther, "Dit lukt niet op dit apparaat."}}) {
+    config_ = LocalProblem(absl::NotFoundError("some English"), cause);
+    const Result result = Run({"list"});
+    EXPECT_EQ(result.code, ExitCode::kLocal);
+    EXPECT_THAT(result.err, testing::StartsWith(std::string("werkplek: ") + said));
+    EXPECT_THAT(result.err, testing::EndsWith("\nVoor de helpdesk: some English\n"));
+  }
+}
+
+TEST_F(LoginProgramTest, AsksForAConfirmationInThePersonsLanguage) {
+  environment_["LANG"] = "nl_NL.UTF-8";
+  OfferPools();
+  SignIn();
+  EXPECT_THAT(Run({"end"}).err, HasSubstr("er is niemand om het te vragen; geef --yes"));
+  Pty pty;
+  DescriptorBuffer buffer(pty.slave());
+  std::ostream err(&buffer);
+  std::ostringstream out;
+  Terminal terminal(pty.slave(), err, pty.slave());
+  Result result{};
+  std::thread program([&] { result = RunAt({"end"}, terminal, out, err); });
+  pty.ReadUntil("[j/N] ");
+  pty.Type("n\n");
+  program.join();
+  EXPECT_EQ(result.code, ExitCode::kInterrupted);
+  EXPECT_THAT(pty.Screen(), HasSubstr("Er is niets veranderd."));
+}
+
+TEST_F(LoginProgramTest, AnInputThatEndsIsAnIncompleteCommandLine) {
+  const Result result = Run({"sign-in", "--user", "jan", "--language", "nl"}, "");
+  EXPECT_EQ(result.code, ExitCode::kUsage);
+  EXPECT_EQ(result.err, "werkplek: het wachtwoord ontbreekt: de standaardinvoer is op\n");
+}
+
+TEST_F(LoginProgramTest, AResultThatCannotBeWrittenIsAFailure) {
+  OfferPools();
+  SignIn();
+  std::ofstream full("/dev/full");
+  std::ostringstream err;
+  Terminal terminal(-1, err, -1);
+  EXPECT_EQ(RunAt({"list"}, terminal, full, err).code, ExitCode::kLocal);
+  EXPECT_THAT(err.str(), HasSubstr("could not be written"));
 }
 
 TEST_F(LoginProgramTest, SaysWhenNotSignedIn) {
@@ -280,6 +357,15 @@ TEST_F(LoginProgramTest, ASecretOnTheCommandLineIsNotRepeated) {
     EXPECT_THAT(result.err, Not(HasSubstr("geheim")));
     EXPECT_THAT(result.err, HasSubstr("See: werkplek sign-in --help"));
   }
+}
+
+TEST_F(LoginProgramTest, SaysInDutchThatAJoinCodeIsRefused) {
+  const JoinPort port;
+  const Result result =
+      Run({"join", port.url(), "WRONG", port.ca_sha256(), "--broker", "127.0.0.1:7443", "--config",
+           directory_ + "/client.yaml", "--language", "nl"});
+  EXPECT_EQ(result.code, ExitCode::kRefused);
+  EXPECT_THAT(result.err, testing::StartsWith("werkplek: De code is niet aanvaard. "));
 }
 
 TEST_F(LoginProgramTest, AMissingConfigurationIsSaid) {

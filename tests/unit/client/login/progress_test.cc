@@ -40,32 +40,63 @@ TEST(DescribeStage, NamesCannotSteerTheTerminal) {
   EXPECT_EQ(DescribeStage(update, absl::UnixEpoch(), Language::kEnglish), "Starting k?[2J");
 }
 
+TEST(DescribeStage, SaysWhatTheWaitForAnOwnDesktopIsFor) {
+  const absl::Time now = absl::FromUnixMillis(1'000'000);
+  v1::ConnectUpdate update = Queued(1, 1'150'000);
+  v1::Explanation& explanation = *update.mutable_queued()->mutable_explanation();
+  explanation.add_steps("own session: none in this pool");
+  explanation.add_steps("4 of 4 desktops");
+  EXPECT_EQ(DescribeStage(update, now, Language::kDutch),
+            "Wachten op een bureaublad: plaats 1, hooguit nog 2m 30s");
+  explanation.clear_steps();
+  explanation.add_steps("own desktop: gis-1, off on hv-a1");
+  explanation.add_steps("its host hv-a1 has not reported lately");
+  EXPECT_EQ(DescribeStage(update, now, Language::kDutch),
+            "Wachten op je bureaublad, hooguit nog 2m 30s. Voor de helpdesk: own desktop: gis-1, "
+            "off on hv-a1; its host hv-a1 has not reported lately");
+}
+
+// All that the broker says (broker/core/connect.cc, dedicated.cc).
+TEST(DescribeRule, KnowsEveryRuleInBothLanguages) {
+  for (const char* rule : {"no-entitlement", "pool-full", "queue-full", "deadline", "pool-draining",
+                           "pool-maintenance", "pool-broken", "site-braked", "site-open",
+                           "site-loss", "host-open", "host-silent", "start-failed"}) {
+    const std::string dutch = DescribeRule(rule, Language::kDutch);
+    EXPECT_NE(dutch, DescribeRule(rule, Language::kEnglish)) << rule;
+    EXPECT_NE(dutch, DescribeRule("moon-phase", Language::kDutch)) << rule;
+    EXPECT_EQ(dutch.find(rule), std::string::npos) << dutch;
+  }
+  EXPECT_EQ(DescribeRule("moon-phase", Language::kDutch), "de broker geeft er geen (moon-phase).");
+}
+
 TEST(DescribeRefusal, TranslatesKnownRulesAndKeepsTheBrokersReasons) {
   v1::Refused refused;
   refused.set_rule("pool-full");
   refused.add_reasons("12 of 12 desktops are in use");
+  refused.add_reasons("site b is lost");
   refused.set_explain_id("x-42");
   EXPECT_EQ(DescribeRefusal(refused, "kantoor", Language::kDutch),
             "Geen bureaublad uit kantoor: alle bureaubladen zijn bezet; probeer het later.\n"
-            "  12 of 12 desktops are in use\n"
+            "Voor de helpdesk: 12 of 12 desktops are in use; site b is lost\n"
             "De helpdesk kan zien waarom met het nummer x-42.");
 }
 
-TEST(DescribeRefusal, ShowsAnUnknownRulesOwnReasonOnce) {
+TEST(DescribeRefusal, ShowsAnUnknownRuleAndItsReason) {
   v1::Refused refused;
   refused.set_rule("moon-phase");
   refused.add_reasons("not tonight");
   EXPECT_EQ(DescribeRefusal(refused, "kantoor", Language::kEnglish),
-            "No desktop of kantoor: not tonight");
+            "No desktop of kantoor: the broker gives none (moon-phase).\n"
+            "For the help desk: not tonight");
   refused.clear_reasons();
   EXPECT_EQ(DescribeRefusal(refused, "kantoor", Language::kEnglish),
-            "No desktop of kantoor: moon-phase");
+            "No desktop of kantoor: the broker gives none (moon-phase).");
 }
 
 TEST(ProgressLine, WritesALineForEachNewText) {
   std::ostringstream out;
   {
-    ProgressLine line(out, /*live=*/false, 0);
+    ProgressLine line(out, 0);
     line.Show("one");
     line.Show("one");
     line.Show("");
@@ -77,7 +108,7 @@ TEST(ProgressLine, WritesALineForEachNewText) {
 TEST(ProgressLine, WritesOverOneLineOnATerminalAndTakesItAway) {
   std::ostringstream out;
   {
-    ProgressLine line(out, /*live=*/true, 20);
+    ProgressLine line(out, 20);
     line.Show("a text that is too long for it");
     line.Show("two");
   }

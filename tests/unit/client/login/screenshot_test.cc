@@ -102,6 +102,8 @@ size_t Wrong(const Picture& picture) {
   return wrong;
 }
 
+bool GoesOn() { return false; }
+
 class ScreenshotTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -116,7 +118,7 @@ class ScreenshotTest : public testing::Test {
 TEST_F(ScreenshotTest, ReadsEveryPixelOfARealServer) {
   const std::string path = directory_ + "/vnc";
   const VncServer server(path, 0);
-  const absl::StatusOr<Picture> picture = TakePicture(path, absl::Seconds(20));
+  const absl::StatusOr<Picture> picture = TakePicture(path, absl::Seconds(20), GoesOn);
   ASSERT_TRUE(picture.ok()) << picture.status();
   ASSERT_EQ(picture->width, kWidth);
   ASSERT_EQ(picture->height, kHeight);
@@ -127,14 +129,22 @@ TEST_F(ScreenshotTest, ReadsEveryPixelOfARealServer) {
 TEST_F(ScreenshotTest, ABlackBeginningIsNotThePicture) {
   const std::string path = directory_ + "/vnc";
   const VncServer server(path, 3);
-  const absl::StatusOr<Picture> picture = TakePicture(path, absl::Seconds(20));
+  const absl::StatusOr<Picture> picture = TakePicture(path, absl::Seconds(20), GoesOn);
   ASSERT_TRUE(picture.ok()) << picture.status();
   ASSERT_EQ(picture->rgb.size(), size_t{3} * kWidth * kHeight);
   EXPECT_EQ(Wrong(*picture), 0);
 }
 
 TEST_F(ScreenshotTest, SaysWhenThereIsNoDisplay) {
-  EXPECT_TRUE(absl::IsUnavailable(TakePicture(directory_ + "/nothing", absl::Seconds(1)).status()));
+  EXPECT_TRUE(
+      absl::IsUnavailable(TakePicture(directory_ + "/nothing", absl::Seconds(1), GoesOn).status()));
+}
+
+TEST_F(ScreenshotTest, AnInterruptEndsIt) {
+  const std::string path = directory_ + "/vnc";
+  const VncServer server(path, 0);
+  EXPECT_TRUE(
+      absl::IsCancelled(TakePicture(path, absl::Seconds(20), [] { return true; }).status()));
 }
 
 TEST_F(ScreenshotTest, SavesAPngThatOnlyItsOwnerCanRead) {
