@@ -243,6 +243,13 @@ void ServerLink::OnOpened(Opened opened, absl::Duration now) {
   }
   if (circuit_.suspect()) Log(Severity::kInfo, "directory-server-back", {{"server", name()}});
   circuit_.Connected();
+  const auto wanted = static_cast<size_t>(settings_->search_connections);
+  if (opened.use == ConnectionUse::kSearch && kind.connections.size() >= wanted) {
+    // A probe's, while those that were there live on. It has shown that the server is back.
+    ServeWaiting(ConnectionUse::kSearch, now);
+    ServeWaiting(ConnectionUse::kBind, now);
+    return;
+  }
   const uint64_t id = next_connection_++;
   epoll_event event = {};
   event.events = EPOLLIN;

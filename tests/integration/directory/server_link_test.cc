@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include <deque>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/mutex.h"
 #include "tests/integration/directory/directory_harness.h"
@@ -75,6 +79,56 @@ TEST(ServerLinkTest, ARequestEndsAtOnceWhereTheServerWasGivenUpMeanwhile) {
     EXPECT_EQ(ended[0].request->calls, std::vector<uint64_t>{100});
     EXPECT_EQ(ended[0].end, RequestEnd::kNotConnected);
     EXPECT_EQ(ended[0].status.code(), absl::StatusCode::kUnavailable);
+  }
+  close(epoll);
+}
+
+size_t OpenSockets() {
+  size_t sockets = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    sockets += absl::StartsWith(target, "socket:") ? 1 : 0;
+  }
+  return sockets;
+}
+
+TEST(ServerLinkTest, ProbesDoNotPileUpSearchConnections) {
+  DirectoryAuthority authority;
+  SlapdOptions options;
+  options.certificate = authority.Issue({}, {"127.0.0.1"});
+  Slapd slapd(options);
+  auto settings =
+      std::make_shared<DirectorySettings>(SettingsFor({slapd.url()}, authority.ca_file()));
+  auto tls = LdapTlsContext::Create(*settings);
+  ASSERT_TRUE(tls.ok()) << tls.status();
+  const int epoll = epoll_create1(EPOLL_CLOEXEC);
+  {
+    OpenedQueue queue;
+    ServerLink link(settings, *tls, /*index=*/0, epoll,
+                    [&](Opened opened) { queue.Add(std::move(opened)); });
+    absl::Duration now = SteadyNow();
+    const auto open_next = [&](bool fails) {
+      std::optional<Opened> opened = queue.Wait();
+      ASSERT_TRUE(opened.has_value());
+      ASSERT_TRUE(opened->connection.ok()) << opened->connection.status();
+      if (fails) opened->connection = absl::UnavailableError("as if it had timed out");
+      link.OnOpened(*std::move(opened), now);
+    };
+    for (int i = 0; i < settings->search_connections; ++i) open_next(/*fails=*/false);
+    const size_t sockets = OpenSockets();
+    for (uint64_t call = 1; call <= 4; ++call) {
+      RequestPointer bind = RequestOf(call);
+      bind->use = ConnectionUse::kBind;
+      link.Send(std::move(bind), now);
+      open_next(/*fails=*/true);
+      ASSERT_TRUE(link.circuit().suspect());
+      now += CircuitBreaker::kProbeEvery + absl::Seconds(1);
+      link.Tick(now);
+      open_next(/*fails=*/false);
+      ASSERT_FALSE(link.circuit().suspect());
+      EXPECT_EQ(OpenSockets(), sockets);
+    }
   }
   close(epoll);
 }
