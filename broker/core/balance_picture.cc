@@ -26,6 +26,7 @@ BalanceHost HostIn(const Turn& turn, const std::string& name, const v1::Host& ho
     shown.receives = !report.migration_uri().empty();
     shown.locks = !report.lock_manager().empty() && report.lock_manager() != "nop";
     shown.storages.assign(report.storages().begin(), report.storages().end());
+    shown.networks.assign(report.networks().begin(), report.networks().end());
     shown.memory_limit_mib = HostMemoryLimitMib(host, report.load());
     shown.cpus = report.load().cpus();
     shown.cpu_used = report.load().cpu_used();
@@ -84,6 +85,7 @@ BalanceDesktop DesktopIn(const Turn& turn, const v1::Desktop& desktop) {
   shown.host = desktop.host();
   shown.memory_mib = desktop.memory_mib();
   shown.vcpus = desktop.vcpus();
+  shown.network = desktop.network();
   shown.runs = desktop.wanted_power() == v1::POWER_RUNNING;
   if (const v1::Resource* record = turn.fleet().pools.Find(desktop.pool())) {
     const v1::Pool& pool = record->pool();

@@ -9,6 +9,7 @@
 #include "broker/core/connect.h"
 #include "broker/core/fences.h"
 #include "broker/core/hosts.h"
+#include "broker/core/person_checks.h"
 #include "broker/core/pools.h"
 #include "broker/core/requests.h"
 #include "broker/core/sign_in.h"
@@ -30,6 +31,7 @@ struct Handler {
   void operator()(const AgentReported& event) const { HandleReported(turn, event); }
   void operator()(const SignInUsed& event) const { HandleSignInUsed(turn, event); }
   void operator()(const HostFenced& event) const { HandleHostFenced(turn, event); }
+  void operator()(const PersonChecked& event) const { HandlePersonChecked(turn, event); }
   void operator()(const Tick&) const { HandleTick(turn); }
 };
 

@@ -55,6 +55,7 @@ HostCandidate CandidateOf(const Fleet& fleet, const BrokerSettings& settings,
   candidate.cpu_used = soft->report->load().cpu_used();
   candidate.memory_pressure = soft->report->load().memory_pressure();
   candidate.storages.assign(soft->report->storages().begin(), soft->report->storages().end());
+  candidate.networks.assign(soft->report->networks().begin(), soft->report->networks().end());
   candidate.lock_manager = soft->report->lock_manager();
   candidate.fence_after_ms = soft->report->fence_after_ms();
   FillImage(*soft->report, pool.image(), image, candidate);
@@ -68,6 +69,7 @@ PlacementNeed NeedOf(const v1::Pool& pool, const Home& home) {
   need.home_site = home.site;
   need.home_required = home.required;
   need.storage = pool.storage();
+  need.network = pool.network();
   need.fenced = IsFenced(pool);
   return need;
 }

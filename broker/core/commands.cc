@@ -57,6 +57,7 @@ void Send(Turn& turn, const v1::Desktop& desktop, v1::CommandVerb verb) {
     command.mutable_spec()->set_image(desktop.image());
     command.mutable_spec()->set_memory_mib(desktop.memory_mib());
     command.mutable_spec()->set_vcpus(desktop.vcpus());
+    command.mutable_spec()->set_network(desktop.network());
     if (const v1::Resource* pool = turn.fleet().pools.Find(desktop.pool())) {
       command.mutable_spec()->set_kept(pool->pool().kind() == v1::POOL_KIND_DEDICATED);
       command.mutable_spec()->set_fencing_required(IsFenced(pool->pool()));
@@ -109,6 +110,17 @@ void SendEnd(Turn& turn, const v1::Desktop& desktop, const std::string& session)
   v1::AgentCommand command = Make(turn, desktop, v1::COMMAND_END_SESSION);
   command.set_session(session);
   Go(turn, desktop, std::move(command));
+}
+
+v1::AgentCommand HeardCommand(const BrokerSettings& settings, uint64_t epoch, uint64_t sequence) {
+  v1::AgentCommand heard;
+  heard.set_epoch(epoch);
+  heard.set_verb(v1::COMMAND_HEARD);
+  heard.set_heard_sequence(sequence);
+  heard.set_report_interval_ms(
+      static_cast<uint32_t>(absl::ToInt64Milliseconds(settings.heartbeat)));
+  heard.set_fence_after_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(settings.fence_after)));
+  return heard;
 }
 
 bool SentLately(const Turn& turn, const v1::Desktop& desktop, v1::CommandVerb verb) {

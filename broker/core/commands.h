@@ -30,6 +30,9 @@ void SendStop(Turn& turn, const std::string& host, const std::string& desktop, u
 // END_SESSION for a session that the desktop should not know of.
 void SendEnd(Turn& turn, const v1::Desktop& desktop, const std::string& session);
 
+// HEARD for the report of this sequence, under `epoch`.
+v1::AgentCommand HeardCommand(const BrokerSettings& settings, uint64_t epoch, uint64_t sequence);
+
 // Whether `verb` went to this generation less than a heartbeat ago: its report may not be here yet.
 bool SentLately(const Turn& turn, const v1::Desktop& desktop, v1::CommandVerb verb);
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
 #include "broker/core/dedicated.h"
@@ -55,20 +56,33 @@ ConnectCall MakeCall(Turn& turn, const CallRequested& event, const v1::ConnectRe
   return call;
 }
 
-// A person waits once per pool: a newer call takes the place of the older one.
-bool TakeOverPlace(Turn& turn, PoolState& pool, ConnectCall& call) {
+// The person's call that waits for the pool; nullptr: none.
+ConnectCall* WaitingCall(PoolState& pool, const std::string& user) {
   for (ConnectCall& waiting : pool.queue) {
-    if (waiting.user != call.user) continue;
-    turn.state().calls.erase(waiting.call);
-    turn.Emit(ConnectFailed{waiting.call, absl::AbortedError("taken over by a newer connect")});
-    call.arrived = waiting.arrived;
-    call.deadline = waiting.deadline;
-    call.queued = true;
-    turn.state().calls[call.call] = {call.pool, ""};
-    waiting = std::move(call);
-    return true;
+    if (absl::EqualsIgnoreCase(waiting.user, user)) return &waiting;
   }
-  return false;
+  return nullptr;
+}
+
+// A person waits once per pool: a newer call takes the place of the older one.
+void TakeOverPlace(Turn& turn, ConnectCall& waiting, ConnectCall call) {
+  turn.state().calls.erase(waiting.call);
+  turn.Emit(ConnectFailed{waiting.call, absl::AbortedError("taken over by a newer connect")});
+  call.arrived = waiting.arrived;
+  call.deadline = waiting.deadline;
+  call.queued = true;
+  turn.state().calls[call.call] = {call.pool, ""};
+  waiting = std::move(call);
+}
+
+// A client that lost its screen asks by itself; the person is at another one by now.
+void LeaveToOther(Turn& turn, const ConnectCall& call) {
+  turn.Audit(absl::StrCat("user:", call.user), "reconnect", absl::StrCat("pool:", call.pool),
+             "taken-over", absl::StrCat(call.peer, " ", call.address));
+  turn.Count("connects", "taken-over");
+  turn.Emit(ConnectFailed{
+      call.call, absl::AbortedError("the desktop was opened elsewhere meanwhile; connect anew to "
+                                    "have it here")});
 }
 
 v1::Explanation ExplainSpare(Turn& turn, const PoolState& pool, const v1::Desktop& desktop,
@@ -208,10 +222,9 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
   // Its host is down and its turn to be lost has not come yet.
   if (session != nullptr && LoseNow(turn, session->desktop())) session = LiveSession(turn, call);
   if (session != nullptr && session->state() != v1::SESSION_STATE_ENDING) {
+    if (request.again() && session->sign_in() != call.sign_in) return LeaveToOther(turn, call);
     const std::string braked = BrakeText(turn, session->desktop());
     if (!braked.empty()) return Refuse(turn, call, "site-braked", {braked});
-  }
-  if (session != nullptr && session->state() != v1::SESSION_STATE_ENDING) {
     turn.Count("connects", "own session");
     return Reconnect(turn, std::move(call), *session);
   }
@@ -222,7 +235,11 @@ void HandleConnect(Turn& turn, const CallRequested& event, const v1::ConnectRequ
                 : "the pool is in maintenance; nobody gets a new desktop there"});
     return;
   }
-  if (TakeOverPlace(turn, own, call)) return turn.Touch(request.pool());
+  if (ConnectCall* waiting = WaitingCall(own, call.user)) {
+    if (request.again() && waiting->sign_in != call.sign_in) return LeaveToOther(turn, call);
+    TakeOverPlace(turn, *waiting, std::move(call));
+    return turn.Touch(request.pool());
+  }
   const uint32_t limit =
       pool.queue_limit() != 0 ? pool.queue_limit() : turn.settings().default_queue_limit;
   const bool spare =

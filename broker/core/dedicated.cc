@@ -48,9 +48,8 @@ bool IsOffThere(const Turn& turn, const v1::Desktop& desktop) {
          (report->power() == v1::POWER_OFF && report->operation() == v1::COMMAND_UNSPECIFIED);
 }
 
-// The next generation, on its own host or on another of its storage.
-void StartKept(Turn& turn, v1::Desktop desktop, const std::string& host, uint64_t memory_mib,
-               uint32_t vcpus) {
+// The next generation, on its own host or on another of its storage, as `pool` says it.
+void StartKept(Turn& turn, v1::Desktop desktop, const std::string& host, const v1::Pool& pool) {
   if (!turn.Move(DesktopEvent::kStart, desktop)) return;
   if (host != desktop.host()) {
     turn.Count("kept_starts", "elsewhere");
@@ -64,8 +63,9 @@ void StartKept(Turn& turn, v1::Desktop desktop, const std::string& host, uint64_
   }
   desktop.set_generation(desktop.generation() + 1);
   desktop.set_host(host);
-  desktop.set_memory_mib(memory_mib);
-  desktop.set_vcpus(vcpus);
+  desktop.set_memory_mib(pool.memory_mib());
+  desktop.set_vcpus(pool.vcpus());
+  desktop.set_network(pool.network());
   desktop.set_wanted_power(v1::POWER_RUNNING);
   StampFenceAfter(turn, desktop);
   Send(turn, desktop, v1::COMMAND_START);
@@ -89,7 +89,7 @@ class Starter {
     if (movable_ && (!fits || desktop_.failures() > 0)) {
       const std::string host = PlaceFor(turn_, pool_, desktop_.host()).host;
       if (!host.empty()) {
-        StartKept(turn_, desktop_, host, pool_.memory_mib(), pool_.vcpus());
+        StartKept(turn_, desktop_, host, pool_);
         return Wait("is starting");
       }
     }
@@ -97,7 +97,7 @@ class Starter {
     if (!IsOffThere(turn_, desktop_)) {
       return Wait(absl::StrCat("is being shut down on host ", desktop_.host()));
     }
-    StartKept(turn_, desktop_, desktop_.host(), pool_.memory_mib(), pool_.vcpus());
+    StartKept(turn_, desktop_, desktop_.host(), pool_);
     return Wait("is starting");
   }
 
@@ -225,11 +225,16 @@ bool HasRunHere(const v1::Desktop& desktop) {
          (IsFencedOff(desktop) && desktop.failures() == 0);
 }
 
-bool IsOfDedicatedPool(const Fleet& fleet, const std::string& desktop) {
-  const size_t dash = desktop.rfind('-');
-  if (dash == std::string::npos) return false;
-  const v1::Resource* pool = fleet.pools.Find(desktop.substr(0, dash));
-  return pool != nullptr && pool->pool().kind() == v1::POOL_KIND_DEDICATED;
+// Whether a desktop that the broker does not know may have a disk that somebody keeps.
+bool MayBeKept(const Fleet& fleet, const v1::DesktopReport& report) {
+  if (report.kept()) return true;
+  const size_t dash = report.desktop().rfind('-');
+  const v1::Resource* pool =
+      dash == std::string::npos ? nullptr : fleet.pools.Find(report.desktop().substr(0, dash));
+  if (pool != nullptr) return pool->pool().kind() == v1::POOL_KIND_DEDICATED;
+  // While it is being made, or could not be, its host does not tell what was there before.
+  return report.operation() != v1::COMMAND_UNSPECIFIED ||
+         report.failed_verb() != v1::COMMAND_UNSPECIFIED;
 }
 
 }  // namespace
@@ -365,10 +370,12 @@ void KeptRuns(Turn& turn, v1::Desktop desktop) {
 
 void StopStranger(Turn& turn, const std::string& host, const v1::DesktopReport& report) {
   const v1::Desktop* record = turn.fleet().desktops.Find(report.desktop());
-  const bool spare = record != nullptr && !IsKept(*record);
+  const bool to_remove = record != nullptr && record->state() == v1::DESKTOP_STATE_STOPPING;
+  const bool has_work = report.kept() && report.used();
+  const bool spare = record != nullptr && !IsKept(*record) && (to_remove || !has_work);
   const bool left_over =
       record != nullptr && record->generation() > report.generation() && HasRunHere(*record);
-  if (spare || left_over || !IsOfDedicatedPool(turn.fleet(), report.desktop())) {
+  if (spare || left_over || !MayBeKept(turn.fleet(), report)) {
     turn.Note(Severity::kWarning, "unknown-desktop",
               {{"desktop", report.desktop()}, {"host", host}});
     return SendRemove(turn, host, report.desktop(), report.generation());
@@ -381,6 +388,21 @@ void StopStranger(Turn& turn, const std::string& host, const v1::DesktopReport& 
              {"host", host},
              {"generation", absl::StrCat(report.generation())}});
   SendStop(turn, host, report.desktop(), report.generation());
+}
+
+void ForgetDesktop(Turn& turn, v1::Desktop desktop, const v1::DesktopReport& report) {
+  if (!desktop.session().empty()) {
+    LoseSession(turn, desktop.session(), "the desktop is not the one it was");
+  }
+  if (desktop.state() != v1::DESKTOP_STATE_LOST && desktop.state() != v1::DESKTOP_STATE_STOPPING) {
+    desktop.set_last_error("its disk there is kept and was used, and nobody is known to own it");
+    return LoseDesktop(turn, std::move(desktop));
+  }
+  if (!turn.Move(DesktopEvent::kGone, desktop)) return;
+  turn.Audit("broker", "desktop-forgotten", absl::StrCat("desktop:", desktop.id()), "somebodys",
+             desktop.host(), {{"why", desktop.last_error()}});
+  turn.EraseDesktop(desktop.id());
+  StopStranger(turn, desktop.host(), report);
 }
 
 uint32_t Existing(const PoolState& pool) {

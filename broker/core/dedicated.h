@@ -35,6 +35,10 @@ void KeptRuns(Turn& turn, v1::Desktop desktop);
 // desktop is removed only when it is sure to be a left-over.
 void StopStranger(Turn& turn, const std::string& host, const v1::DesktopReport& report);
 
+// A disk that is somebody's stands where the broker knew a desktop of nobody's: its store went back
+// in time. It counts as lost, and with the next report as a stranger.
+void ForgetDesktop(Turn& turn, v1::Desktop desktop, const v1::DesktopReport& report);
+
 // How many desktops the pool has, those not counted that are being removed or that nobody misses.
 uint32_t Existing(const PoolState& pool);
 

@@ -9,9 +9,11 @@
 #include "broker/core/moves.h"
 #include "broker/core/pools.h"
 #include "broker/core/sessions.h"
+#include "broker/core/sites.h"
 #include "broker/core/views.h"
 #include "broker/model/kept.h"
 #include "broker/model/names.h"
+#include "common/base/status_macros.h"
 #include "common/base/words.h"
 
 namespace werkplek {
@@ -89,6 +91,29 @@ void EndAtOnce(Turn& turn, const v1::Desktop& desktop, const std::string& actor,
   if (session != nullptr && session->state() == v1::SESSION_STATE_ENDING) FinishSession(turn, id);
 }
 
+// A kept desktop is made fresh only where it stands, and until then it starts nowhere. Not OK: its
+// host does nothing for it now.
+absl::Status MayResetThere(const Turn& turn, const v1::Desktop& desktop) {
+  if (!IsKept(desktop) || HostGivesOut(turn, desktop.host())) return absl::OkStatus();
+  absl::string_view why;
+  switch (WorkAllowed(turn.fleet(), desktop.host())) {
+    case v1::SCHEDULABILITY_DRAINING:
+      why = "is being drained";
+      break;
+    case v1::SCHEDULABILITY_MAINTENANCE:
+      why = "is in maintenance";
+      break;
+    default:
+      why = "does not answer";
+  }
+  const v1::Resource* pool = turn.fleet().pools.Find(desktop.pool());
+  const bool movable = pool != nullptr && !pool->pool().storage().empty();
+  return absl::FailedPreconditionError(
+      absl::StrCat("host \"", desktop.host(), "\" ", why, "; desktop \"", desktop.id(),
+                   "\" is reset when that is over",
+                   movable ? ", or after its owner has started it on another host" : ""));
+}
+
 }  // namespace
 
 CallAnswer AssignDesktop(Turn& turn, const CallRequested& event,
@@ -154,6 +179,7 @@ CallAnswer ResetDesktopCall(Turn& turn, const CallRequested& event,
     return absl::FailedPreconditionError(
         "the desktop has no host now; it is reset after its owner has started it once more");
   }
+  RETURN_IF_ERROR(MayResetThere(turn, *desktop));
   turn.Audit(actor, "desktop-reset", Object(*desktop), "ok", Origin(event.caller));
   if (state == v1::DESKTOP_STATE_ASSIGNED) {
     EndAtOnce(turn, *desktop, actor, Origin(event.caller));

@@ -1,6 +1,7 @@
 #include "broker/core/desktops.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,7 +10,9 @@
 #include "broker/core/dedicated.h"
 #include "broker/core/fences.h"
 #include "broker/core/moves.h"
+#include "broker/core/sites.h"
 #include "broker/model/kept.h"
+#include "broker/model/pool_sites.h"
 
 namespace werkplek {
 namespace {
@@ -19,6 +22,23 @@ uint32_t Or(uint32_t value, uint32_t otherwise) { return value != 0 ? value : ot
 uint32_t SiteStarts(const BrokerState& state, const std::string& site) {
   const auto at = state.site_starts.find(site);
   return at == state.site_starts.end() ? 0 : at->second;
+}
+
+// What failed with the whole pool begins anew: one by one nothing is known to be wrong with them.
+void ForgetFailures(Turn& turn, const std::string& pool) {
+  const PoolState& own = turn.state().pools[pool];
+  std::set<std::string> ids = own.In(v1::DESKTOP_STATE_ERROR);
+  ids.insert(own.In(v1::DESKTOP_STATE_DIRTY).begin(), own.In(v1::DESKTOP_STATE_DIRTY).end());
+  for (const std::string& id : ids) {
+    v1::Desktop desktop = *turn.fleet().desktops.Find(id);
+    if (IsKept(desktop) || desktop.failures() == 0) continue;
+    desktop.set_failures(0);
+    if (desktop.state() == v1::DESKTOP_STATE_ERROR) {
+      SpoilDesktop(turn, std::move(desktop), "its pool works again");
+    } else {
+      turn.Put(std::move(desktop));
+    }
+  }
 }
 
 HostCandidate Candidate(const BrokerState& state, const std::string& name, const v1::Host& host,
@@ -59,9 +79,7 @@ std::string ImageFault(const Turn& turn, const v1::Pool& pool) {
   const v1::Resource* image = turn.fleet().images.Find(pool.image());
   std::string fault;
   for (const auto& entry : turn.fleet().hosts) {
-    const auto& sites = pool.sites();
-    const bool in_site = sites.empty() || std::find(sites.begin(), sites.end(),
-                                                    entry.record->host().site()) != sites.end();
+    const bool in_site = MayStandIn(pool, entry.record->host().site());
     const HostSoft* soft = turn.fleet().host_soft.Find(entry.key);
     if (!in_site || soft == nullptr || turn.state().closed_hosts.count(entry.key) != 0) continue;
     HostCandidate candidate;
@@ -108,6 +126,7 @@ std::string CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Po
   desktop.set_wanted_power(v1::POWER_RUNNING);
   desktop.set_memory_mib(pool.memory_mib());
   desktop.set_vcpus(pool.vcpus());
+  desktop.set_network(pool.network());
   desktop.set_owner(owner);
   StampFenceAfter(turn, desktop);
   if (failed != nullptr) {
@@ -139,6 +158,7 @@ bool StartFits(const Turn& turn, const v1::Desktop& desktop) {
   const auto own = state.hosts.find(desktop.host());
   if (record == nullptr || soft == nullptr || own == state.hosts.end()) return false;
   if (soft->liveness != v1::LIVENESS_UP || soft->link == 0) return false;
+  if (WorkAllowed(state.fleet, desktop.host()) != v1::SCHEDULABILITY_OPEN) return false;
   const v1::Host& host = record->host();
   // A desktop that starts already holds its place.
   const uint32_t mine = IsStarting(desktop.state()) ? 1 : 0;
@@ -170,6 +190,7 @@ void ResetDesktop(Turn& turn, v1::Desktop desktop) {
   desktop.set_image(pool->pool().image());
   desktop.set_memory_mib(wanted);
   desktop.set_vcpus(pool->pool().vcpus());
+  desktop.set_network(pool->pool().network());
   StampFenceAfter(turn, desktop);
   Send(turn, desktop, v1::COMMAND_RESET);
   turn.Put(std::move(desktop));
@@ -229,19 +250,21 @@ void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why) {
              {"failures", absl::StrCat(desktop.failures())},
              {"why", desktop.last_error()}});
   if (kept) return ParkDesktop(turn, std::move(desktop), "its start failed");
-  if (desktop.failures() >= Or(pool.max_failures(), turn.settings().default_max_failures)) {
-    if (turn.Move(DesktopEvent::kGiveUp, desktop)) {
-      turn.Audit("broker", "desktop-error", absl::StrCat("desktop:", desktop.id()),
-                 "too-many-failures", desktop.host());
-    }
-  }
   const std::string pool_name = desktop.pool();
-  turn.Put(std::move(desktop));
   Breaker& breaker = turn.state().pools[pool_name].breaker;
   if (breaker.Failed(Or(pool.breaker_failures(), turn.settings().default_breaker_failures), why,
                      turn.settings().breaker_probe, turn.now())) {
     turn.Audit("broker", "breaker-open", absl::StrCat("pool:", pool_name), breaker.reason(), "");
   }
+  // While the whole pool fails, a failure says nothing of this desktop, and the next probe may need
+  // it.
+  if (!breaker.tripped() &&
+      desktop.failures() >= Or(pool.max_failures(), turn.settings().default_max_failures) &&
+      turn.Move(DesktopEvent::kGiveUp, desktop)) {
+    turn.Audit("broker", "desktop-error", absl::StrCat("desktop:", desktop.id()),
+               "too-many-failures", desktop.host());
+  }
+  turn.Put(std::move(desktop));
   ShowPool(turn, pool_name);
 }
 
@@ -283,7 +306,7 @@ bool IsStale(const Turn& turn, const v1::Desktop& desktop) {
   if (record == nullptr) return false;
   const v1::Pool& pool = record->pool();
   if (desktop.image() != pool.image() || desktop.memory_mib() != pool.memory_mib() ||
-      desktop.vcpus() != pool.vcpus()) {
+      desktop.vcpus() != pool.vcpus() || desktop.network() != pool.network()) {
     return true;
   }
   if (desktop.proof().generation() != desktop.generation()) return false;
@@ -311,6 +334,7 @@ void CloseBreaker(Turn& turn, const std::string& pool, const std::string& why) {
   PoolState& own = turn.state().pools[pool];
   if (own.breaker.Close()) {
     turn.Audit("broker", "breaker-closed", absl::StrCat("pool:", pool), "ok", "", {{"why", why}});
+    ForgetFailures(turn, pool);
   }
   ShowPool(turn, pool);
 }

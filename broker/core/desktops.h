@@ -32,7 +32,8 @@ std::string CreateDesktop(Turn& turn, const std::string& pool_name, const v1::Po
 void MakeElsewhere(Turn& turn, const v1::Desktop& failed, const v1::Pool& pool,
                    const std::string& host);
 
-// Whether the limits on starts of its host and site, and the host itself, allow a start there now.
+// Whether its host is up and open, and the limits on starts there and in its site allow one more
+// now.
 bool StartFits(const Turn& turn, const v1::Desktop& desktop);
 
 // Neither of the next two does anything to a desktop that is being moved.
@@ -53,8 +54,8 @@ void SpoilOnRequest(Turn& turn, v1::Desktop desktop);
 // Its session is over: a floating desktop is to be made fresh, a kept one is shut down.
 void ReleaseDesktop(Turn& turn, v1::Desktop desktop);
 
-// A start failed: counted for the desktop and for the pool's breaker. A kept desktop is off then,
-// and says nothing of the pool.
+// A start failed: counted for the desktop, which is given up after some unless the pool's breaker
+// is open, and for the breaker. A kept desktop is off then, and says nothing of the pool.
 void FailDesktop(Turn& turn, v1::Desktop desktop, const std::string& why);
 
 // A start that began at `since` worked: failures are forgotten, and how long it took is told.
@@ -72,7 +73,8 @@ bool IsStale(const Turn& turn, const v1::Desktop& desktop);
 // Tells the pool's breaker in the fleet's soft table.
 void ShowPool(Turn& turn, const std::string& pool);
 
-// Closes the pool's breaker: a start worked, or what it rests on was changed.
+// Closes the pool's breaker: a start worked, or what it rests on was changed. What failed while it
+// opened, given up or not, is tried anew.
 void CloseBreaker(Turn& turn, const std::string& pool, const std::string& why);
 
 }  // namespace werkplek

@@ -132,12 +132,24 @@ struct HostFenced {
   absl::Status status;
 };
 
+// The directory was asked again about somebody who is signed in or has a session.
+struct PersonChecked {
+  // As sign-ins and sessions spell it.
+  std::string user;
+  // The directory knows the person no longer, or lets nobody in under that name; `why` is for the
+  // audit. The rest is then empty.
+  bool gone = false;
+  std::string why;
+  DirectoryPerson person;
+  std::vector<v1::Role> roles;
+};
+
 // Time passed: deadlines, liveness, pool sizes.
 struct Tick {};
 
 struct Event {
   std::variant<CallRequested, SignInChecked, CallCancelled, AgentAttached, AgentDetached,
-               AgentReported, SignInUsed, HostFenced, Tick>
+               AgentReported, SignInUsed, HostFenced, PersonChecked, Tick>
       what;
   // 32 fresh random bytes; ids are derived from them.
   std::string entropy;

@@ -41,11 +41,13 @@ bool SameImages(const v1::AgentReport& a, const v1::AgentReport& b) {
                     });
 }
 
-// What placement asks of a host for fenced desktops in shared storage.
-bool SameFence(const v1::AgentReport& a, const v1::AgentReport& b) {
+// What placement asks of a host, beside its images and its load.
+bool SamePlace(const v1::AgentReport& a, const v1::AgentReport& b) {
   return a.lock_manager() == b.lock_manager() && a.fence_after_ms() == b.fence_after_ms() &&
          std::equal(a.storages().begin(), a.storages().end(), b.storages().begin(),
-                    b.storages().end());
+                    b.storages().end()) &&
+         std::equal(a.networks().begin(), a.networks().end(), b.networks().begin(),
+                    b.networks().end());
 }
 
 void Release(Turn& turn, v1::Desktop desktop, const std::string& why) {
@@ -69,6 +71,16 @@ void RestartSpare(Turn& turn, v1::Desktop desktop) {
   turn.Put(std::move(desktop));
 }
 
+// The reset that an administrator asked for was done by then, and what its owner made since must
+// stay: what is there is judged by the next report, as after a silence.
+void CallOffReset(Turn& turn, v1::Desktop desktop) {
+  if (!turn.Move(DesktopEvent::kHostLost, desktop)) return;
+  desktop.set_last_error(
+      "its host has a newer generation than was known, so its reset was called off; if it is still "
+      "to be fresh, reset it again");
+  turn.Put(std::move(desktop));
+}
+
 // The host has a newer generation than the broker: its store went back in time. Nothing that is
 // there can be trusted; the next reset goes beyond it.
 void CatchUp(Turn& turn, v1::Desktop desktop, uint64_t generation) {
@@ -86,6 +98,10 @@ void CatchUp(Turn& turn, v1::Desktop desktop, uint64_t generation) {
       Send(turn, desktop, v1::COMMAND_REMOVE);
       return turn.Put(std::move(desktop));
     case v1::DESKTOP_STATE_DIRTY:
+    case v1::DESKTOP_STATE_RESETTING:
+      if (IsKept(desktop)) return CallOffReset(turn, std::move(desktop));
+      if (desktop.state() == v1::DESKTOP_STATE_DIRTY) return turn.Put(std::move(desktop));
+      return SpoilDesktop(turn, std::move(desktop), "the host has a newer generation");
     case v1::DESKTOP_STATE_ERROR:
     case v1::DESKTOP_STATE_OFF:
       return turn.Put(std::move(desktop));
@@ -119,6 +135,12 @@ bool ActOn(Turn& turn, const v1::Desktop& desktop, const v1::DesktopReport* repo
       return false;
     case Finding::kStartFailed:
       FailDesktop(turn, desktop, difference.why);
+      return false;
+    case Finding::kInUse:
+      SpoilDesktop(turn, desktop, "its host says that somebody has used it");
+      return false;
+    case Finding::kSomebodys:
+      ForgetDesktop(turn, desktop, *report);
       return false;
     case Finding::kSpareOff:
       RestartSpare(turn, desktop);
@@ -248,15 +270,7 @@ void Heard(Turn& turn, const std::string& host, uint64_t sequence) {
   absl::Time& told = turn.state().hosts[host].told_heard;
   if (!IsHeardDue(turn, told)) return;
   told = turn.now();
-  v1::AgentCommand heard;
-  heard.set_epoch(turn.state().epoch);
-  heard.set_verb(v1::COMMAND_HEARD);
-  heard.set_heard_sequence(sequence);
-  heard.set_report_interval_ms(
-      static_cast<uint32_t>(absl::ToInt64Milliseconds(turn.settings().heartbeat)));
-  heard.set_fence_after_ms(
-      static_cast<uint32_t>(absl::ToInt64Milliseconds(turn.settings().fence_after)));
-  turn.Emit(SendCommand{host, std::move(heard)});
+  turn.Emit(SendCommand{host, HeardCommand(turn.settings(), turn.state().epoch, sequence)});
 }
 
 }  // namespace
@@ -309,7 +323,7 @@ void HandleReported(Turn& turn, const AgentReported& event) {
   soft.switched_off = absl::InfinitePast();
   soft.fence_error.clear();
   const bool more_room =
-      !SameImages(*before->report, *soft.report) || !SameFence(*before->report, *soft.report) ||
+      !SameImages(*before->report, *soft.report) || !SamePlace(*before->report, *soft.report) ||
       before->report->load().memory_total_mib() != soft.report->load().memory_total_mib();
   if (more_room) ++turn.state().capacity_version;
   const std::shared_ptr<const v1::AgentReport> report = soft.report;

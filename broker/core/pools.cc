@@ -16,6 +16,7 @@
 #include "broker/core/moves.h"
 #include "broker/core/sites.h"
 #include "broker/model/kept.h"
+#include "broker/model/pool_sites.h"
 #include "broker/reconcile/pool_sizing.h"
 
 namespace werkplek {
@@ -43,6 +44,11 @@ uint32_t Waiting(const Turn& turn, const PoolState& pool) {
       [&turn](const ConnectCall& call) { return OwnDesktop(turn, call) == nullptr; }));
 }
 
+// Work goes on there, and nothing is begun or stopped.
+bool IsInMaintenance(const Turn& turn, const std::string& host) {
+  return WorkAllowed(turn.fleet(), host) == v1::SCHEDULABILITY_MAINTENANCE;
+}
+
 // A host that is only silent may be back in a moment: its spares still count, unless an operator
 // has to say first what it means.
 bool SparesCount(const Turn& turn, const std::string& host) {
@@ -51,6 +57,21 @@ bool SparesCount(const Turn& turn, const std::string& host) {
   if (soft == nullptr || soft->liveness != v1::LIVENESS_DOWN) return true;
   const v1::Resource* record = turn.fleet().hosts.Find(host);
   return turn.fleet().site_losses.Find(record->host().site()) == nullptr;
+}
+
+// What of the pool stands on hosts whose spares do not count.
+IdleCounts OnClosedHosts(const Turn& turn, const std::string& pool) {
+  IdleCounts sum;
+  for (const std::string& host : turn.state().closed_hosts) {
+    const auto at = turn.state().hosts.find(host);
+    if (at == turn.state().hosts.end() || SparesCount(turn, host)) continue;
+    const auto idle = at->second.idle.find(pool);
+    if (idle == at->second.idle.end()) continue;
+    sum.ready += idle->second.ready;
+    sum.dirty += idle->second.dirty;
+    sum.starting += idle->second.starting;
+  }
+  return sum;
 }
 
 PoolPicture PictureOf(const Turn& turn, const std::string& name, const v1::Pool& pool,
@@ -69,17 +90,25 @@ PoolPicture PictureOf(const Turn& turn, const std::string& name, const v1::Pool&
   picture.errors = own.Unowned(v1::DESKTOP_STATE_ERROR);
   picture.suspended = static_cast<uint32_t>(own.suspended.size());
   picture.running = own.Unowned(v1::DESKTOP_STATE_READY) - picture.suspended;
-  for (const std::string& host : turn.state().closed_hosts) {
-    const auto at = turn.state().hosts.find(host);
-    if (at == turn.state().hosts.end() || SparesCount(turn, host)) continue;
-    const auto ready = at->second.ready.find(name);
-    if (ready != at->second.ready.end()) picture.unusable += ready->second;
-  }
+  const IdleCounts closed = OnClosedHosts(turn, name);
+  picture.unusable = closed.ready + closed.dirty + closed.starting;
+  picture.dirty -= closed.dirty;
+  picture.starting -= closed.starting;
   // The two kinds of spare are not told apart on a closed host; running ones go first.
-  const uint32_t from_running = std::min(picture.unusable, picture.running);
+  const uint32_t from_running = std::min(closed.ready, picture.running);
   picture.running -= from_running;
-  picture.suspended -= std::min(picture.unusable - from_running, picture.suspended);
+  picture.suspended -= std::min(closed.ready - from_running, picture.suspended);
   return picture;
+}
+
+std::string SiteOfHost(const Turn& turn, const std::string& host) {
+  const v1::Resource* record = turn.fleet().hosts.Find(host);
+  return record == nullptr ? "" : record->host().site();
+}
+
+// The pool's sites were others when the desktop was made.
+bool StandsOutside(const Turn& turn, const v1::Pool& pool, const v1::Desktop& desktop) {
+  return !pool.sites().empty() && !MayStandIn(pool, SiteOfHost(turn, desktop.host()));
 }
 
 // A start may be made when the breaker is closed, or as its probe.
@@ -101,10 +130,20 @@ void RemoveIdle(Turn& turn, const std::string& name) {
   }
 }
 
-// Makes the desktop fresh: where it is, or on another host when its start failed there. False: not
-// now.
+// False: the host was left without the network that the pool has got since. What a silent one has
+// is not known.
+bool HasNetwork(const Turn& turn, const std::string& host, const std::string& network) {
+  const HostSoft* soft = turn.fleet().host_soft.Find(host);
+  if (network.empty() || soft == nullptr || soft->liveness != v1::LIVENESS_UP) return true;
+  const auto& there = soft->report->networks();
+  return std::find(there.begin(), there.end(), network) != there.end();
+}
+
+// Makes the desktop fresh: where it is, or on another host when its start failed there, or the
+// network is not there. False: not now.
 bool Renew(Turn& turn, PoolState& own, const v1::Pool& pool, const v1::Desktop& desktop) {
-  if (desktop.failures() > 0 && !IsKept(desktop)) {
+  const bool away = !HasNetwork(turn, desktop.host(), pool.network());
+  if ((desktop.failures() > 0 || away) && !IsKept(desktop)) {
     const Placement elsewhere = PlaceFor(turn, pool, desktop.host());
     if (!elsewhere.host.empty()) {
       if (!BreakerAllows(turn, own)) return false;
@@ -112,7 +151,7 @@ bool Renew(Turn& turn, PoolState& own, const v1::Pool& pool, const v1::Desktop& 
       return true;
     }
   }
-  if (!StartFits(turn, desktop) || !BreakerAllows(turn, own)) return false;
+  if (away || !StartFits(turn, desktop) || !BreakerAllows(turn, own)) return false;
   ResetDesktop(turn, desktop);
   return true;
 }
@@ -126,7 +165,11 @@ void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, PoolP
     if (!desktop->owner().empty()) {
       // An administrator wants it fresh, or it was never ready yet.
       if (open == v1::SCHEDULABILITY_OPEN || !IsKept(*desktop)) Renew(turn, own, pool, *desktop);
-    } else if (open == v1::SCHEDULABILITY_DRAINING || HostRests(turn, desktop->host())) {
+    } else if (open == v1::SCHEDULABILITY_MAINTENANCE) {
+      // Left alone until the host is open again.
+      continue;
+    } else if (open == v1::SCHEDULABILITY_DRAINING || HostRests(turn, desktop->host()) ||
+               StandsOutside(turn, pool, *desktop)) {
       RemoveDesktop(turn, *desktop);
     } else if (plan.remove_dirty > 0) {
       --plan.remove_dirty;
@@ -147,6 +190,7 @@ void RemoveSpares(Turn& turn, const std::string& name, const PoolPlan& plan) {
     uint32_t& left = own.suspended.count(id) != 0 ? suspended : running;
     const auto desktop = turn.fleet().desktops.FindShared(id);
     if (left == 0 || !desktop->owner().empty()) continue;
+    if (IsInMaintenance(turn, desktop->host())) continue;
     --left;
     RemoveDesktop(turn, *desktop);
   }
@@ -173,28 +217,54 @@ void SetSparePower(Turn& turn, const std::string& name, v1::Power power, uint32_
   }
 }
 
-// Spares that stand on an older image or size are made anew, as fast as starts are allowed.
-void RenewStale(Turn& turn, const std::string& name) {
+// What nobody owns outside the pool's sites goes, as from a draining host; what is missing then is
+// made inside them. True: something has to stay there for now.
+bool RemoveOutside(Turn& turn, const std::string& name, const v1::Pool& pool) {
+  if (pool.sites().empty()) return false;
   PoolState& own = turn.state().pools[name];
-  if (!own.stale || own.breaker.tripped()) return;
-  own.stale = false;
+  bool left = false;
+  for (const v1::DesktopState state : kIdleStates) {
+    const std::set<std::string> ids = own.In(state);
+    for (const std::string& id : ids) {
+      const auto desktop = turn.fleet().desktops.FindShared(id);
+      if (!desktop->owner().empty() || !StandsOutside(turn, pool, *desktop)) continue;
+      if (IsMoving(*desktop) || IsInMaintenance(turn, desktop->host())) {
+        left = true;
+      } else {
+        RemoveDesktop(turn, *desktop);
+      }
+    }
+  }
+  return left;
+}
+
+// Spares with an older image, size or network are made anew, as fast as starts are allowed. Where
+// the network is not, they stay until another host has room for what replaces them.
+void RenewStale(Turn& turn, const std::string& name, const v1::Pool& pool) {
+  PoolState& own = turn.state().pools[name];
+  if (!own.stale) return;
+  const bool left_outside = RemoveOutside(turn, name, pool);
+  if (own.breaker.tripped()) return;
+  own.stale = left_outside;
+  bool elsewhere_full = false;
   const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_READY);
   for (const std::string& id : ids) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
-    if (IsKept(*desktop) || !IsStale(turn, *desktop)) continue;
+    if (IsKept(*desktop) || StandsOutside(turn, pool, *desktop)) continue;
+    if (!IsStale(turn, *desktop)) continue;
     own.stale = true;
-    if (WorkAllowed(turn.fleet(), desktop->host()) == v1::SCHEDULABILITY_OPEN &&
-        StartFits(turn, *desktop)) {
-      SpoilDesktop(turn, *desktop, "the pool's image or size is another now");
+    if (IsInMaintenance(turn, desktop->host())) continue;
+    if (!HasNetwork(turn, desktop->host(), pool.network())) {
+      if (elsewhere_full || IsMoving(*desktop) || IsInMaintenance(turn, desktop->host())) continue;
+      const Placement elsewhere = PlaceFor(turn, pool, desktop->host());
+      elsewhere_full = elsewhere.host.empty();
+      if (!elsewhere_full) MakeElsewhere(turn, *desktop, pool, elsewhere.host);
+    } else if (StartFits(turn, *desktop)) {
+      SpoilDesktop(turn, *desktop, "the pool's image, size or network is another now");
       const auto spoiled = turn.fleet().desktops.FindShared(id);
       ResetDesktop(turn, *spoiled);
     }
   }
-}
-
-std::string SiteOfHost(const Turn& turn, const std::string& host) {
-  const v1::Resource* record = turn.fleet().hosts.Find(host);
-  return record == nullptr ? "" : record->host().site();
 }
 
 // Homes of those who wait and for whom nothing is being started there yet, in their order.
@@ -282,6 +352,8 @@ bool HostGivesOut(const Turn& turn, const std::string& host) {
 std::string PickSpare(const Turn& turn, const std::string& pool, const Home& home) {
   const auto at = turn.state().pools.find(pool);
   if (at == turn.state().pools.end()) return "";
+  const v1::Resource* record = turn.fleet().pools.Find(pool);
+  if (record == nullptr) return "";
   const PoolState& own = at->second;
   std::string best;
   int best_rank = 8;
@@ -291,6 +363,7 @@ std::string PickSpare(const Turn& turn, const std::string& pool, const Home& hom
     const v1::Desktop* desktop = turn.fleet().desktops.Find(id);
     if (desktop == nullptr || !desktop->owner().empty() || IsMoving(*desktop)) continue;
     if (!HostGivesOut(turn, desktop->host())) continue;
+    if (StandsOutside(turn, record->pool(), *desktop)) continue;
     const bool outside = !home.site.empty() && SiteOfHost(turn, desktop->host()) != home.site;
     if (outside && home.required) continue;
     const int rank = (outside ? 4 : 0) + suspended + (own.stale && IsStale(turn, *desktop) ? 1 : 0);
@@ -321,7 +394,7 @@ void ServePool(Turn& turn, const std::string& name, bool all_dirty) {
     AssignWaiting(turn, name);
   }
   JudgeImage(turn, name, pool, own);
-  if (pool.schedulability() == v1::SCHEDULABILITY_OPEN) RenewStale(turn, name);
+  if (pool.schedulability() == v1::SCHEDULABILITY_OPEN) RenewStale(turn, name, pool);
   PoolPlan plan = SizePool(PictureOf(turn, name, pool, own));
   if (plan.remove_all) {
     RemoveIdle(turn, name);

@@ -43,7 +43,7 @@ absl::StatusOr<v1::Session> OwnSession(const Turn& turn, const std::string& id,
                                        const v1::SignIn& sign_in) {
   const v1::Session* session = turn.fleet().sessions.Find(id);
   // Somebody else's session is answered like one that is not there.
-  if (session == nullptr || session->user() != sign_in.user()) {
+  if (session == nullptr || OwnerKey(session->user()) != OwnerKey(sign_in.user())) {
     return absl::NotFoundError(absl::StrCat("you have no session \"", id, "\""));
   }
   return *session;

@@ -44,6 +44,8 @@ CodeVerdict JudgeCode(const Turn& turn, const SignInChecked& event,
   if (absl::FromUnixMillis(token->paused_until_unix_ms()) > turn.now()) {
     return {"token-paused", false};
   }
+  // Enrolled meanwhile, or sealed with a key that the broker that judged does not have.
+  if (event.seed_id.empty()) return {"code-not-judged", false};
   if (event.seed_id != token->seed_id()) return {"token-replaced", false};
   if (event.matched_step < 0) return {"wrong-code", true};
   if (event.matched_step <= token->last_step()) return {"code-used-already", true, true};
@@ -121,7 +123,7 @@ void Repeat(Turn& turn, const SignInChecked& event, v1::SignIn sign_in, bool cod
 // Ends the sign-ins of the person that were used longest ago, until another one has room.
 void MakeRoomForSignIn(Turn& turn, const std::string& user) {
   const size_t most = turn.settings().sign_ins_per_person;
-  const auto found = turn.state().sign_ins_by_user.find(user);
+  const auto found = turn.state().sign_ins_by_user.find(OwnerKey(user));
   if (found == turn.state().sign_ins_by_user.end() || found->second.size() < most) return;
   std::vector<std::pair<int64_t, std::string>> by_use;
   for (const std::string& id : found->second) {

@@ -34,6 +34,23 @@ bool IsNotLost(const v1::Desktop& desktop) {
   return IsGone(desktop.state()) || IsFencedOff(desktop);
 }
 
+// Whether something may run on the host that goes with it.
+bool HasToLose(const BrokerState& state, const std::string& host) {
+  const auto own = state.hosts.find(host);
+  if (own == state.hosts.end()) return false;
+  return std::any_of(own->second.desktops.begin(), own->second.desktops.end(),
+                     [&](const std::string& id) {
+                       const v1::Desktop* desktop = state.fleet.desktops.Find(id);
+                       return desktop != nullptr && desktop->state() != v1::DESKTOP_STATE_LOST &&
+                              !IsFencedOff(*desktop);
+                     });
+}
+
+bool IsBraked(const Fleet& fleet, const std::string& site) {
+  const v1::SiteLoss* loss = fleet.site_losses.Find(site);
+  return loss != nullptr && loss->state() == v1::SITE_LOSS_STATE_BRAKED;
+}
+
 // Whether the host has worked: this broker heard it, or desktops stand on it (those that are lost
 // already only when `lost_too`).
 bool HasWorked(const BrokerState& state, const std::string& host, const HostSoft& soft,
@@ -70,9 +87,14 @@ std::vector<HostPresence> Present(const BrokerState& state) {
   for (const auto& entry : state.fleet.hosts) {
     const v1::Host& host = entry.record->host();
     const HostSoft* soft = state.fleet.host_soft.Find(entry.key);
-    if (soft == nullptr || host.schedulability() != v1::SCHEDULABILITY_OPEN) continue;
-    if (IsJudgedDown(state, entry.key)) continue;
-    if (!HasWorked(state, entry.key, *soft, false)) continue;
+    if (soft == nullptr || IsJudgedDown(state, entry.key)) continue;
+    const bool open = host.schedulability() == v1::SCHEDULABILITY_OPEN;
+    if (!open && soft->liveness == v1::LIVENESS_UP) continue;
+    // One that takes no work is missed for what stands on it: emptied, it may be switched off.
+    // While the brake holds, no word on a host's work makes its silence mean less.
+    const bool missed =
+        (open || IsBraked(state.fleet, host.site())) && HasWorked(state, entry.key, *soft, false);
+    if (!missed && !HasToLose(state, entry.key)) continue;
     hosts.push_back({entry.key, host.site(), soft->liveness});
   }
   return hosts;
@@ -188,19 +210,22 @@ void JudgeSite(Turn& turn, const std::string& site, const SiteVerdict& verdict, 
 }
 
 void ReleaseBrakes(Turn& turn, const std::map<std::string, SiteVerdict>& verdicts) {
-  std::vector<std::string> released;
+  // With why.
+  std::vector<std::pair<std::string, std::string>> released;
   for (const auto& entry : turn.fleet().site_losses) {
     if (entry.record->state() != v1::SITE_LOSS_STATE_BRAKED) continue;
     const auto at = verdicts.find(entry.key);
     const SiteVerdict verdict = at == verdicts.end() ? SiteVerdict() : at->second;
     if (verdict.finding == SiteFinding::kSingleHosts ||
         (verdict.finding == SiteFinding::kInOrder && verdict.gone == 0)) {
-      released.push_back(entry.key);
+      released.emplace_back(
+          entry.key,
+          absl::StrCat(verdict.gone, " of its ", verdict.hosts, " hosts that count are gone, ",
+                       verdict.all_gone, " of all ", verdict.all_hosts));
     }
   }
-  for (const std::string& site : released) {
-    turn.Audit("broker", "site-loss", absl::StrCat("site:", site), "released", "",
-               {{"why", "enough hosts answer again"}});
+  for (const auto& [site, why] : released) {
+    turn.Audit("broker", "site-loss", absl::StrCat("site:", site), "released", "", {{"why", why}});
     turn.EraseSiteLoss(site);
     RefreshSite(turn, site);
   }
@@ -349,9 +374,10 @@ std::string BrakeText(const Turn& turn, const std::string& id) {
   const HostSoft* soft = turn.fleet().host_soft.Find(desktop->host());
   const v1::Resource* host = turn.fleet().hosts.Find(desktop->host());
   if (soft == nullptr || host == nullptr || soft->liveness != v1::LIVENESS_DOWN) return "";
-  const v1::SiteLoss* loss = turn.fleet().site_losses.Find(host->host().site());
-  if (loss == nullptr || loss->state() != v1::SITE_LOSS_STATE_BRAKED) return "";
-  return absl::StrCat("your desktop is on a host of site ", loss->site(), " that does not answer (",
+  const std::string& site = host->host().site();
+  if (!IsBraked(turn.fleet(), site)) return "";
+  const v1::SiteLoss* loss = turn.fleet().site_losses.Find(site);
+  return absl::StrCat("your desktop is on a host of site ", site, " that does not answer (",
                       loss->reason(), "); an administrator must say whether it is lost");
 }
 

@@ -69,7 +69,12 @@ void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state) {
   HostState& host = state.hosts[desktop.host()];
   Keep(add, desktop.id(), host.desktops);
   host.memory_committed_mib += add ? desktop.memory_mib() : -desktop.memory_mib();
-  if (ready && desktop.owner().empty()) Count(add, host.ready[desktop.pool()]);
+  if (desktop.owner().empty()) {
+    IdleCounts& idle = host.idle[desktop.pool()];
+    if (ready) Count(add, idle.ready);
+    if (desktop.state() == v1::DESKTOP_STATE_DIRTY) Count(add, idle.dirty);
+    if (IsStarting(desktop.state())) Count(add, idle.starting);
+  }
   if (IsStarting(desktop.state())) {
     Count(add, host.starts);
     const v1::Resource* record = state.fleet.hosts.Find(desktop.host());
@@ -86,9 +91,10 @@ void IndexAnswered(const v1::AnsweredRequest& answered, bool add, BrokerState& s
 }
 
 void IndexSignIn(const v1::SignIn& sign_in, bool add, BrokerState& state) {
-  std::set<std::string>& of_user = state.sign_ins_by_user[sign_in.user()];
+  const std::string user = OwnerKey(sign_in.user());
+  std::set<std::string>& of_user = state.sign_ins_by_user[user];
   Keep(add, sign_in.id(), of_user);
-  if (of_user.empty()) state.sign_ins_by_user.erase(sign_in.user());
+  if (of_user.empty()) state.sign_ins_by_user.erase(user);
   const std::string& key = sign_in.request_key();
   if (key.empty()) return;
   if (!add) {

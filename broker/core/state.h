@@ -78,7 +78,7 @@ struct PoolState {
   std::set<std::string> unsure;
   std::list<ConnectCall> queue;
   Breaker breaker;
-  // Desktops may stand on an older image or size than declared.
+  // Desktops may stand on an older image or size than declared, or outside the pool's sites.
   bool stale = true;
   // BrokerState::capacity_version when placement last found nothing; nothing new can fit before it
   // changes.
@@ -94,6 +94,15 @@ struct PoolState {
   }
 };
 
+// Desktops of one pool on one host that nobody owns.
+struct IdleCounts {
+  // READY.
+  uint32_t ready = 0;
+  // On their way there: waiting for a reset, and starting.
+  uint32_t dirty = 0;
+  uint32_t starting = 0;
+};
+
 struct HostState {
   std::set<std::string> desktops;
   // Desktops that are being moved here; they stand elsewhere until they have arrived.
@@ -101,8 +110,8 @@ struct HostState {
   // Of both.
   uint64_t memory_committed_mib = 0;
   uint32_t starts = 0;
-  // READY desktops that nobody owns, by pool.
-  std::map<std::string, uint32_t> ready;
+  // By pool.
+  std::map<std::string, IdleCounts> idle;
   absl::Time images_checked = absl::InfinitePast();
   // When its agent was told last that it is heard, on the stream that it has now.
   absl::Time told_heard = absl::InfinitePast();
@@ -137,6 +146,7 @@ struct BrokerState {
   std::map<std::string, uint32_t> site_starts;
   // Hosts whose spares are not given out: not up, without a stream, draining or in maintenance.
   std::set<std::string> closed_hosts;
+  // By OwnerKey.
   std::map<std::string, std::set<std::string>> sign_ins_by_user;
   // The newest sign-in that was made under a request id, by "PEER/REQUEST_ID".
   absl::btree_map<std::string, std::string> sign_in_by_request;
@@ -159,7 +169,7 @@ struct BrokerState {
   uint64_t capacity_version = 1;
 };
 
-// The key of PoolState::owned: names are compared without regard to case.
+// The person for whom a desktop or a sign-in is: names are compared without regard to case.
 std::string OwnerKey(const std::string& user);
 
 // Adds (or takes away) a desktop in the indexes.

@@ -21,6 +21,18 @@ absl::Status CheckUser(const std::string& user) {
 
 std::string Person(const std::string& user) { return absl::StrCat("user:", user); }
 
+// The person's enrolments: they have the name as the directory spells it, which whoever revokes one
+// need not know.
+std::vector<std::shared_ptr<const v1::TokenEnrolment>> TokensOf(const Fleet& fleet,
+                                                                const std::string& user) {
+  const std::string owner = OwnerKey(user);
+  std::vector<std::shared_ptr<const v1::TokenEnrolment>> tokens;
+  for (const auto& entry : fleet.tokens) {
+    if (OwnerKey(entry.key) == owner) tokens.push_back(entry.record);
+  }
+  return tokens;
+}
+
 }  // namespace
 
 CallAnswer EnrolToken(Turn& turn, const CallRequested& event, const v1::EnrolTokenRequest& request,
@@ -79,15 +91,17 @@ CallAnswer ConfirmToken(Turn& turn, const CallRequested& event,
 CallAnswer RevokeToken(Turn& turn, const CallRequested& event,
                        const v1::RevokeTokenRequest& request, const std::string& actor) {
   RETURN_IF_ERROR(CheckUser(request.user()));
-  const auto before = turn.fleet().tokens.FindShared(request.user());
-  if (before == nullptr) {
+  const auto tokens = TokensOf(turn.fleet(), request.user());
+  if (tokens.empty()) {
     return absl::NotFoundError(absl::StrCat("\"", request.user(), "\" has no token"));
   }
-  v1::TokenEnrolment token = *before;
-  token.set_state(v1::TOKEN_STATE_REVOKED);
-  token.clear_sealed_seed();
-  turn.Put(std::move(token));
-  turn.Audit(actor, "token-revoke", Person(request.user()), "ok", Origin(event.caller));
+  for (const auto& before : tokens) {
+    v1::TokenEnrolment token = *before;
+    token.set_state(v1::TOKEN_STATE_REVOKED);
+    token.clear_sealed_seed();
+    turn.Put(std::move(token));
+    turn.Audit(actor, "token-revoke", Person(before->user()), "ok", Origin(event.caller));
+  }
   return std::make_shared<const v1::RevokeTokenResponse>();
 }
 
@@ -106,7 +120,7 @@ CallAnswer RevokeSignIns(Turn& turn, const CallRequested& event,
     case v1::RevokeSignInsRequest::kUser: {
       RETURN_IF_ERROR(CheckUser(request.user()));
       object = Person(request.user());
-      const auto of_user = turn.state().sign_ins_by_user.find(request.user());
+      const auto of_user = turn.state().sign_ins_by_user.find(OwnerKey(request.user()));
       if (of_user != turn.state().sign_ins_by_user.end()) {
         ids.assign(of_user->second.begin(), of_user->second.end());
       }

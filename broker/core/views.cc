@@ -45,11 +45,19 @@ absl::Status BadKind() {
   return absl::InvalidArgumentError("kind: name one of SITE, HOST, IMAGE, POOL, ENTITLEMENT");
 }
 
-std::string WhyUnavailable(const Fleet& fleet, const std::string& name, const v1::Pool& pool) {
-  if (pool.schedulability() == v1::SCHEDULABILITY_DRAINING) return "the pool is being emptied";
-  if (pool.schedulability() == v1::SCHEDULABILITY_MAINTENANCE) return "the pool is in maintenance";
-  const PoolSoft* soft = fleet.pool_soft.Find(name);
-  return soft == nullptr ? "" : soft->breaker;
+void SetAvailable(const Fleet& fleet, const v1::Pool& pool, v1::PoolView& view) {
+  const PoolSoft* soft = fleet.pool_soft.Find(view.pool());
+  if (pool.schedulability() == v1::SCHEDULABILITY_DRAINING) {
+    view.set_unavailable_rule("pool-draining");
+    view.set_unavailable_reason("the pool is being emptied");
+  } else if (pool.schedulability() == v1::SCHEDULABILITY_MAINTENANCE) {
+    view.set_unavailable_rule("pool-maintenance");
+    view.set_unavailable_reason("the pool is in maintenance");
+  } else if (soft != nullptr && !soft->breaker.empty()) {
+    view.set_unavailable_rule("pool-broken");
+    view.set_unavailable_reason(soft->breaker);
+  }
+  view.set_available(view.unavailable_rule().empty());
 }
 
 v1::SignInView SignInViewOf(const v1::SignIn& sign_in) {
@@ -152,8 +160,7 @@ absl::StatusOr<v1::ListPoolsResponse> View(const ViewContext& context,
     v1::PoolView& view = *response.add_pools();
     view.set_pool(name);
     view.set_description(resource->pool().description());
-    view.set_unavailable_reason(WhyUnavailable(context.fleet, name, resource->pool()));
-    view.set_available(view.unavailable_reason().empty());
+    SetAvailable(context.fleet, resource->pool(), view);
     if (session != nullptr) *view.mutable_session() = SessionViewOf(*session);
   }
   return response;
@@ -213,12 +220,13 @@ absl::StatusOr<v1::ListSessionsResponse> View(const ViewContext& context,
                                               const v1::ListSessionsRequest& request) {
   v1::ListSessionsResponse response;
   Page page(request.limit());
+  const std::string user = OwnerKey(request.user());
   const auto& table = context.fleet.sessions;
   for (auto at = table.After(request.after()); at != table.end(); ++at) {
     const v1::Session& session = *at->record;
     if (session.state() == v1::SESSION_STATE_ENDED && !request.ended()) continue;
     if (!request.pool().empty() && session.pool() != request.pool()) continue;
-    if (!request.user().empty() && session.user() != request.user()) continue;
+    if (!user.empty() && OwnerKey(session.user()) != user) continue;
     v1::Session shown = session;
     shown.clear_explanation();
     if (!page.Fits(shown)) {
@@ -256,9 +264,10 @@ absl::StatusOr<v1::ListSignInsResponse> View(const ViewContext& context,
                                              const v1::ListSignInsRequest& request) {
   v1::ListSignInsResponse response;
   Page page(request.limit());
+  const std::string user = OwnerKey(request.user());
   const auto& table = context.fleet.sign_ins;
   for (auto at = table.After(request.after()); at != table.end(); ++at) {
-    if (!request.user().empty() && at->record->user() != request.user()) continue;
+    if (!user.empty() && OwnerKey(at->record->user()) != user) continue;
     v1::SignInView view = SignInViewOf(*at->record);
     if (!page.Fits(view)) {
       response.set_more(true);

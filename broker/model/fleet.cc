@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -91,7 +92,7 @@ uint64_t HostMemoryLimitMib(const v1::Host& host, const v1::HostLoad& load) {
 }
 
 std::string LiveSessionKey(absl::string_view user, absl::string_view pool) {
-  return absl::StrCat(user, "/", pool);
+  return absl::StrCat(absl::AsciiStrToLower(user), "/", pool);
 }
 
 const Table<v1::Resource>* ResourceTable(const Fleet& fleet, v1::ResourceKind kind) {

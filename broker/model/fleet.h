@@ -115,7 +115,8 @@ struct Fleet {
 // What desktops may use of the host's memory: its limit, or what it reports less a tenth.
 uint64_t HostMemoryLimitMib(const v1::Host& host, const v1::HostLoad& load);
 
-// "USER/POOL". The live sessions of one user are those after "USER/".
+// "user/pool", in lower case: names are compared without regard to case. The live sessions of one
+// user are those after "user/".
 std::string LiveSessionKey(absl::string_view user, absl::string_view pool);
 
 // The resource table of a kind, and its name in the store; nullptr and "" for none.

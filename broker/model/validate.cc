@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/model/kept.h"
 #include "broker/model/names.h"
+#include "broker/model/pool_sites.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -139,6 +140,7 @@ absl::Status ValidatePool(const v1::Pool& pool) {
   }
   if (!v1::Fencing_IsValid(pool.fencing())) return Bad("pool.fencing", "give NONE or REQUIRED");
   if (!pool.storage().empty()) RETURN_IF_ERROR(Name("pool.storage", pool.storage()));
+  if (!pool.network().empty()) RETURN_IF_ERROR(Name("pool.network", pool.network()));
   if (!pool.home_site().empty()) RETURN_IF_ERROR(Name("pool.home_site", pool.home_site()));
   if (pool.home_site().empty() && pool.home_site_rule() != v1::HOME_SITE_RULE_PREFERRED) {
     return Bad("pool.home_site_rule", "says how strictly pool.home_site is meant; give that too");
@@ -210,15 +212,38 @@ absl::Status PoolMayChange(const Fleet& fleet, const v1::Resource& resource) {
   return absl::OkStatus();
 }
 
+// The sites of a pool are there, and the homes of its people among them.
+absl::Status SitesMayBe(const Fleet& fleet, const v1::Resource& resource) {
+  const v1::Pool& pool = resource.pool();
+  for (const std::string& site : pool.sites()) {
+    RETURN_IF_ERROR(MustExist("pool.sites", fleet.sites, site, "site"));
+  }
+  if (const std::string& home = pool.home_site(); !home.empty()) {
+    RETURN_IF_ERROR(MustExist("pool.home_site", fleet.sites, home, "site"));
+    if (!MayStandIn(pool, home)) {
+      return Bad("pool.home_site",
+                 absl::StrCat("site \"", home,
+                              "\" is not one of pool.sites; add it there, or name another"));
+    }
+  }
+  for (const auto& entry : fleet.entitlements) {
+    const v1::Entitlement& entitlement = entry.record->entitlement();
+    const std::string& home = entitlement.home_site();
+    if (entitlement.pool() != resource.name() || home.empty()) continue;
+    if (MayStandIn(pool, home)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("pool.sites: site \"", home, "\" is the home site of entitlement \"",
+                     entry.key, "\"; leave it in, or give that another home first"));
+  }
+  return absl::OkStatus();
+}
+
 // The home of an entitlement is a site that may carry its pool.
 absl::Status HomeMayBe(const Fleet& fleet, const v1::Entitlement& entitlement) {
   const std::string& home = entitlement.home_site();
   if (home.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(MustExist("entitlement.home_site", fleet.sites, home, "site"));
-  const auto& sites = fleet.pools.Find(entitlement.pool())->pool().sites();
-  if (sites.empty() || std::find(sites.begin(), sites.end(), home) != sites.end()) {
-    return absl::OkStatus();
-  }
+  if (MayStandIn(fleet.pools.Find(entitlement.pool())->pool(), home)) return absl::OkStatus();
   return Bad("entitlement.home_site",
              absl::StrCat("site \"", home, "\" is not one of pool.sites of pool \"",
                           entitlement.pool(), "\"; add it there, or name another"));
@@ -312,13 +337,7 @@ absl::Status ValidateReferences(const Fleet& fleet, const v1::Resource& resource
     case v1::Resource::kPool:
       RETURN_IF_ERROR(PoolMayChange(fleet, resource));
       RETURN_IF_ERROR(MustExist("pool.image", fleet.images, resource.pool().image(), "image"));
-      for (const std::string& site : resource.pool().sites()) {
-        RETURN_IF_ERROR(MustExist("pool.sites", fleet.sites, site, "site"));
-      }
-      if (const std::string& home = resource.pool().home_site(); !home.empty()) {
-        return MustExist("pool.home_site", fleet.sites, home, "site");
-      }
-      return absl::OkStatus();
+      return SitesMayBe(fleet, resource);
     case v1::Resource::kEntitlement:
       RETURN_IF_ERROR(
           MustExist("entitlement.pool", fleet.pools, resource.entitlement().pool(), "pool"));

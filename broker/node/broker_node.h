@@ -90,6 +90,8 @@ struct NodeSettings {
   std::vector<std::string> token_waived_networks;
   // Directory groups (DN or cn) that give a role beyond employee.
   std::vector<std::pair<v1::Role, std::string>> role_groups;
+  // How often the directory is asked again about everybody who is signed in or has a session.
+  absl::Duration recheck_every = absl::Seconds(30);
   // Events that may share one commit.
   size_t max_batch = 512;
 };

@@ -118,6 +118,7 @@ void NodeLoop::JudgeAndEnqueue(const SignInAttempt& attempt, DirectoryAnswer ans
   SignInChecked checked = JudgeSignIn(attempt, std::move(answer), *fleet, *parts_.tokens, waived_,
                                       settings_.role_groups);
   Observe(StageTook{"token", parts_.executor->Monotonic() - began});
+  LogClosedSeal(checked);
   if (const absl::Status status = Enqueue(std::move(checked)); !status.ok()) {
     calls_.Fail(attempt.call, status);
   }
@@ -224,6 +225,12 @@ void NodeLoop::ConfirmFound(CallRequested requested, const absl::StatusOr<Direct
   const v1::TokenEnrolment* enrolment =
       fleet == nullptr ? nullptr : fleet->tokens.Find(request->user());
   requested.matched_step = parts_.tokens->MatchedStep(enrolment, request->code(), came);
+  if (requested.matched_step == TokenAuthority::kSealClosed) {
+    return calls_.Fail(requested.call,
+                       absl::FailedPreconditionError(
+                           "code: this broker's sealing_key_file is not the one that sealed this "
+                           "token; give it that file, or enrol the person again"));
+  }
   if (enrolment != nullptr) requested.seed_id = enrolment->seed_id();
   requested.request = std::move(request);
   EnqueueCall(std::move(requested));
@@ -241,6 +248,36 @@ absl::StatusOr<MessagePointer> NodeLoop::WithOtpauthUri(const std::string& user)
   auto response = std::make_shared<v1::EnrolTokenResponse>();
   response->set_otpauth_uri(uri->Reveal());
   return MessagePointer(std::move(response));
+}
+
+void NodeLoop::RecheckPeople() {
+  if (broker_ == nullptr) return;
+  for (const std::string& user :
+       rechecks_.Take(broker_->fleet(), parts_.executor->Monotonic(), parts_.executor->Now())) {
+    parts_.directory->Find(
+        user, AsLoop([this, user, term = term_](absl::StatusOr<DirectoryPerson> person) {
+          AssertBusy();
+          if (term == term_) Rechecked(user, std::move(person));
+        }));
+  }
+}
+
+void NodeLoop::Rechecked(const std::string& user, absl::StatusOr<DirectoryPerson> person) {
+  PersonChecked checked;
+  checked.user = user;
+  if (person.ok()) {
+    rechecks_.Known(user);
+    checked.roles = RolesOf(person->groups, settings_.role_groups);
+    checked.person = *std::move(person);
+  } else if (absl::IsNotFound(person.status())) {
+    if (!rechecks_.Gone(user, parts_.executor->Monotonic())) return;
+    checked.gone = true;
+    checked.why = std::string(person.status().message());
+  } else {
+    // While the directory does not answer, what it said last counts.
+    return rechecks_.NoAnswer(user);
+  }
+  Enqueue(std::move(checked)).IgnoreError();
 }
 
 void NodeLoop::Cancel(CallId call) {
@@ -292,13 +329,13 @@ void NodeLoop::Unwatch(uint64_t id) {
 uint64_t NodeLoop::AgentAttached(const std::string& host) {
   MutexLock lock(mutex_);
   const uint64_t link = next_link_++;
-  uint64_t& current = links_[host];
-  if (current != 0) {
-    parts_.executor->Post(AsLoop([this, host, old = current] {
+  AgentLink& current = links_[host];
+  if (current.number != 0) {
+    parts_.executor->Post(AsLoop([this, host, old = current.number] {
       parts_.agents->Close(host, old, absl::AbortedError("the host has opened a newer stream"));
     }));
   }
-  current = link;
+  current = {link, nullptr};
   EnqueueLocked(werkplek::AgentAttached{host, link}).IgnoreError();
   return link;
 }
@@ -307,7 +344,8 @@ void NodeLoop::AgentReported(const std::string& host, uint64_t link, v1::AgentRe
   auto shared = std::make_shared<const v1::AgentReport>(std::move(report));
   MutexLock lock(mutex_);
   const auto at = links_.find(host);
-  if (at == links_.end() || at->second != link) return;
+  if (at == links_.end() || at->second.number != link) return;
+  at->second.report = shared;
   if (const auto waits = waiting_reports_.find(link); waits != waiting_reports_.end()) {
     waits->second->report = std::move(shared);
     return;
@@ -319,7 +357,7 @@ void NodeLoop::AgentReported(const std::string& host, uint64_t link, v1::AgentRe
 void NodeLoop::AgentDetached(const std::string& host, uint64_t link) {
   MutexLock lock(mutex_);
   const auto at = links_.find(host);
-  if (at != links_.end() && at->second == link) links_.erase(at);
+  if (at != links_.end() && at->second.number == link) links_.erase(at);
   EnqueueLocked(werkplek::AgentDetached{host, link}).IgnoreError();
 }
 

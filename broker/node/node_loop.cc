@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/commands.h"
 #include "common/base/log.h"
 #include "common/base/log_batch.h"
 
@@ -15,6 +16,10 @@ constexpr absl::Duration kLongestLoadDelay = absl::Seconds(5);
 constexpr size_t kEntropyBytes = 32;
 // Commits of sign-ins alone begin so far apart when more are under way: each costs a sync.
 constexpr absl::Duration kSignInGather = absl::Milliseconds(3);
+
+bool WaitsForCompany(const decltype(Event::what)& what) {
+  return std::holds_alternative<SignInChecked>(what) || std::holds_alternative<PersonChecked>(what);
+}
 
 }  // namespace
 
@@ -40,7 +45,8 @@ NodeLoop::NodeLoop(NodeSettings settings, NodeParts parts)
     : settings_(std::move(settings)),
       parts_(std::move(parts)),
       time_(parts_.executor->Now(), parts_.executor->Monotonic()),
-      ticked_(parts_.executor->Monotonic()) {
+      ticked_(parts_.executor->Monotonic()),
+      rechecks_(settings_.recheck_every) {
   for (const std::string& text : settings_.token_waived_networks) {
     absl::StatusOr<Network> network = Network::Parse(text);
     if (network.ok()) {
@@ -105,6 +111,7 @@ void NodeLoop::Drop(Phase phase) {
   broker_.reset();
   effects_.clear();
   changes_.reset();
+  rechecks_.Forget();
   {
     MutexLock lock(mutex_);
     phase_ = phase;
@@ -112,7 +119,7 @@ void NodeLoop::Drop(Phase phase) {
     others_waiting_ = 0;
     waiting_reports_.clear();
     tick_waits_ = false;
-    picture_ = nullptr;
+    if (phase != Phase::kReloading) picture_ = nullptr;
   }
   calls_.FailAll(TryAgain());
 }
@@ -125,7 +132,10 @@ void NodeLoop::Load() {
 }
 
 void NodeLoop::LoadAfterDelay() {
-  load_delay_ = std::clamp(load_delay_ * 2, kFirstLoadDelay, kLongestLoadDelay);
+  // Until the first load hosts are not answered at all, and their agents wait `fence_after`.
+  const absl::Duration longest =
+      std::clamp(settings_.broker.fence_after / 4, kFirstLoadDelay, kLongestLoadDelay);
+  load_delay_ = std::clamp(load_delay_ * 2, kFirstLoadDelay, longest);
   parts_.executor->PostAfter(load_delay_, AsLoop([this, term = term_] {
                                AssertBusy();
                                if (term == term_) Load();
@@ -150,7 +160,7 @@ void NodeLoop::Loaded(absl::StatusOr<Fleet> fleet) {
     MutexLock lock(mutex_);
     phase_ = Phase::kLeading;
     for (const auto& [host, link] : links_) {
-      EnqueueLocked(werkplek::AgentAttached{host, link}).IgnoreError();
+      EnqueueLocked(werkplek::AgentAttached{host, link.number}).IgnoreError();
     }
   }
   ++revision_;
@@ -168,8 +178,13 @@ void NodeLoop::ArmTick() {
                                ticked_ = parts_.executor->Monotonic();
                                {
                                  MutexLock lock(mutex_);
-                                 if (!tick_waits_ && EnqueueLocked(Tick{}).ok()) tick_waits_ = true;
+                                 if (!tick_waits_ && EnqueueLocked(Tick{}).ok()) {
+                                   tick_waits_ = true;
+                                   tick_since_ = ticked_;
+                                 }
                                }
+                               HearHosts();
+                               RecheckPeople();
                                ArmTick();
                              }));
 }
@@ -179,7 +194,7 @@ bool NodeLoop::StoodStill() {
 }
 
 void NodeLoop::TakeLeadAnew(const char* why) {
-  if (broker_ == nullptr) return;
+  if (picture() == nullptr) return;
   Log(Severity::kWarning, "lead-taken-anew", {{"epoch", absl::StrCat(epoch_)}, {"why", why}});
   Drop(Phase::kFollowing);
   parts_.election->StepDown();
@@ -197,7 +212,7 @@ absl::Status NodeLoop::EnqueueLocked(decltype(Event::what) what) {
   if (bounded && waiting_.size() >= settings_.max_waiting_events) {
     return absl::ResourceExhaustedError("too many calls wait; try again in a second");
   }
-  if (!std::holds_alternative<SignInChecked>(what)) ++others_waiting_;
+  if (!WaitsForCompany(what)) ++others_waiting_;
   waiting_.push_back(Event{std::move(what), ""});
   WakeLocked();
   return absl::OkStatus();
@@ -225,6 +240,19 @@ void NodeLoop::WakeIfWaiting() {
   if (!waiting_.empty()) WakeLocked();
 }
 
+bool NodeLoop::PutOffTick() {
+  if (!std::holds_alternative<Tick>(waiting_.front().what)) return false;
+  // The tick judges silence by the time at which it is handled. One that stood here for long (a
+  // commit hung) would take the broker's own silence for that of hosts whose reports wait behind
+  // it.
+  const absl::Duration now = parts_.executor->Monotonic();
+  if (now - tick_since_ < settings_.broker.down_after / 2) return false;
+  tick_since_ = now;
+  waiting_.push_back(std::move(waiting_.front()));
+  waiting_.pop_front();
+  return true;
+}
+
 absl::Duration NodeLoop::GatherFor() const {
   if (waiting_.empty() || waiting_.size() >= settings_.max_batch || others_waiting_ > 0 ||
       sign_ins_in_flight_ == 0) {
@@ -248,7 +276,8 @@ void NodeLoop::Turn() {
     }
     batch.reserve(std::min(waiting_.size(), settings_.max_batch));
     while (!waiting_.empty() && batch.size() < settings_.max_batch) {
-      if (!std::holds_alternative<SignInChecked>(waiting_.front().what)) --others_waiting_;
+      if (PutOffTick()) continue;
+      if (!WaitsForCompany(waiting_.front().what)) --others_waiting_;
       batch.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
       if (const auto* report = std::get_if<werkplek::AgentReported>(&batch.back().what)) {
@@ -299,16 +328,45 @@ void NodeLoop::Committed(const absl::Status& status) {
 }
 
 void NodeLoop::CommitFailed(const absl::Status& status) {
-  Log(Severity::kError, "commit-failed",
-      {{"epoch", absl::StrCat(epoch_)}, {"error", status.ToString()}});
+  std::vector<LogField> fields = {{"epoch", absl::StrCat(epoch_)}, {"error", status.ToString()}};
+  if (absl::IsResourceExhausted(status)) {
+    fields.emplace_back("until_then", "nothing can be changed; what runs goes on");
+  }
+  Log(Severity::kError, "commit-failed", fields);
   Observe(Counted{"commits_failed", std::string(absl::StatusCodeToString(status.code()))});
   if (absl::IsFailedPrecondition(status) || absl::IsUnknown(status)) {
     Drop(Phase::kFollowing);
     parts_.election->StepDown();
   } else {
     // Nothing was written, but the broker has moved on: start again from what is durable.
-    Drop(Phase::kLoading);
+    Drop(absl::IsResourceExhausted(status) ? Phase::kReloading : Phase::kLoading);
+    HearHosts();
     LoadAfterDelay();
+  }
+}
+
+void NodeLoop::HearHosts() {
+  // Who has no room to write leads all the same, and a full disk must not end what people do: an
+  // agent that is not answered stops its fenced desktops. It is safe, for the broker that is loaded
+  // counts every host's silence from its own beginning, which is later than these reports.
+  std::vector<std::pair<std::string, AgentLink>> reported;
+  {
+    MutexLock lock(mutex_);
+    if (phase_ != Phase::kReloading) return;
+    for (auto& [host, link] : links_) {
+      const auto report = std::exchange(link.report, nullptr);
+      // A host that is declared no longer may be counted out by its silence.
+      if (report == nullptr || picture_->hosts.Find(host) == nullptr) continue;
+      reported.emplace_back(host, AgentLink{link.number, report});
+    }
+  }
+  for (const auto& [host, link] : reported) {
+    const v1::AgentReport& report = *link.report;
+    const v1::AgentCommand heard = HeardCommand(settings_.broker, epoch_, report.sequence());
+    // How long an agent waits must be durable before it is told.
+    const bool knows = report.fence_after_ms() == heard.fence_after_ms();
+    if (!knows || report.host() != host || report.seen_epoch() > epoch_) continue;
+    parts_.agents->Send(host, link.number, heard);
   }
 }
 
@@ -365,7 +423,7 @@ void NodeLoop::RunEffect(const Effect& effect) {
       MutexLock lock(mutex_);
       const auto at = links_.find(send->host);
       if (at == links_.end()) return;
-      link = at->second;
+      link = at->second.number;
     }
     parts_.agents->Send(send->host, link, send->command);
   } else if (const auto* fence = std::get_if<FenceHost>(&effect)) {

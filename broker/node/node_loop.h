@@ -12,6 +12,7 @@
 #include "broker/node/broker_node.h"
 #include "broker/node/call_table.h"
 #include "broker/node/network.h"
+#include "broker/node/recheck_round.h"
 #include "broker/node/sign_in_flow.h"
 #include "broker/node/steady_time.h"
 #include "common/base/mutex.h"
@@ -44,7 +45,21 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void AgentDetached(const std::string& host, uint64_t link);
 
  private:
-  enum class Phase { kFollowing, kLoading, kLeading };
+  enum class Phase {
+    kFollowing,
+    kLoading,
+    // Leads, but what it decided could not be written: what is durable is loaded again. The picture
+    // stays, and hosts are answered.
+    kReloading,
+    kLeading,
+  };
+
+  // A host's stream.
+  struct AgentLink {
+    uint64_t number = 0;
+    // The newest, unless HearHosts has answered it.
+    std::shared_ptr<const v1::AgentReport> report;
+  };
 
   // Holds busy_ and remembers who does.
   class ABSL_SCOPED_LOCKABLE BusyLock {
@@ -82,6 +97,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
 
   // --- order (node_loop.cc) ---
   void ArmTick();
+  // While it loads again: answers what hosts reported, as far as that tells agents nothing new.
+  void HearHosts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   // Whether the loop has not run for so long that the hosts' silence may be its own.
   bool StoodStill() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void TakeLeadAnew(const char* why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
@@ -96,6 +113,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void Observe(const Effect& effect) const;
   void TellWatches(const Picture& picture, bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void WakeIfWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  // True: the tick that is first in line goes to the end, behind what hosts reported meanwhile.
+  bool PutOffTick() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // How long what waits may wait for company, so that more share the next commit. Zero: not at all.
   absl::Duration GatherFor() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_, mutex_);
 
@@ -124,6 +143,10 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void ConfirmFound(CallRequested requested, const absl::StatusOr<DirectoryPerson>& person,
                     absl::Time came);
   absl::StatusOr<MessagePointer> WithOtpauthUri(const std::string& user) const;
+  // Asks again about those whose turn it is; what is new goes to the core.
+  void RecheckPeople() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  void Rechecked(const std::string& user, absl::StatusOr<DirectoryPerson> person)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
 
   // --- sign-ins without the lead (remote_sign_in.cc) ---
   bool Follows() const;
@@ -155,6 +178,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   std::shared_ptr<const ChangeSet> changes_ ABSL_GUARDED_BY(busy_);
   uint64_t revision_ ABSL_GUARDED_BY(busy_) = 0;
   absl::Duration load_delay_ ABSL_GUARDED_BY(busy_);
+  RecheckRound rechecks_ ABSL_GUARDED_BY(busy_);
 
   mutable Mutex mutex_ ABSL_ACQUIRED_AFTER(busy_);
   mutable std::thread::id busy_thread_ ABSL_GUARDED_BY(mutex_);
@@ -162,17 +186,19 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
   bool awake_ ABSL_GUARDED_BY(mutex_) = false;
   std::deque<Event> waiting_ ABSL_GUARDED_BY(mutex_);
-  // Those of them that are no sign-ins.
+  // Those of them that nobody lets wait for others to share a commit with.
   size_t others_waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   // The report of each link that waits; a newer one takes its place.
   std::map<uint64_t, werkplek::AgentReported*> waiting_reports_ ABSL_GUARDED_BY(mutex_);
   bool tick_waits_ ABSL_GUARDED_BY(mutex_) = false;
+  // Since when it stands at its place in line.
+  absl::Duration tick_since_ ABSL_GUARDED_BY(mutex_);
   size_t sign_ins_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   Picture picture_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_link_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_watch_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<uint64_t, std::shared_ptr<WatchCallback>> watches_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, uint64_t> links_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, AgentLink> links_ ABSL_GUARDED_BY(mutex_);
   // When each token's use was last told, so that it is told at most once a minute.
   std::map<std::string, absl::Duration> used_ ABSL_GUARDED_BY(mutex_);
 };

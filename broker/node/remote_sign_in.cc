@@ -83,6 +83,7 @@ void NodeLoop::Submit(const SignInAttempt& attempt, DirectoryAnswer answer) {
   SignInChecked checked = JudgeSignIn(attempt, std::move(answer), FleetOf(attempt.enrolment),
                                       *parts_.tokens, waived_, settings_.role_groups);
   Observe(StageTook{"token", parts_.executor->Monotonic() - began});
+  LogClosedSeal(checked);
   parts_.leader.submit_sign_in(checked, [weak = weak_from_this(), call = attempt.call](
                                             absl::StatusOr<MessagePointer> answer) {
     const std::shared_ptr<NodeLoop> self = weak.lock();

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
+#include "common/base/log.h"
 
 namespace werkplek {
 namespace {
@@ -77,7 +78,10 @@ SignInChecked JudgeSignIn(const SignInAttempt& attempt, DirectoryAnswer answer, 
   const v1::TokenEnrolment* enrolment =
       fleet.tokens.Find(person_known ? answer.person.user : attempt.typed_user);
   checked.matched_step = tokens.MatchedStep(enrolment, attempt.token_code, attempt.came);
-  if (enrolment != nullptr) checked.seed_id = enrolment->seed_id();
+  // Without it the code counts neither as right nor as wrong.
+  if (enrolment != nullptr && checked.matched_step != TokenAuthority::kSealClosed) {
+    checked.seed_id = enrolment->seed_id();
+  }
   // A network is known by the machines in it; who comes through a gateway may be anywhere.
   checked.token_waived = attempt.caller.identity != v1::IDENTITY_GATEWAY &&
                          AnyContains(waived, attempt.caller.address);
@@ -87,6 +91,18 @@ SignInChecked JudgeSignIn(const SignInAttempt& attempt, DirectoryAnswer answer, 
     checked.notices = std::move(answer.notices);
   }
   return checked;
+}
+
+void LogClosedSeal(const SignInChecked& checked) {
+  if (checked.matched_step != TokenAuthority::kSealClosed ||
+      checked.directory != DirectoryOutcome::kOk) {
+    return;
+  }
+  Log(Severity::kError, "token-seal-closed",
+      {{"user", checked.person.user},
+       {"do",
+        "the key in sealing_key_file is not the one that sealed this person's token: copy "
+        "the file of the broker where it was enrolled, or enrol the person anew"}});
 }
 
 }  // namespace werkplek

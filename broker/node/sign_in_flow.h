@@ -1,5 +1,5 @@
 // The rules of a sign-in on the node's side: what a request may look like, and the facts that go to
-// the core. Pure but for the token authority, which is.
+// the core. Pure but for the log.
 #pragma once
 
 #include <memory>
@@ -53,5 +53,9 @@ struct SignInAttempt {
 SignInChecked JudgeSignIn(const SignInAttempt& attempt, DirectoryAnswer answer, const Fleet& fleet,
                           const TokenAuthority& tokens, const std::vector<Network>& waived,
                           const std::vector<std::pair<v1::Role, std::string>>& role_groups);
+
+// An error for the log when this broker could not judge the code of somebody with the right
+// password, and what to do.
+void LogClosedSeal(const SignInChecked& checked);
 
 }  // namespace werkplek

@@ -47,12 +47,20 @@ std::string HostUp(const PlacementNeed&, const HostCandidate& host) {
   return host.linked ? "" : "its agent is not connected";
 }
 
+// `list` is where the agent's configuration names what it has.
+std::string AtHand(absl::string_view kind, const std::string& name, absl::string_view list,
+                   const std::vector<std::string>& there) {
+  if (name.empty() || std::find(there.begin(), there.end(), name) != there.end()) return "";
+  return absl::StrCat("does not have ", kind, " ", name, " at hand; name it under `", list,
+                      "` in its agent's configuration, or see why it is away");
+}
+
 std::string Storage(const PlacementNeed& need, const HostCandidate& host) {
-  if (need.storage.empty()) return "";
-  const auto& there = host.storages;
-  if (std::find(there.begin(), there.end(), need.storage) != there.end()) return "";
-  return absl::StrCat("does not have storage ", need.storage, " at hand; name it under `storages` ",
-                      "in its agent's configuration, or see why it is away");
+  return AtHand("storage", need.storage, "storages", host.storages);
+}
+
+std::string Network(const PlacementNeed& need, const HostCandidate& host) {
+  return AtHand("network", need.network, "networks", host.networks);
 }
 
 std::string LockManager(const PlacementNeed& need, const HostCandidate& host) {
@@ -109,6 +117,7 @@ constexpr std::pair<const char*, Filter> kFilters[] = {
     {kRuleHostOpen, HostOpen},
     {kRuleHostUp, HostUp},
     {kRuleStorage, Storage},
+    {kRuleNetwork, Network},
     {kRuleLockManager, LockManager},
     {kRuleFencing, Fencing},
     {kRuleImage, ImageGood},

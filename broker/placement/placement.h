@@ -24,6 +24,8 @@ struct PlacementNeed {
   // It must never run twice: in shared storage only where the agent stops it by itself and libvirt
   // locks disks.
   bool fenced = false;
+  // The network that it has a card in; empty: none.
+  std::string network;
 };
 
 // One host, with what is committed there already: desktops that exist or are being made, starts in
@@ -53,6 +55,8 @@ struct HostCandidate {
   uint32_t site_max_starts = 0;
   // Shared storages at hand there.
   std::vector<std::string> storages;
+  // Networks at hand there.
+  std::vector<std::string> networks;
   // libvirt's lock manager; empty: not known.
   std::string lock_manager;
   // After how long without a leader its agent stops fenced desktops. 0: it was not told, or does
@@ -80,6 +84,7 @@ inline constexpr char kRuleSiteOpen[] = "site-open";
 inline constexpr char kRuleHostOpen[] = "host-open";
 inline constexpr char kRuleHostUp[] = "host-up";
 inline constexpr char kRuleStorage[] = "storage";
+inline constexpr char kRuleNetwork[] = "network";
 inline constexpr char kRuleLockManager[] = "lock-manager";
 inline constexpr char kRuleFencing[] = "fencing";
 inline constexpr char kRuleImage[] = "image";

@@ -15,6 +15,18 @@
 namespace werkplek {
 namespace {
 
+// What is read off the fleet, which only the leader has.
+constexpr absl::string_view kDesktops = "werkplek_desktops";
+constexpr absl::string_view kMoving = "werkplek_desktops_moving";
+constexpr absl::string_view kHosts = "werkplek_hosts";
+constexpr absl::string_view kPoolBroken = "werkplek_pool_broken";
+constexpr absl::string_view kSessions = "werkplek_sessions";
+constexpr absl::string_view kSignIns = "werkplek_sign_ins";
+constexpr absl::string_view kSiteLossWouldWait = "werkplek_site_loss_would_wait";
+constexpr absl::string_view kWaiting = "werkplek_waiting";
+constexpr absl::string_view kOfFleet[] = {
+    kDesktops, kMoving, kHosts, kPoolBroken, kSessions, kSignIns, kSiteLossWouldWait, kWaiting};
+
 // What a count's label says.
 absl::string_view LabelName(absl::string_view what) {
   if (what == "sign_ins" || what == "connects" || what == "calls" || what == "moves") {
@@ -70,7 +82,7 @@ void BrokerMetrics::Count(absl::string_view what, absl::string_view label) {
 void BrokerMetrics::ReadFleet(const Fleet* fleet) {
   metrics_->SetGauge("werkplek_leading", "1 while this broker leads.", {},
                      fleet == nullptr ? 0 : 1);
-  if (fleet == nullptr) return;
+  if (fleet == nullptr) return Forget();
   ReadHosts(*fleet);
   ReadPools(*fleet);
   ReadSites(*fleet);
@@ -80,14 +92,20 @@ void BrokerMetrics::ReadFleet(const Fleet* fleet) {
   }
   for (const auto& [id, session] : fleet->sessions) ++sessions[SessionWord(session->state())];
   for (const auto& [state, count] : sessions) {
-    metrics_->SetGauge("werkplek_sessions", "Sessions by state.", {{"state", state}}, count);
+    metrics_->SetGauge(kSessions, "Sessions by state.", {{"state", state}}, count);
   }
   double moving = 0;
   for (const auto& [id, desktop] : fleet->desktops) moving += desktop->moving_to().empty() ? 0 : 1;
-  metrics_->SetGauge("werkplek_desktops_moving", "Desktops on their way to another host.", {},
-                     moving);
-  metrics_->SetGauge("werkplek_sign_ins", "Sign-ins that are good now.", {},
-                     double(fleet->sign_ins.size()));
+  metrics_->SetGauge(kMoving, "Desktops on their way to another host.", {}, moving);
+  metrics_->SetGauge(kSignIns, "Sign-ins that are good now.", {}, double(fleet->sign_ins.size()));
+}
+
+void BrokerMetrics::Forget() {
+  for (const absl::string_view gauge : kOfFleet) metrics_->ClearGauge(gauge);
+  MutexLock lock(mutex_);
+  known_pools_.clear();
+  known_sites_.clear();
+  rehearsed_ = absl::InfinitePast();
 }
 
 void BrokerMetrics::ReadHosts(const Fleet& fleet) {
@@ -98,8 +116,8 @@ void BrokerMetrics::ReadHosts(const Fleet& fleet) {
     if (soft->liveness == v1::LIVENESS_DOWN) ++hosts["down"];
   }
   for (const auto& [liveness, count] : hosts) {
-    metrics_->SetGauge("werkplek_hosts", "Hosts by what their agents' reports say.",
-                       {{"liveness", liveness}}, count);
+    metrics_->SetGauge(kHosts, "Hosts by what their agents' reports say.", {{"liveness", liveness}},
+                       count);
   }
 }
 
@@ -117,13 +135,13 @@ void BrokerMetrics::ReadPools(const Fleet& fleet) {
   for (const auto& [pool, counts] : pools) {
     const PoolSoft* soft = fleet.pool_soft.Find(pool);
     for (const auto& [state, count] : counts.by_state) {
-      metrics_->SetGauge("werkplek_desktops", "Desktops by state; `ready` are the spares.",
+      metrics_->SetGauge(kDesktops, "Desktops by state; `ready` are the spares.",
                          {{"pool", pool}, {"state", state}}, count);
     }
-    metrics_->SetGauge("werkplek_waiting", "People in the pool's queue.", {{"pool", pool}},
+    metrics_->SetGauge(kWaiting, "People in the pool's queue.", {{"pool", pool}},
                        soft == nullptr ? 0 : soft->waiting);
-    metrics_->SetGauge("werkplek_pool_broken", "1 while the pool makes no new desktops.",
-                       {{"pool", pool}}, soft == nullptr || soft->breaker.empty() ? 0 : 1);
+    metrics_->SetGauge(kPoolBroken, "1 while the pool makes no new desktops.", {{"pool", pool}},
+                       soft == nullptr || soft->breaker.empty() ? 0 : 1);
   }
 }
 
@@ -137,9 +155,8 @@ void BrokerMetrics::ReadSites(const Fleet& fleet) {
   if (since >= absl::ZeroDuration() && (since < pause || !changed)) return;
   for (const auto& [name, record] : fleet.sites) known_sites_.insert(name);
   for (const std::string& site : known_sites_) {
-    metrics_->SetGauge("werkplek_site_loss_would_wait",
-                       "People of the site for whom the others have no room.", {{"site", site}},
-                       double(RehearseLoss(fleet, settings_, site).wait));
+    metrics_->SetGauge(kSiteLossWouldWait, "People of the site for whom the others have no room.",
+                       {{"site", site}}, double(RehearseLoss(fleet, settings_, site).wait));
   }
   rehearsed_ = begin;
   rehearsed_revision_ = fleet.revision;

@@ -34,6 +34,8 @@ class BrokerMetrics {
   void SetClockGood(bool good);
 
  private:
+  // Another broker leads: figures of before would be taken for those of now.
+  void Forget();
   void ReadHosts(const Fleet& fleet);
   void ReadPools(const Fleet& fleet);
   // The rehearsal costs: it is made when the fleet changed (or a minute has passed), and takes a

@@ -72,6 +72,9 @@ class Floor {
     if (moves && !Has(host.storages, desktop.storage)) {
       return absl::StrCat("has not the storage ", desktop.storage);
     }
+    if (!desktop.network.empty() && !Has(host.networks, desktop.network)) {
+      return absl::StrCat("has not the network ", desktop.network);
+    }
     if (desktop.needs_lock && !host.locks) return "has no lock manager in libvirt";
     const uint64_t free =
         host.memory_limit_mib - std::min(host.memory_limit_mib, host.memory_committed_mib);
@@ -157,10 +160,10 @@ class Floor {
 };
 
 // What makes two desktops of a host the same to a plan.
-using Kind = std::tuple<Felt, std::string, bool, bool, uint64_t, uint32_t>;
+using Kind = std::tuple<Felt, std::string, std::string, bool, bool, uint64_t, uint32_t>;
 
 Kind KindOf(const BalanceDesktop& desktop) {
-  return {desktop.felt, desktop.storage,    desktop.needs_lock,
+  return {desktop.felt, desktop.storage,    desktop.network, desktop.needs_lock,
           desktop.runs, desktop.memory_mib, desktop.vcpus};
 }
 

@@ -30,6 +30,7 @@ struct BalanceHost {
   // Emptied for the night: takes nothing.
   bool rests = false;
   std::vector<std::string> storages;
+  std::vector<std::string> networks;
   uint64_t memory_limit_mib = 0;
   // As it will be when the moves that are under way are over.
   uint64_t memory_committed_mib = 0;
@@ -61,6 +62,8 @@ struct BalanceDesktop {
   std::string stays;
   std::string storage;
   bool needs_lock = false;
+  // The network that its card is in; empty: it has none.
+  std::string network;
   Felt felt = Felt::kByNobody;
   // A suspended one uses no processor.
   bool runs = false;

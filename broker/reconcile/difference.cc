@@ -7,6 +7,7 @@ namespace werkplek {
 namespace {
 
 Difference Command(v1::CommandVerb verb) { return {Finding::kCommand, verb, ""}; }
+Difference InUse() { return {Finding::kInUse, v1::COMMAND_UNSPECIFIED, ""}; }
 
 v1::CommandVerb StartVerb(const v1::Desktop& desktop, v1::PoolKind kind) {
   const bool first =
@@ -18,6 +19,20 @@ v1::CommandVerb StartVerb(const v1::Desktop& desktop, v1::PoolKind kind) {
 bool IsStartVerb(v1::CommandVerb verb) {
   return verb == v1::COMMAND_START || verb == v1::COMMAND_RESET ||
          verb == v1::COMMAND_FETCH_IMAGE || verb == v1::COMMAND_RESUME;
+}
+
+// Only after its session was committed a desktop is opened to a person.
+bool WasOpened(const v1::DesktopReport& report) {
+  return report.used() || !report.session().empty();
+}
+
+// A disk of a dedicated pool that the broker takes for nobody's, and that is somebody's. To be
+// removed it is by an administrator's word, unless that was given of another generation.
+bool IsSomebodys(const v1::Desktop& desktop, const v1::DesktopReport& report, v1::PoolKind kind) {
+  const bool disk_is_kept = report.kept() || kind == v1::POOL_KIND_DEDICATED;
+  if (!disk_is_kept || IsKept(desktop)) return false;
+  if (report.generation() > desktop.generation()) return true;
+  return WasOpened(report) && desktop.state() != v1::DESKTOP_STATE_STOPPING;
 }
 
 Difference CompareStarting(const v1::Desktop& desktop, const v1::DesktopReport* report,
@@ -34,6 +49,7 @@ Difference CompareStarting(const v1::Desktop& desktop, const v1::DesktopReport* 
     return {Finding::kStartFailed, v1::COMMAND_UNSPECIFIED, report->error()};
   }
   if (report->operation() != v1::COMMAND_UNSPECIFIED) return {};
+  if (!IsKept(desktop) && WasOpened(*report)) return InUse();
   if (report->power() != v1::POWER_RUNNING) return Command(StartVerb(desktop, kind));
   const bool kept = IsKept(desktop) && desktop.state() == v1::DESKTOP_STATE_STARTING;
   if (kept) {
@@ -94,6 +110,9 @@ std::string ProofFault(const v1::Desktop& desktop, const v1::ProofOfCleanness& p
 
 Difference Compare(const v1::Desktop& desktop, const v1::DesktopReport* report,
                    const v1::Image* image, v1::PoolKind kind) {
+  if (report != nullptr && IsSomebodys(desktop, *report, kind)) {
+    return {Finding::kSomebodys, v1::COMMAND_UNSPECIFIED, ""};
+  }
   if (report != nullptr && report->generation() > desktop.generation()) {
     return {Finding::kAhead, v1::COMMAND_UNSPECIFIED, ""};
   }
@@ -107,6 +126,7 @@ Difference Compare(const v1::Desktop& desktop, const v1::DesktopReport* report,
       return CompareOff(report);
     case v1::DESKTOP_STATE_READY:
       if (!there) return {Finding::kSpareGone, v1::COMMAND_UNSPECIFIED, ""};
+      if (!IsKept(desktop) && WasOpened(*report)) return InUse();
       if (IsOff(*report)) return {Finding::kSpareOff, v1::COMMAND_UNSPECIFIED, ""};
       return ComparePower(desktop, *report);
     case v1::DESKTOP_STATE_ASSIGNED:

@@ -20,6 +20,11 @@ enum class Finding {
   kRuns,
   // The start failed; `why` says how.
   kStartFailed,
+  // What nobody has by the broker's records was used, or has a session: somebody has it, whom the
+  // broker does not know. Its store went back in time.
+  kInUse,
+  // The same of a disk that is kept: it may be all that there is of somebody's work.
+  kSomebodys,
   // A spare is off or gone; it needs a start, or a reset.
   kSpareOff,
   kSpareGone,

@@ -23,7 +23,7 @@ struct PoolPicture {
   // Spares that can be given out, running and suspended.
   uint32_t running = 0;
   uint32_t suspended = 0;
-  // Spares that cannot be given out now (their host is silent or closed): they exist, no more.
+  // Spares, and those that would become spares, on hosts that are closed: they exist, no more.
   uint32_t unusable = 0;
   uint32_t errors = 0;
 };

@@ -11,8 +11,9 @@
 
 namespace werkplek {
 
-// One host whose silence would be news: it is open for work, it has worked (it was heard, or
-// desktops stand on it), and it was not judged down before.
+// One host whose silence would be news: it is open for work and has worked (it was heard, or
+// desktops stand on it), or it takes no work, is silent and has desktops that would be lost with
+// it; and it was not judged down before.
 struct HostPresence {
   std::string host;
   std::string site;

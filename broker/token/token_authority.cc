@@ -117,7 +117,7 @@ int64_t TokenAuthority::MatchedStep(const v1::TokenEnrolment* enrolment, absl::s
 
   std::string given = SixBytes(code);
   const int64_t current = StepOf(now);
-  int64_t matched = -1;
+  int64_t matched = kNoMatch;
   // The older first: when both steps have this code it counts for the newer, which leaves no step
   // of the same code to be used after it.
   for (const int64_t step : {current - 1, current}) {
@@ -126,7 +126,9 @@ int64_t TokenAuthority::MatchedStep(const v1::TokenEnrolment* enrolment, absl::s
     Wipe(expected);
   }
   Wipe(given);
-  return real ? matched : -1;
+  if (real) return matched;
+  const bool sealed = enrolment != nullptr && !enrolment->sealed_seed().empty();
+  return sealed ? kSealClosed : kNoMatch;
 }
 
 }  // namespace werkplek

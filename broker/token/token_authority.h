@@ -34,9 +34,13 @@ class TokenAuthority {
   // otpauth://totp/... for the authenticator app. DATA_LOSS: the seal does not open.
   absl::StatusOr<Secret> OtpauthUri(const v1::TokenEnrolment& enrolment) const;
 
-  // The step whose code this is: the current one or the one before. -1: neither, or no such
-  // enrolment, or a seal that does not open. Takes the same time in all cases (nullptr is judged
-  // against a seed of nobody).
+  static constexpr int64_t kNoMatch = -1;
+  static constexpr int64_t kSealClosed = -2;
+
+  // The step whose code this is: the current one or the one before. kNoMatch: neither, or no such
+  // enrolment, or one without a seed. kSealClosed: its seed was sealed with another key, or for
+  // somebody else, so that nothing can be said of the code. Takes the same time in all cases
+  // (nullptr is judged against a seed of nobody).
   int64_t MatchedStep(const v1::TokenEnrolment* enrolment, absl::string_view code,
                       absl::Time now) const;
 

@@ -173,7 +173,10 @@ v1::Resource Admin::MakePool(int index) const {
   pool.mutable_disconnect()->set_end_after_s(scenario.end_after_s);
   pool.set_queue_deadline_s(60);
   pool.set_start_deadline_s(30);
-  if (scenario.moves) pool.set_storage(kSharedStorage);
+  if (scenario.moves) {
+    pool.set_storage(kSharedStorage);
+    pool.set_network(kNetwork);
+  }
   if (scenario.dedicated && index == 1) {
     pool.set_kind(v1::POOL_KIND_DEDICATED);
     pool.set_storage(kSharedStorage);

@@ -60,7 +60,10 @@ void AgentProcess::Start() {
     settings.storages.push_back(storage->name());
   }
   if (!machine_.storages.empty()) settings.lock_manager = "lockd";
-  if (world_.scenario().moves) settings.migration_uri = machine_.migration_uri();
+  if (world_.scenario().moves) {
+    settings.networks = {{.name = kNetwork, .bridge = "br-kantoor"}};
+    settings.migration_uri = machine_.migration_uri();
+  }
   machine_.powered = true;
   there_since_ = world_.now();
   core_ = std::make_unique<AgentCore>(
@@ -151,6 +154,8 @@ void AgentProcess::Run(const AgentEffect& effect) {
       }
       Apply(checked);
     });
+  } else if (std::holds_alternative<agent::CheckNetworks>(effect)) {
+    After(absl::Milliseconds(2), [this] { Apply(agent::NetworksChecked{{kNetwork}}); });
   } else if (const auto* heard = std::get_if<agent::SaveHeard>(&effect)) {
     After(absl::Milliseconds(1), [this, heard = *heard] {
       machine_.heard = {heard.heard_at, heard.fence_after};

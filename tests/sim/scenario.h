@@ -104,6 +104,8 @@ const char* SabotageName(Sabotage sabotage);
 
 // The storage that the hosts of a scenario with a dedicated pool, or with moves, share.
 inline constexpr char kSharedStorage[] = "san";
+// The network in which the desktops of a scenario with moves have a card.
+inline constexpr char kNetwork[] = "kantoor";
 
 struct Scenario {
   uint64_t seed = 1;

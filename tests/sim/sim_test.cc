@@ -101,7 +101,7 @@ TEST_P(SabotageTest, IsCaught) {
   SetLogSink([](const std::string&) {});
   std::set<std::string> rules;
   uint64_t seed = 1;
-  for (; seed <= 60 && rules.count(GetParam().rule) == 0; ++seed) {
+  for (; seed <= 100 && rules.count(GetParam().rule) == 0; ++seed) {
     const Outcome outcome = RunSeed(MakeScenario(seed, GetParam().sabotage), false);
     for (const Violation& violation : outcome.violations) rules.insert(violation.rule);
   }

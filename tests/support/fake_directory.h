@@ -38,11 +38,16 @@ class FakeDirectory : public Directory {
     people_.at(typed).facts.user = spelling;
   }
 
+  // Nobody is found under this name any more.
+  void RemovePerson(const std::string& user) { people_.erase(user); }
+
   // What is said to everybody instead of the truth; kOk: the truth.
   void SetOutage(DirectoryOutcome outcome) { outage_ = outcome; }
   void SetDelay(absl::Duration delay) { delay_ = delay; }
   int asked() const { return asked_; }
   const std::string& last_asked() const { return last_asked_; }
+  // Without a password.
+  int looked_for() const { return looked_for_; }
 
   void Authenticate(const std::string& user, const Secret& password,
                     absl::AnyInvocable<void(DirectoryAnswer)> done) override {
@@ -68,6 +73,7 @@ class FakeDirectory : public Directory {
 
   void Find(const std::string& user,
             absl::AnyInvocable<void(absl::StatusOr<DirectoryPerson>)> done) override {
+    ++looked_for_;
     absl::StatusOr<DirectoryPerson> found = absl::NotFoundError("no such user");
     const auto at = people_.find(user);
     if (outage_ != DirectoryOutcome::kOk) {
@@ -86,6 +92,7 @@ class FakeDirectory : public Directory {
   DirectoryOutcome outage_ = DirectoryOutcome::kOk;
   absl::Duration delay_ = absl::Milliseconds(1);
   int asked_ = 0;
+  int looked_for_ = 0;
   std::string last_asked_;
 };
 

@@ -416,7 +416,7 @@ TEST_P(BrokerPropertyTest, ThePromisesHoldOnARandomDay) {
 
 TEST(BrokerDaysTest, DesktopsMoveOnThem) {
   std::map<std::string, uint64_t> moves;
-  for (uint64_t seed = 1; seed <= 10; ++seed) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
     Days days(seed);
     days.Run(300);
     for (const char* outcome : {"begun", "done", "failed"}) moves[outcome] += days.Moves(outcome);

@@ -292,6 +292,63 @@ TEST_F(ConnectTest, ASecondClientTakesTheSessionOver) {
   EXPECT_EQ(State("jan"), v1::SESSION_STATE_ACTIVE);
 }
 
+TEST_F(ConnectTest, AClientThatLostItsScreenDoesNotTakeItFromAnother) {
+  Open(1, 4, 1);
+  const std::string first = driver_.SignIn("jan");
+  driver_.Connect(first, "kantoor");
+  Look("jan");
+  const std::string second = driver_.SignIn("jan");
+  driver_.Connect(second, "kantoor");
+  Look("jan");
+  const v1::Session before = *driver_.SessionOf("jan");
+  driver_.Forget();
+  const CallId again = driver_.Connect(first, "kantoor", true);
+  EXPECT_TRUE(absl::IsAborted(driver_.Failure(again))) << driver_.Failure(again);
+  EXPECT_TRUE(driver_.Updates(again).empty());
+  EXPECT_EQ(driver_.SessionOf("jan")->SerializeAsString(), before.SerializeAsString());
+  EXPECT_EQ(Report("jan")->viewer(), v1::VIEWER_CONNECTED);
+  EXPECT_TRUE(driver_.Commands(v1::COMMAND_GRANT_TICKET).empty());
+  EXPECT_EQ(driver_.Counted("connects", "taken-over"), 1u);
+  EXPECT_EQ(driver_.audit().back().action(), "reconnect");
+  EXPECT_EQ(driver_.audit().back().result(), "taken-over");
+  // Who has it opens it again by itself, and a person who asks for it gets it.
+  EXPECT_TRUE(driver_.Last(driver_.Connect(second, "kantoor", true)).ready().resumed());
+  EXPECT_TRUE(driver_.Last(driver_.Connect(first, "kantoor")).ready().resumed());
+}
+
+TEST_F(ConnectTest, AClientWhoseSessionWasLostGetsAnother) {
+  Open(2, 4, 2);
+  const std::string token = driver_.SignIn("jan");
+  driver_.Connect(token, "kantoor");
+  Look("jan");
+  Report("jan")->set_power(v1::POWER_OFF);
+  driver_.ReportAll();
+  ASSERT_EQ(driver_.SessionOf("jan"), nullptr);
+  const CallId again = driver_.Connect(token, "kantoor", true);
+  ASSERT_TRUE(driver_.Last(again).has_ready()) << driver_.Last(again).ShortDebugString();
+  EXPECT_FALSE(driver_.Last(again).ready().resumed());
+}
+
+TEST_F(ConnectTest, AClientThatLostItsScreenLeavesAnothersPlaceInTheQueueAlone) {
+  Open(1, 1, 1);
+  Come("piet");
+  const std::string first = driver_.SignIn("jan");
+  const CallId waits = driver_.Connect(driver_.SignIn("jan"), "kantoor");
+  const CallId again = driver_.Connect(first, "kantoor", true);
+  EXPECT_TRUE(absl::IsAborted(driver_.Failure(again))) << driver_.Failure(again);
+  EXPECT_EQ(driver_.Last(waits).queued().position(), 1u);
+  EXPECT_EQ(Pool().waiting, 1u);
+}
+
+TEST_F(ConnectTest, ANameThatIsSpeltOtherwiseIsTheSamePerson) {
+  Open(2, 4, 2);
+  Come("jansenj");
+  const std::string session = driver_.SessionOf("jansenj")->id();
+  const CallId call = Come("JansenJ");
+  EXPECT_EQ(driver_.Last(call).ready().session(), session);
+  EXPECT_EQ(driver_.fleet().live_sessions.size(), 1u);
+}
+
 TEST_F(ConnectTest, TheOldViewerIsNotTakenForTheNewOne) {
   Open(1, 4, 1);
   Come("jan");

@@ -266,6 +266,34 @@ TEST_F(DedicatedTest, AnAdministratorsResetMakesItFreshForItsOwner) {
   EXPECT_EQ(Own("jan")->proof().generation(), Own("jan")->generation());
 }
 
+TEST_F(DedicatedTest, AResetThatItsHostCannotDoNowIsRefused) {
+  OpenDedicated("san");
+  UseOnce("jan");
+  const v1::Desktop before = *Own("jan");
+  const auto refused = [&](const std::string& why) {
+    const absl::Status status = Reset(before.id());
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("host \"" + before.host() + "\" " + why));
+    EXPECT_EQ(Own("jan")->state(), v1::DESKTOP_STATE_OFF);
+  };
+  SetSchedulability(v1::RESOURCE_KIND_HOST, before.host(), v1::SCHEDULABILITY_MAINTENANCE);
+  refused("is in maintenance");
+  SetSchedulability(v1::RESOURCE_KIND_HOST, before.host(), v1::SCHEDULABILITY_OPEN);
+  Host(before.host()).silent = true;
+  driver_.Advance(absl::Seconds(15));
+  refused("does not answer");
+  Host(before.host()).silent = false;
+  driver_.Advance(absl::Seconds(3));
+  SetSchedulability(v1::RESOURCE_KIND_HOST, before.host(), v1::SCHEDULABILITY_DRAINING);
+  refused("is being drained");
+  // Its owner still gets it, and then it can be reset.
+  const CallId call = Come("jan");
+  driver_.Advance(absl::Seconds(3));
+  ASSERT_TRUE(driver_.Last(call).has_ready()) << Told(call);
+  EXPECT_NE(Own("jan")->host(), before.host());
+  EXPECT_TRUE(Reset(before.id()).ok());
+}
+
 TEST_F(DedicatedTest, OnlyAnAdministratorRemovesIt) {
   OpenDedicated("");
   Come("jan");
@@ -292,6 +320,77 @@ TEST_F(DedicatedTest, AStrangersDiskIsNeverRemoved) {
   ASSERT_NE(Host().Find("kantoor-0badcafe"), nullptr);
   EXPECT_EQ(Host().Find("kantoor-0badcafe")->power(), v1::POWER_OFF);
   EXPECT_TRUE(driver_.Logged("unknown-kept-desktop", "desktop", "kantoor-0badcafe"));
+}
+
+TEST_F(DedicatedTest, AStrangersDiskIsNotRemovedWithItsPoolUnknown) {
+  OpenDedicated("");
+  v1::DesktopReport* kept = Host().report().add_desktops();
+  kept->set_desktop("archief-0badcafe");
+  kept->set_generation(7);
+  kept->set_kept(true);
+  kept->set_power(v1::POWER_RUNNING);
+  // What was there before its start began shows once that is over.
+  v1::DesktopReport* busy = Host().report().add_desktops();
+  busy->set_desktop("archief-0badbeef");
+  busy->set_generation(7);
+  busy->set_operation(v1::COMMAND_START);
+  driver_.Advance(absl::Seconds(3));
+  EXPECT_TRUE(driver_.Commands(v1::COMMAND_REMOVE).empty());
+  EXPECT_EQ(Host().Find("archief-0badcafe")->power(), v1::POWER_OFF);
+  EXPECT_TRUE(driver_.Logged("unknown-kept-desktop", "desktop", "archief-0badcafe"));
+}
+
+TEST_F(DedicatedTest, AStoreThatWentBackInTimeTakesNobodysDiskForASpare) {
+  OpenDedicated("", 1, 2);
+  ASSERT_EQ(driver_.Desktops(v1::DESKTOP_STATE_READY), 1);
+  const std::string id = driver_.fleet().desktops.begin()->key;
+  const Fleet backup = driver_.stored();
+  Come("jan");
+  driver_.Advance(absl::Seconds(3));
+  ASSERT_EQ(Own("jan")->id(), id);
+  const std::string host = Own("jan")->host();
+  const v1::DesktopReport in_use = *Report("jan");
+  driver_ = Driver({}, backup);
+  FakeHost& user = driver_.hosts.emplace(host, FakeHost(host)).first->second;
+  *user.report().add_desktops() = in_use;
+  for (const char* name : {"hv-a1", "hv-a2"}) driver_.AddHost(name);
+  driver_.Advance(absl::Seconds(3));
+  EXPECT_EQ(driver_.fleet().desktops.Find(id), nullptr);
+  ASSERT_NE(Host(host).Find(id), nullptr) << "its disk stays";
+  EXPECT_EQ(Host(host).Find(id)->power(), v1::POWER_OFF);
+  EXPECT_TRUE(driver_.Logged("desktop-forgotten", "object", "desktop:" + id));
+  const CallId els = Come("els");
+  driver_.Advance(absl::Seconds(5));
+  ASSERT_TRUE(driver_.Last(els).has_ready()) << Told(els);
+  EXPECT_NE(Own("els")->id(), id);
+  for (const auto verb : {v1::COMMAND_RESET, v1::COMMAND_REMOVE}) {
+    for (const v1::AgentCommand& command : driver_.Commands(verb)) {
+      EXPECT_NE(command.desktop(), id);
+    }
+  }
+}
+
+TEST_F(DedicatedTest, AResetOfBeforeTheBackupIsNotDoneAgainstANewerGeneration) {
+  OpenDedicated("");
+  UseOnce("jan");
+  const v1::Desktop before = *Own("jan");
+  Host(before.host()).stuck = true;
+  ASSERT_TRUE(Reset(before.id()).ok());
+  ASSERT_EQ(Own("jan")->state(), v1::DESKTOP_STATE_RESETTING);
+  // It was done long ago, and jan has worked there since.
+  v1::DesktopReport& there = *Host(before.host()).Find(before.id());
+  there.set_generation(before.generation() + 4);
+  there.set_used(true);
+  there.set_power(v1::POWER_RUNNING);
+  Host(before.host()).stuck = false;
+  driver_.Forget();
+  driver_.Advance(absl::Minutes(5));
+  EXPECT_TRUE(driver_.Commands(v1::COMMAND_RESET).empty());
+  EXPECT_EQ(Own("jan")->generation(), before.generation() + 4);
+  EXPECT_EQ(Own("jan")->state(), v1::DESKTOP_STATE_OFF);
+  const CallId call = Come("jan");
+  driver_.Advance(absl::Seconds(3));
+  EXPECT_TRUE(driver_.Last(call).has_ready()) << Told(call);
 }
 
 TEST_F(DedicatedTest, AHostWithANewerGenerationKeepsItsDisk) {

@@ -34,6 +34,8 @@ void FakeHost::StartKept(const v1::AgentCommand& command, v1::DesktopReport& des
   desktop.Clear();
   desktop.set_desktop(id);
   desktop.set_generation(command.generation());
+  desktop.set_used(true);
+  desktop.set_kept(true);
   desktop.set_power(v1::POWER_RUNNING);
   desktop.set_guest_agent(guest_agent);
   desktop.set_guest(guest_agent ? v1::GUEST_STATE_UP : v1::GUEST_STATE_UNKNOWN);
@@ -65,6 +67,7 @@ void FakeHost::Start(const v1::AgentCommand& command) {
     proof.set_overlay_identity(absl::StrCat(name_, ":", ++overlays_));
     proof.set_overlay_created_unix_ns(overlays_);
     proof.set_backing_sha256(command.image().sha256());
+    desktop->set_kept(command.spec().kept());
   }
   desktop->set_power(v1::POWER_RUNNING);
   desktop->set_guest_agent(guest_agent);
@@ -119,6 +122,7 @@ void FakeHost::Obey(const v1::AgentCommand& command) {
       desktop->set_power(v1::POWER_RUNNING);
       break;
     case v1::COMMAND_BEGIN_SESSION:
+      desktop->set_used(true);
       if (guest_agent) desktop->set_session(command.session());
       if (guest_agent) desktop->set_guest(v1::GUEST_STATE_SESSION);
       break;
@@ -128,6 +132,7 @@ void FakeHost::Obey(const v1::AgentCommand& command) {
       desktop->clear_open_tickets();
       break;
     case v1::COMMAND_GRANT_TICKET:
+      desktop->set_used(true);
       desktop->clear_open_tickets();
       desktop->add_open_tickets(command.ticket().ticket_sha256());
       if (desktop->viewer() == v1::VIEWER_CONNECTED) desktop->set_viewer(v1::VIEWER_GONE);
@@ -353,11 +358,12 @@ void Driver::Create(v1::Resource resource) {
   EXPECT_TRUE(answer.ok()) << answer.status();
 }
 
-CallId Driver::Connect(const std::string& token_sha256, const std::string& pool) {
+CallId Driver::Connect(const std::string& token_sha256, const std::string& pool, bool again) {
   const CallId call = next_++;
   auto request = std::make_shared<v1::ConnectRequest>();
   request->set_request_id(absl::StrCat("request-", call));
   request->set_pool(pool);
+  request->set_again(again);
   CallRequested event;
   event.call = call;
   event.caller = CallerOf(token_sha256);

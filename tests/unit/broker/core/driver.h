@@ -107,7 +107,8 @@ class Driver {
   const std::string& Admin();
   void Create(v1::Resource resource);
 
-  CallId Connect(const std::string& token_sha256, const std::string& pool);
+  // `again`: the client had the screen and lost it.
+  CallId Connect(const std::string& token_sha256, const std::string& pool, bool again = false);
   // Everything the call was told, in order.
   std::vector<v1::ConnectUpdate> Updates(CallId call) const;
   // The last thing it was told; empty when nothing.

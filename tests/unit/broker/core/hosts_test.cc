@@ -296,6 +296,39 @@ TEST_F(HostsTest, AStoreThatWentBackInTimeCatchesUp) {
   EXPECT_EQ(Desktop(id).generation(), 41u);
 }
 
+TEST_F(HostsTest, AStoreThatWentBackInTimeGivesNobodyADesktopThatIsInUse) {
+  Open(1, 1, 1);
+  const Fleet backup = driver_.stored();
+  Come("jan");
+  driver_.Advance(absl::Seconds(2));
+  const std::string id = driver_.DesktopOf("jan")->id();
+  const uint64_t generation = driver_.DesktopOf("jan")->generation();
+  const v1::DesktopReport in_use = *Report("jan");
+  ASSERT_TRUE(in_use.used());
+  // The store is that of before; the host is as it was left.
+  driver_ = Driver({}, backup);
+  FakeHost& host = driver_.hosts.emplace("hv-a1", FakeHost("hv-a1")).first->second;
+  *host.report().add_desktops() = in_use;
+  driver_.AddHost("hv-a1");
+  EXPECT_TRUE(driver_.Logged("desktop-spoiled", "why", "its host says that somebody has used it"));
+  const CallId els = Come("els");
+  driver_.Advance(absl::Seconds(2));
+  ASSERT_TRUE(driver_.Last(els).has_ready()) << driver_.Last(els).ShortDebugString();
+  EXPECT_EQ(driver_.DesktopOf("els")->id(), id);
+  EXPECT_GT(driver_.DesktopOf("els")->generation(), generation) << "made fresh in between";
+}
+
+TEST_F(HostsTest, AUsedSpareThatIsOffIsNotJustStarted) {
+  Open(1, 1, 1);
+  const std::string id = driver_.fleet().desktops.begin()->key;
+  Host().Find(id)->set_power(v1::POWER_OFF);
+  Host().Find(id)->set_used(true);
+  driver_.Forget();
+  driver_.ReportAll();
+  EXPECT_TRUE(driver_.Commands(v1::COMMAND_START).empty());
+  EXPECT_EQ(driver_.Commands(v1::COMMAND_RESET).size(), 1u);
+}
+
 TEST_F(HostsTest, ADrainedHostIsEmptiedButForItsSessions) {
   Open(3, 6, 3);
   Second();
@@ -328,6 +361,48 @@ TEST_F(HostsTest, AHostInMaintenanceIsLeftAlone) {
   EXPECT_TRUE(driver_.Commands(v1::COMMAND_REMOVE).empty());
   EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_READY), 2);
   EXPECT_TRUE(driver_.Last(Come("jan")).has_queued());
+}
+
+TEST_F(HostsTest, NothingIsBegunOnAHostInMaintenance) {
+  Open(3, 8, 3);
+  Come("jan");
+  driver_.Advance(absl::Seconds(3));
+  SetSchedulability(v1::RESOURCE_KIND_HOST, "hv-a1", v1::SCHEDULABILITY_MAINTENANCE);
+  Second();
+  driver_.Advance(absl::Seconds(3));
+  driver_.Forget();
+  // A session ends, and a spare is switched off.
+  const std::string used = driver_.DesktopOf("jan")->id();
+  ASSERT_TRUE(End("jan").ok());
+  std::string off;
+  for (const auto& entry : driver_.fleet().desktops) {
+    if (entry.record->host() == "hv-a1" && entry.record->state() == v1::DESKTOP_STATE_READY) {
+      off = entry.key;
+    }
+  }
+  Host().Find(off)->set_power(v1::POWER_OFF);
+  driver_.Advance(absl::Seconds(10));
+  for (const Effect& effect : driver_.effects()) {
+    const auto* sent = std::get_if<SendCommand>(&effect);
+    if (sent == nullptr || sent->host != "hv-a1") continue;
+    EXPECT_TRUE(sent->command.verb() == v1::COMMAND_HEARD ||
+                sent->command.verb() == v1::COMMAND_FETCH_IMAGE ||
+                sent->command.verb() == v1::COMMAND_END_SESSION)
+        << sent->command.ShortDebugString();
+  }
+  EXPECT_EQ(Desktop(used).state(), v1::DESKTOP_STATE_DIRTY);
+  EXPECT_EQ(Desktop(off).state(), v1::DESKTOP_STATE_DIRTY);
+  // What the pool wants is made elsewhere meanwhile.
+  int elsewhere = 0;
+  for (const auto& entry : driver_.fleet().desktops) {
+    const bool ready = entry.record->state() == v1::DESKTOP_STATE_READY;
+    elsewhere += ready && entry.record->host() == "hv-a2" ? 1 : 0;
+  }
+  EXPECT_EQ(elsewhere, 3);
+  // Open again, it is cleaned up.
+  SetSchedulability(v1::RESOURCE_KIND_HOST, "hv-a1", v1::SCHEDULABILITY_OPEN);
+  driver_.Advance(absl::Seconds(5));
+  EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_DIRTY), 0);
 }
 
 TEST_F(HostsTest, ADeadHostIsDeletedWithWhatItLeftBehind) {

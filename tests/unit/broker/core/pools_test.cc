@@ -169,9 +169,45 @@ TEST_F(PoolsTest, TheBreakerStopsNewDesktopsSaysWhyProbesAndCloses) {
   EXPECT_TRUE(driver_.Last(jan).has_ready());
 }
 
+TEST_F(PoolsTest, AnOpenBreakersProbesUseUpNoDesktop) {
+  Open(2, 2, 2, [](v1::Pool& pool) {
+    pool.set_breaker_failures(3);
+    pool.set_max_failures(2);
+  });
+  Host().start_error = "no space left";
+  SetImage('b');
+  driver_.Advance(absl::Minutes(10));
+  EXPECT_THAT(Pool().breaker, HasSubstr("no space left"));
+  EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_ERROR), 0);
+  driver_.Forget();
+  driver_.Advance(absl::Minutes(1));
+  EXPECT_EQ(driver_.Counted("start_failures", "kantoor"), 2u) << "it goes on trying";
+  Host().start_error.clear();
+  driver_.Advance(absl::Seconds(40));
+  EXPECT_EQ(Pool().breaker, "");
+  EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_READY), 2);
+}
+
+TEST_F(PoolsTest, AProbeThatWorksRevivesWhatWasGivenUpOnTheWay) {
+  Open(2, 2, 2, [](v1::Pool& pool) {
+    pool.set_breaker_failures(4);
+    pool.set_max_failures(2);
+  });
+  Host().start_error = "no space left";
+  SetImage('b');
+  driver_.Advance(absl::Seconds(20));
+  ASSERT_NE(Pool().breaker, "");
+  ASSERT_EQ(driver_.Desktops(v1::DESKTOP_STATE_ERROR), 1);
+  Host().start_error.clear();
+  driver_.Advance(absl::Seconds(40));
+  EXPECT_EQ(Pool().breaker, "");
+  EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_READY), 2);
+  for (const auto& entry : driver_.fleet().desktops) EXPECT_EQ(entry.record->failures(), 0u);
+}
+
 TEST_F(PoolsTest, FixingTheImageClosesTheBreakerAtOnceAndRevivesWhatFailed) {
   Open(2, 4, 2, [](v1::Pool& pool) {
-    pool.set_breaker_failures(3);
+    pool.set_breaker_failures(4);
     pool.set_max_failures(2);
   });
   Host().start_error = "wrong digest";

@@ -89,6 +89,12 @@ TEST_F(SignInTest, EverythingThatConcernsThePersonIsOneAnswer) {
   event = driver_.GoodSignIn("jan");
   event.seed_id = "seed-0";
   ExpectDenied(event, "token-replaced");
+  const uint32_t counted = Token().failures();
+  event = driver_.GoodSignIn("jan");
+  event.seed_id = "";  // The broker that judged has another key.
+  event.matched_step = -2;
+  ExpectDenied(event, "code-not-judged");
+  EXPECT_EQ(Token().failures(), counted);
   event = driver_.GoodSignIn("piet");  // Never enrolled.
   ExpectDenied(event, "not-enrolled");
   v1::TokenEnrolment token = Token();

@@ -215,6 +215,45 @@ TEST_F(SitesTest, TheBrakeHoldsUntilAnOperatorConfirms) {
   EXPECT_EQ(SiteOf("jan"), "b");
 }
 
+TEST_F(SitesTest, TheBrakeHoldsWhateverIsSaidOfTheSilentHostsWork) {
+  for (const auto work : {v1::SCHEDULABILITY_MAINTENANCE, v1::SCHEDULABILITY_DRAINING}) {
+    driver_ = Driver();
+    Build(2, 1);
+    AddPool("kantoor", 0, 4, 20, 1, "a");
+    Come("jan");
+    driver_.Advance(absl::Seconds(3));
+    ASSERT_EQ(SiteOf("jan"), "a");
+    const std::string session = driver_.SessionOf("jan")->id();
+    Silence("a");
+    driver_.Advance(absl::Seconds(15));
+    ASSERT_EQ(Loss("a"), "braked");
+    for (const char* host : {"hv-a1", "hv-a2"}) {
+      SetSchedulability(v1::RESOURCE_KIND_HOST, host, work);
+    }
+    driver_.Advance(absl::Minutes(1));
+    EXPECT_EQ(Loss("a"), "braked");
+    EXPECT_THAT(Audited("site-loss"), ElementsAre("broker site:a braked"));
+    EXPECT_THAT(Audited("host-down"), IsEmpty());
+    ASSERT_NE(driver_.SessionOf("jan"), nullptr);
+    Silence("a", false);
+    driver_.Advance(absl::Seconds(2));
+    EXPECT_EQ(Loss("a"), "");
+    EXPECT_EQ(driver_.SessionOf("jan")->id(), session);
+  }
+}
+
+TEST_F(SitesTest, HostsThatWereEmptiedAndSwitchedOffAreNotMissed) {
+  Build(3, 1);
+  for (const char* host : {"hv-a2", "hv-a3"}) {
+    SetSchedulability(v1::RESOURCE_KIND_HOST, host, v1::SCHEDULABILITY_MAINTENANCE);
+  }
+  AddPool("kantoor", 0, 4, 20, 1);
+  for (const char* host : {"hv-a2", "hv-a3"}) Host(host).silent = true;
+  Host("hv-a1").silent = true;
+  driver_.Advance(absl::Seconds(20));
+  EXPECT_EQ(Loss("a"), "") << "one of the two that count";
+}
+
 TEST_F(SitesTest, TheBrakeIsReleasedWhenTheHostsAnswerAgain) {
   Build(2, 1);
   AddPool("kantoor", 0, 4, 20, 1, "a");

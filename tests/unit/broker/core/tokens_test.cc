@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tests/unit/broker/core/driver.h"
+#include "tests/unit/broker/core/municipality.h"
 
 namespace werkplek {
 namespace {
@@ -127,6 +128,44 @@ TEST_F(TokensTest, SignInsAreRevokedByIdByUserAndAll) {
   answer = driver_.Call(driver_.Admin(), request);
   EXPECT_EQ(static_cast<const v1::RevokeSignInsResponse&>(**answer).revoked(), 2u);
   EXPECT_TRUE(driver_.fleet().sign_ins.empty());
+}
+
+class RevokedPersonTest : public Municipality {
+ protected:
+  uint32_t Revoke(const std::string& user) {
+    v1::RevokeSignInsRequest request;
+    request.set_user(user);
+    const auto answer = driver_.Call(driver_.Admin(), request);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() ? static_cast<const v1::RevokeSignInsResponse&>(**answer).revoked() : 0;
+  }
+};
+
+TEST_F(RevokedPersonTest, HoweverTheNameIsSpelt) {
+  Open(1, 4, 1);
+  const std::string first = driver_.SignIn("JansenJ");
+  const std::string second = driver_.SignIn("JansenJ");
+  driver_.SignIn("jansen");
+  driver_.Connect(first, "kantoor");
+  Look("JansenJ");
+  ASSERT_EQ(State("JansenJ"), v1::SESSION_STATE_ACTIVE);
+  EXPECT_EQ(Revoke("jansenj"), 2u);
+  EXPECT_EQ(driver_.fleet().sign_in_by_token.Find(first), nullptr);
+  EXPECT_EQ(driver_.fleet().sign_in_by_token.Find(second), nullptr);
+  EXPECT_EQ(State("JansenJ"), v1::SESSION_STATE_DISCONNECTED);
+  EXPECT_EQ(Report("JansenJ")->viewer(), v1::VIEWER_GONE);
+  EXPECT_EQ(Revoke("JANSEN"), 1u);
+}
+
+TEST_F(RevokedPersonTest, ATokenIsRevokedHoweverTheNameIsSpelt) {
+  driver_.Enrol("JansenJ");
+  driver_.Enrol("jansen");
+  v1::RevokeTokenRequest request;
+  request.set_user("jansenj");
+  ASSERT_TRUE(driver_.Call(driver_.Admin(), request).ok());
+  EXPECT_EQ(driver_.fleet().tokens.Find("JansenJ")->state(), v1::TOKEN_STATE_REVOKED);
+  EXPECT_EQ(driver_.fleet().tokens.Find("jansen")->state(), v1::TOKEN_STATE_ACTIVE);
+  EXPECT_EQ(driver_.audit().back().object(), "user:JansenJ");
 }
 
 }  // namespace

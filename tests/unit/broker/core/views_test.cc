@@ -40,6 +40,7 @@ TEST_F(ViewsTest, APersonSeesTheOwnPoolsAndSessionsOnly) {
   ASSERT_EQ(pools->pools_size(), 1);
   EXPECT_EQ(pools->pools(0).pool(), "kantoor");
   EXPECT_TRUE(pools->pools(0).available());
+  EXPECT_EQ(pools->pools(0).unavailable_rule(), "");
   EXPECT_EQ(pools->pools(0).session().session(), driver_.SessionOf("jan")->id());
   EXPECT_EQ(pools->pools(0).session().state(), v1::SESSION_STATE_READY);
   const v1::SignIn kees = Me(driver_.SignIn("kees"));
@@ -50,10 +51,38 @@ TEST_F(ViewsTest, APersonSeesTheOwnPoolsAndSessionsOnly) {
 TEST_F(ViewsTest, APoolThatGivesNothingSaysWhy) {
   Open(1, 4, 1);
   const v1::SignIn jan = Me(driver_.SignIn("jan"));
+  const auto kantoor = [&] { return See(v1::ListPoolsRequest(), &jan)->pools(0); };
   SetSchedulability(v1::RESOURCE_KIND_POOL, "kantoor", v1::SCHEDULABILITY_MAINTENANCE);
-  const auto pools = See(v1::ListPoolsRequest(), &jan);
-  EXPECT_FALSE(pools->pools(0).available());
-  EXPECT_THAT(pools->pools(0).unavailable_reason(), HasSubstr("maintenance"));
+  EXPECT_FALSE(kantoor().available());
+  EXPECT_THAT(kantoor().unavailable_reason(), HasSubstr("maintenance"));
+  EXPECT_EQ(kantoor().unavailable_rule(), "pool-maintenance");
+  SetSchedulability(v1::RESOURCE_KIND_POOL, "kantoor", v1::SCHEDULABILITY_DRAINING);
+  EXPECT_THAT(kantoor().unavailable_reason(), HasSubstr("emptied"));
+  EXPECT_EQ(kantoor().unavailable_rule(), "pool-draining");
+  SetSchedulability(v1::RESOURCE_KIND_POOL, "kantoor", v1::SCHEDULABILITY_OPEN);
+  EXPECT_TRUE(kantoor().available());
+  // No host could make another desktop.
+  v1::ImageReport& image = *Host().report().add_images();
+  image.set_image("tiny");
+  image.set_error("wrong digest");
+  driver_.Advance(absl::Seconds(2));
+  EXPECT_FALSE(kantoor().available());
+  EXPECT_THAT(kantoor().unavailable_reason(), HasSubstr("wrong digest"));
+  EXPECT_EQ(kantoor().unavailable_rule(), "pool-broken");
+}
+
+TEST_F(ViewsTest, APersonIsFoundHoweverTheNameIsSpelt) {
+  Open(2, 4, 2);
+  Come("JansenJ");
+  Come("jansen");
+  v1::ListSessionsRequest sessions;
+  sessions.set_user("jansenj");
+  ASSERT_EQ(See(sessions)->sessions_size(), 1);
+  EXPECT_EQ(See(sessions)->sessions(0).user(), "JansenJ");
+  v1::ListSignInsRequest sign_ins;
+  sign_ins.set_user("JANSENJ");
+  ASSERT_EQ(See(sign_ins)->sign_ins_size(), 1);
+  EXPECT_EQ(See(sign_ins)->sign_ins(0).user(), "JansenJ");
 }
 
 TEST_F(ViewsTest, PagesMeet) {

@@ -112,6 +112,11 @@ TEST(FleetTest, LiveSessionsAreThoseThatHaveNotEnded) {
   EXPECT_TRUE(fleet.live_sessions.empty());
 }
 
+TEST(FleetTest, ALiveSessionIsFoundHoweverTheNameIsSpelt) {
+  EXPECT_EQ(LiveSessionKey("JansenJ", "kantoor"), "jansenj/kantoor");
+  EXPECT_EQ(LiveSessionKey("jansenj", "kantoor"), LiveSessionKey("JansenJ", "kantoor"));
+}
+
 TEST(FleetTest, ASignInIsFoundByItsNewestToken) {
   Fleet fleet;
   v1::SignIn sign_in;

@@ -117,6 +117,7 @@ const std::vector<BadCase>& BadCases() {
       {kPool, [](R& r) { r.mutable_pool()->set_fencing(static_cast<v1::Fencing>(9)); },
        "pool.fencing: "},
       {kPool, [](R& r) { r.mutable_pool()->set_storage("/mnt/san"); }, "pool.storage: "},
+      {kPool, [](R& r) { r.mutable_pool()->set_network("br0:1"); }, "pool.network: "},
       {kPool, [](R& r) { r.mutable_pool()->set_home_site("B!"); }, "pool.home_site: "},
       {kPool, [](R& r) { r.mutable_pool()->set_home_site_rule(v1::HOME_SITE_RULE_REQUIRED); },
        "pool.home_site_rule: "},
@@ -238,6 +239,35 @@ TEST_F(ReferencesTest, TheHomeOfAnEntitlementIsASiteOfItsPool) {
       "there, or name another");
   Put(kEntitlement, "kantoor-noord", entitlement);
   EXPECT_FALSE(ValidateDelete(fleet_, kSite, "b", false).ok());
+}
+
+TEST_F(ReferencesTest, TheSitesOfAPoolHoldItsOwnHomeAndThoseOfItsPeople) {
+  Put(kSite, "a", Good(kSite));
+  Put(kSite, "b", Good(kSite));
+  Put(kImage, "tiny", Good(kImage));
+  R pool = Good(kPool);
+  pool.set_name("kantoor");
+  pool.mutable_pool()->set_home_site("b");
+  EXPECT_TRUE(ValidateReferences(fleet_, pool).ok());
+  pool.mutable_pool()->add_sites("a");
+  EXPECT_EQ(ValidateReferences(fleet_, pool).message(),
+            "pool.home_site: site \"b\" is not one of pool.sites; add it there, or name another");
+  pool.mutable_pool()->add_sites("b");
+  EXPECT_TRUE(ValidateReferences(fleet_, pool).ok());
+  R entitlement = Good(kEntitlement);
+  entitlement.mutable_entitlement()->set_home_site("b");
+  Put(kEntitlement, "kantoor-noord", entitlement);
+  EXPECT_TRUE(ValidateReferences(fleet_, pool).ok());
+  pool.mutable_pool()->set_home_site("a");
+  pool.mutable_pool()->mutable_sites()->RemoveLast();
+  const absl::Status status = ValidateReferences(fleet_, pool);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(status.message(),
+            "pool.sites: site \"b\" is the home site of entitlement \"kantoor-noord\"; leave it "
+            "in, or give that another home first");
+  // Another pool's people are not asked.
+  pool.set_name("balie");
+  EXPECT_TRUE(ValidateReferences(fleet_, pool).ok());
 }
 
 TEST_F(ReferencesTest, AHostThatADesktopIsMovingToIsNotDeleted) {

@@ -1,4 +1,6 @@
 // The node hands FenceHost to the fencer, after the commit, and its answer back to the core.
+#include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,38 @@ class NodeFenceTest : public NodeHarness {
   }
   const v1::Desktop& Desktop() { return *node_->picture()->desktops.Find("eigen-1"); }
 
+  // The host reports each second; `fence_after` is what its agent was told of that, when.
+  void ReportFor(absl::Duration how_long, absl::Duration fence_after) {
+    if (link_ == 0) link_ = node_->AgentAttached("hv-a1");
+    for (absl::Duration at; at < how_long; at += absl::Seconds(1)) {
+      v1::AgentReport report;
+      report.set_host("hv-a1");
+      report.set_agent_run("run-1");
+      report.set_adopted(true);
+      report.set_seen_epoch(election_.last_epoch());
+      report.set_fence_after_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(fence_after)));
+      report.set_sequence(++sequence_);
+      sent_at_[sequence_] = executor_.Monotonic();
+      node_->AgentReported("hv-a1", link_, report);
+      executor_.Advance(absl::Seconds(1));
+      EXPECT_NE(node_->picture(), nullptr);
+    }
+  }
+  // When the newest report that was answered had been sent.
+  absl::Duration HeardAt() {
+    absl::Duration heard = -absl::InfiniteDuration();
+    for (const FakeAgentLinks::Sent& sent : links_.sent) {
+      if (sent.command.verb() != v1::COMMAND_HEARD) continue;
+      EXPECT_EQ(sent.link, link_);
+      EXPECT_EQ(sent.command.epoch(), 1u);
+      heard = std::max(heard, sent_at_.at(sent.command.heard_sequence()));
+    }
+    return heard;
+  }
+
+  uint64_t link_ = 0;
+  uint64_t sequence_ = 0;
+  std::map<uint64_t, absl::Duration> sent_at_;
   FakeFencer fencer_{&executor_};
 };
 
@@ -84,6 +118,66 @@ TEST_F(NodeFenceTest, AnAnswerForALeadThatIsOverSaysNothing) {
   election_.SetWins(true);
   executor_.Advance(absl::Seconds(6));
   EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_LOST);
+}
+
+TEST_F(NodeFenceTest, AFullStoreKeepsNoAgentWaiting) {
+  StartLeading();
+  // That the desktop is there no more is to be written at each report, and cannot be.
+  faulty_.commit_fault = [] { return StoreFault::kBefore; };
+  for (int second = 0; second < 60; ++second) {
+    ReportFor(absl::Seconds(1), settings_.broker.fence_after);
+    EXPECT_LE(executor_.Monotonic() - HeardAt(), absl::Seconds(2)) << second;
+  }
+  EXPECT_THAT(links_.closed, IsEmpty());
+  EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_LOST);
+  faulty_.commit_fault = [] { return StoreFault::kNone; };
+  ReportFor(absl::Seconds(5), settings_.broker.fence_after);
+  EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_OFF);
+}
+
+TEST_F(NodeFenceTest, AFullStoreTellsNoAgentToWaitLonger) {
+  StartLeading();
+  faulty_.commit_fault = [] { return StoreFault::kBefore; };
+  ReportFor(absl::Seconds(20), settings_.broker.fence_after - absl::Seconds(2));
+  EXPECT_EQ(HeardAt(), -absl::InfiniteDuration());
+}
+
+TEST_F(NodeFenceTest, AFullStoreAnswersNoHostThatIsNotDeclared) {
+  StartLeading();
+  faulty_.commit_fault = [] { return StoreFault::kBefore; };
+  const uint64_t link = node_->AgentAttached("hv-z9");
+  ReportFor(absl::Seconds(1), settings_.broker.fence_after);
+  v1::AgentReport report;
+  report.set_host("hv-z9");
+  report.set_sequence(1);
+  report.set_fence_after_ms(10'000);
+  node_->AgentReported("hv-z9", link, report);
+  ReportFor(absl::Seconds(5), settings_.broker.fence_after);
+  for (const FakeAgentLinks::Sent& sent : links_.sent) EXPECT_EQ(sent.host, "hv-a1");
+}
+
+TEST_F(NodeFenceTest, WhoWasHeardWhileTheStoreWasFullIsGivenTheWholeTimeAfterwards) {
+  StartLeading();
+  const Caller admin = SignedInAdmin();
+  ReportFor(absl::Seconds(3), settings_.broker.fence_after);
+  ASSERT_EQ(Desktop().fence_after_ms(), 10'000u);
+  // The store still has it lost, and takes nothing; then the host falls silent.
+  v1::Desktop lost = Desktop();
+  lost.set_state(v1::DESKTOP_STATE_LOST);
+  lost.clear_fenced_generation();
+  memory_.Commit(1, {Put(kDesktopTable, "eigen-1", lost)}, [](const absl::Status&) {});
+  faulty_.commit_fault = [] { return StoreFault::kBefore; };
+  Got refused;
+  node_->Call(admin, CreateSite("b"), refused.Callback());
+  executor_.Advance(absl::Milliseconds(20));
+  ReportFor(absl::Seconds(30), settings_.broker.fence_after);
+  const absl::Duration heard_at = HeardAt();
+  faulty_.commit_fault = [] { return StoreFault::kNone; };
+  executor_.Advance(heard_at + settings_.broker.fence_after + settings_.broker.fence_margin -
+                    executor_.Monotonic());
+  EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_LOST) << "its agent may not have stopped it yet";
+  executor_.Advance(absl::Seconds(15));
+  EXPECT_EQ(Desktop().fenced_by(), "time");
 }
 
 TEST_F(NodeFenceTest, WithoutAFencerNothingIsKnown) {

@@ -52,12 +52,12 @@ class JudgingTest : public NodeHarness {
     node_ = std::make_unique<BrokerNode>(settings_, parts);
     node_->Start();
     executor_.RunUntilIdle();
-    const Caller admin = SignedInAdmin();
+    admin_ = SignedInAdmin();
     Got site;
-    node_->Call(admin, CreateSite("a"), site.Callback());
+    node_->Call(admin_, CreateSite("a"), site.Callback());
     executor_.Advance(absl::Milliseconds(50));
     Got host;
-    node_->Call(admin, CreateHost("hv-0", "a"), host.Callback());
+    node_->Call(admin_, CreateHost("hv-0", "a"), host.Callback());
     executor_.Advance(absl::Milliseconds(50));
     ASSERT_EQ(host.code(), absl::StatusCode::kOk);
     link_ = node_->AgentAttached("hv-0");
@@ -96,6 +96,7 @@ class JudgingTest : public NodeHarness {
   }
 
   sim::ProcessExecutor loop_{&executor_};
+  Caller admin_;
   uint64_t link_ = 0;
   uint64_t sequence_ = 0;
 };
@@ -129,6 +130,42 @@ TEST_F(JudgingTest, ALoopThatStoodStillTakesTheLeadAnewAndCountsAnew) {
   EXPECT_EQ(Liveness(), v1::LIVENESS_UP);
   EXPECT_EQ(election_.last_epoch(), 2u);
   EXPECT_THAT(JudgedDown(), IsEmpty());
+}
+
+TEST_F(JudgingTest, ALoopThatStoodStillWhileItLoadedAgainAnswersNobody) {
+  StartWithHost();
+  faulty_.commit_fault = [] { return StoreFault::kBefore; };
+  Got refused;
+  node_->Call(admin_, CreateSite("zuid"), refused.Callback());
+  executor_.Advance(absl::Milliseconds(50));
+  ASSERT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  loop_.Pause();
+  ReportFor(absl::Seconds(30));
+  faulty_.commit_fault = [] { return StoreFault::kNone; };
+  links_.sent.clear();
+  loop_.Resume();
+  executor_.Advance(absl::Seconds(1));
+  EXPECT_EQ(election_.last_epoch(), 2u);
+  for (const FakeAgentLinks::Sent& sent : links_.sent) EXPECT_EQ(sent.command.epoch(), 2u);
+}
+
+TEST_F(JudgingTest, ACommitThatHangsIsNobodysSilence) {
+  StartWithHost();
+  int hangs = 1;
+  faulty_.delay = [&] { return hangs-- > 0 ? absl::Seconds(12) : absl::ZeroDuration(); };
+  Got zuid;
+  node_->Call(admin_, CreateSite("zuid"), zuid.Callback());
+  executor_.Advance(absl::Milliseconds(300));
+  ReportFor(absl::Seconds(11));
+  ASSERT_FALSE(zuid.answer.has_value());
+  ReportFor(absl::Seconds(2));
+  EXPECT_EQ(zuid.code(), absl::StatusCode::kOk);
+  EXPECT_EQ(Liveness(), v1::LIVENESS_UP);
+  EXPECT_EQ(election_.last_epoch(), 1u) << "the lead is kept";
+  EXPECT_THAT(JudgedDown(), IsEmpty());
+  // Time goes on all the same: who says nothing any more is down.
+  executor_.Advance(settings_.broker.down_after + absl::Seconds(1));
+  EXPECT_THAT(JudgedDown(), ElementsAre("host:hv-0"));
 }
 
 TEST_F(JudgingTest, AShortHaltCostsNothing) {

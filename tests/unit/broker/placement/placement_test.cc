@@ -70,6 +70,13 @@ const std::vector<RuleCase>& Rules() {
        "or "
        "see why it is away",
        [](PlacementNeed& need, HostCandidate&) { need.storage = "san"; }},
+      {kRuleNetwork,
+       "does not have network kantoor at hand; name it under `networks` in its agent's "
+       "configuration, or see why it is away",
+       [](PlacementNeed& need, HostCandidate& host) {
+         need.network = "kantoor";
+         host.networks = {"beheer"};
+       }},
       {kRuleLockManager,
        "its libvirt does not lock disks, so that two hosts could start one; set lock_manager = "
        "\"lockd\" (or sanlock) in its qemu.conf and restart libvirt and the agent",

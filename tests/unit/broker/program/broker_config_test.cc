@@ -93,6 +93,8 @@ const BadFile kBadFiles[] = {
      ":25: directory.user_filter: must contain {user}"},
     {"directory answers too late", "answer_timeout: 4s", "answer_timeout: 30s",
      ":26: directory.answer_timeout: "},
+    {"people are asked about too seldom", "answer_timeout: 4s", "recheck_every: 1h",
+     ":26: directory.recheck_every: "},
     {"duration without a unit", "heartbeat: 1s", "heartbeat: 1",
      ":36: times.heartbeat: \"1\": a duration without a unit"},
     {"negative duration", "heartbeat: 1s", "heartbeat: -1s", ":36: times.heartbeat: \"-1s\": not"},

@@ -14,6 +14,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class BrokerMetricsTest : public testing::Test {
  protected:
@@ -108,11 +109,32 @@ TEST_F(BrokerMetricsTest, APoolThatIsGoneFallsToZero) {
   soft->waiting = 3;
   fleet.pool_soft.Put("kantoor", soft);
   broker_.ReadFleet(&fleet);
-  broker_.ReadFleet(nullptr);
-  EXPECT_THAT(Scrape(), HasSubstr("werkplek_leading 0"));
   const Fleet empty;
   broker_.ReadFleet(&empty);
   EXPECT_THAT(Scrape(), HasSubstr("werkplek_waiting{pool=\"kantoor\"} 0"));
+}
+
+TEST_F(BrokerMetricsTest, WhoDoesNotLeadTellsNothingOfTheFleet) {
+  Fleet fleet;
+  fleet.pools.Put("kantoor", std::make_shared<v1::Resource>());
+  fleet.sites.Put("a", std::make_shared<v1::Resource>());
+  broker_.ReadFleet(&fleet);
+  const auto figures = AllOf(HasSubstr("werkplek_desktops{"), HasSubstr("werkplek_desktops_moving"),
+                             HasSubstr("werkplek_hosts{"), HasSubstr("werkplek_pool_broken{"),
+                             HasSubstr("werkplek_sessions{"), HasSubstr("werkplek_sign_ins "),
+                             HasSubstr("werkplek_site_loss_would_wait{site=\"a\"}"),
+                             HasSubstr("werkplek_waiting{pool=\"kantoor\"}"));
+  EXPECT_THAT(Scrape(), AllOf(HasSubstr("werkplek_leading 1"), figures));
+  broker_.ReadFleet(nullptr);
+  EXPECT_THAT(
+      Scrape(),
+      AllOf(HasSubstr("werkplek_leading 0"), Not(HasSubstr("werkplek_desktops")),
+            Not(HasSubstr("werkplek_hosts")), Not(HasSubstr("werkplek_pool_broken")),
+            Not(HasSubstr("werkplek_sessions")), Not(HasSubstr("werkplek_sign_ins ")),
+            Not(HasSubstr("werkplek_site_loss_would_wait")), Not(HasSubstr("werkplek_waiting"))));
+  // It leads again: everything is there at once.
+  broker_.ReadFleet(&fleet);
+  EXPECT_THAT(Scrape(), figures);
 }
 
 }  // namespace

@@ -21,6 +21,7 @@ inline BalanceHost Host(const std::string& name, uint64_t committed_mib,
   host.receives = true;
   host.locks = true;
   host.storages = {"san"};
+  host.networks = {"kantoor"};
   host.memory_limit_mib = 10'000;
   host.memory_committed_mib = committed_mib;
   host.desktops = static_cast<uint32_t>(committed_mib / 1000);
@@ -35,6 +36,7 @@ inline BalanceDesktop Desktop(const std::string& id, const std::string& host,
   desktop.id = id;
   desktop.host = host;
   desktop.storage = "san";
+  desktop.network = "kantoor";
   desktop.felt = felt;
   desktop.runs = true;
   desktop.memory_mib = 1000;

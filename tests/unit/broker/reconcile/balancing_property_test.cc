@@ -44,6 +44,7 @@ BalancePicture RandomPicture(uint64_t seed) {
     host.rests = chance.OneIn(6);
     if (chance.OneIn(4)) host.storages = {"nfs"};
     if (chance.OneIn(4)) host.storages = {"nfs", "san"};
+    if (chance.OneIn(4)) host.networks.clear();
     if (chance.OneIn(4)) host.max_desktops = static_cast<uint32_t>(4 + chance.Below(8));
     picture.hosts.push_back(std::move(host));
   }
@@ -60,6 +61,7 @@ BalancePicture RandomPicture(uint64_t seed) {
       desktop.settled = !chance.OneIn(6);
       if (chance.OneIn(4)) desktop.storage = "nfs";
       if (chance.OneIn(8)) desktop.storage.clear();
+      if (chance.OneIn(3)) desktop.network.clear();
       if (chance.OneIn(8)) desktop.stays = "is being started";
       if (chance.OneIn(6)) desktop.avoids = picture.hosts[chance.Below(hosts)].name;
       host.memory_committed_mib += desktop.memory_mib;
@@ -100,6 +102,7 @@ void JudgeMove(const PlannedMove& move, BalancePicture& picture, bool at_once) {
   EXPECT_EQ(from.site, to.site) << move.desktop;
   EXPECT_TRUE(to.open && to.receives && !to.rests && from.reachable) << move.desktop;
   EXPECT_THAT(to.storages, testing::Contains(desktop.storage));
+  if (desktop.network != "") EXPECT_THAT(to.networks, testing::Contains(desktop.network));
   EXPECT_TRUE(to.locks || !desktop.needs_lock);
   EXPECT_EQ(desktop.stays, "");
   EXPECT_TRUE(at_once || desktop.felt != Felt::kAtOnce);

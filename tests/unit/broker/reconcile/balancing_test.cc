@@ -85,6 +85,10 @@ TEST(RebalanceTest, EachObstacleIsNamed) {
        },
        "it was moved a short while ago"},
       {[](auto& p) { HostOf(p, "hv-a2").storages = {"other"}; }, "has not the storage san"},
+      {[](auto& p) {
+         for (auto& d : p.desktops) d.network = "beheer";
+       },
+       "has not the network beheer"},
       {[](auto& p) { HostOf(p, "hv-a2").receives = false; }, "has no migration URI"},
       {[](auto& p) { HostOf(p, "hv-a2").max_desktops = 1; }, "has 1 desktop of at most 1"},
       {[](auto& p) {

@@ -148,6 +148,72 @@ TEST_F(DifferenceTest, Spares) {
   EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kNothing);
 }
 
+TEST_F(DifferenceTest, ASpareThatWasOpenedIsInUse) {
+  report_.set_used(true);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kInUse);
+  for (const auto state : kStartingStates) EXPECT_EQ(In(state).finding, Finding::kInUse);
+  // Off it is no spare that a plain start brings back.
+  report_.set_power(v1::POWER_OFF);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kInUse);
+  // What an older agent says.
+  report_.set_used(false);
+  report_.set_power(v1::POWER_RUNNING);
+  report_.set_session("s-1");
+  EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kInUse);
+}
+
+TEST_F(DifferenceTest, UseIsAsItShouldBe) {
+  report_.set_used(true);
+  report_.set_session("s-1");
+  EXPECT_EQ(In(v1::DESKTOP_STATE_ASSIGNED).finding, Finding::kNothing);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_DIRTY).finding, Finding::kNothing);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_LOST).finding, Finding::kReturned);
+  // Of the generation before its reset.
+  report_.set_generation(4);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_RESETTING).verb, v1::COMMAND_RESET);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kSpareGone);
+  // Its owner's.
+  report_.set_generation(5);
+  report_.set_kept(true);
+  desktop_.set_owner("jan");
+  EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kNothing);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_STARTING).finding, Finding::kRuns);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_OFF).verb, v1::COMMAND_STOP);
+}
+
+TEST_F(DifferenceTest, ADiskOfSomebodysIsFoundWhateverTheBrokerTakesItFor) {
+  report_.set_kept(true);
+  // A spare of a dedicated pool.
+  EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kNothing);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_PROVISIONING).finding, Finding::kProved);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_LOST).finding, Finding::kReturned);
+  report_.set_used(true);
+  for (const uint64_t generation : {4, 5, 6}) {
+    report_.set_generation(generation);
+    for (const auto state :
+         {v1::DESKTOP_STATE_PROVISIONING, v1::DESKTOP_STATE_STARTING, v1::DESKTOP_STATE_READY,
+          v1::DESKTOP_STATE_DIRTY, v1::DESKTOP_STATE_RESETTING, v1::DESKTOP_STATE_LOST,
+          v1::DESKTOP_STATE_ERROR}) {
+      EXPECT_EQ(In(state).finding, Finding::kSomebodys) << generation << " " << state;
+    }
+  }
+  // An administrator's word took its owner away; it said nothing of a newer generation.
+  EXPECT_EQ(In(v1::DESKTOP_STATE_STOPPING).finding, Finding::kSomebodys);
+  report_.set_generation(5);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_STOPPING).verb, v1::COMMAND_REMOVE);
+  // A newer generation may be anybody's, used or not.
+  report_.set_generation(6);
+  report_.set_used(false);
+  EXPECT_EQ(In(v1::DESKTOP_STATE_READY).finding, Finding::kSomebodys);
+  // An older agent tells neither; the pool does.
+  report_.set_kept(false);
+  report_.set_session("s-1");
+  report_.set_generation(5);
+  desktop_.set_state(v1::DESKTOP_STATE_READY);
+  EXPECT_EQ(Compare(desktop_, &report_, &image_, v1::POOL_KIND_DEDICATED).finding,
+            Finding::kSomebodys);
+}
+
 TEST_F(DifferenceTest, Power) {
   for (const auto state : {v1::DESKTOP_STATE_READY, v1::DESKTOP_STATE_ASSIGNED}) {
     report_.set_power(v1::POWER_SUSPENDED);

@@ -135,7 +135,7 @@ TEST_F(TokenAuthorityTest, ABrokenSealIsNoKnownSeed) {
   v1::TokenEnrolment jan = Enrol("jan", Entropy());
   jan.mutable_sealed_seed()->back() ^= 1;
   const std::string zeros = TotpCode(std::string(20, '\0'), step_, 6, CodeHash::kSha1);
-  EXPECT_EQ(tokens_->MatchedStep(&jan, zeros, InStep(step_)), -1);
+  EXPECT_EQ(tokens_->MatchedStep(&jan, zeros, InStep(step_)), TokenAuthority::kSealClosed);
   jan.clear_sealed_seed();
   EXPECT_EQ(tokens_->MatchedStep(&jan, zeros, InStep(step_)), -1);
   EXPECT_EQ(tokens_->MatchedStep(&jan, CodeAt(Entropy(), step_), InStep(step_)), -1);
@@ -156,8 +156,10 @@ TEST_F(TokenAuthorityTest, SwappedSeedsDoNotOpen) {
   jan.mutable_sealed_seed()->swap(*piet.mutable_sealed_seed());
   jan.mutable_seed_id()->swap(*piet.mutable_seed_id());
   for (const std::string& entropy : {Entropy(), Entropy(100)}) {
-    EXPECT_EQ(tokens_->MatchedStep(&jan, CodeAt(entropy, step_), InStep(step_)), -1);
-    EXPECT_EQ(tokens_->MatchedStep(&piet, CodeAt(entropy, step_), InStep(step_)), -1);
+    for (const v1::TokenEnrolment* swapped : {&jan, &piet}) {
+      EXPECT_EQ(tokens_->MatchedStep(swapped, CodeAt(entropy, step_), InStep(step_)),
+                TokenAuthority::kSealClosed);
+    }
   }
   EXPECT_EQ(tokens_->OtpauthUri(jan).status().code(), absl::StatusCode::kDataLoss);
 }
@@ -167,7 +169,8 @@ TEST_F(TokenAuthorityTest, SwappedEnrolmentsOfOneUserDoNotOpen) {
   const v1::TokenEnrolment new_one = Enrol("jan", Entropy(100));
   EXPECT_NE(old_one.seed_id(), new_one.seed_id());
   old_one.set_seed_id(new_one.seed_id());
-  EXPECT_EQ(tokens_->MatchedStep(&old_one, CodeAt(Entropy(), step_), InStep(step_)), -1);
+  EXPECT_EQ(tokens_->MatchedStep(&old_one, CodeAt(Entropy(), step_), InStep(step_)),
+            TokenAuthority::kSealClosed);
 }
 
 TEST_F(TokenAuthorityTest, TheStoreLearnsNothing) {

@@ -1,0 +1,52 @@
+// Whom the directory is asked about again, and when: everybody who is signed in or has a session,
+// once in each round, evenly over its time. Pure.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "broker/model/fleet.h"
+
+namespace werkplek {
+
+class RecheckRound {
+ public:
+  // Questions that may be open at once. Where the directory needs longer for each, a round does.
+  static constexpr size_t kMostOpen = 32;
+
+  explicit RecheckRound(absl::Duration length) : length_(length) {}
+
+  // Whose turn has come since the last call, by a clock that never jumps; not those who signed in
+  // less than a round before `wall_now`, as the directory was asked then. Each is to be answered
+  // with one of the three below.
+  std::vector<std::string> Take(const Fleet& fleet, absl::Duration now, absl::Time wall_now);
+
+  void Known(const std::string& user);
+  // True: so it was in the round before, too. Once may be a copy of the directory that is late.
+  bool Gone(const std::string& user, absl::Duration now);
+  void NoAnswer(const std::string& user);
+
+  // No open question will be answered.
+  void Forget();
+
+ private:
+  // The next person in the order of sign-ins, then of live sessions, then again from the start.
+  // Empty: nobody stands there, or somebody too fresh.
+  std::string Next(const Fleet& fleet, absl::Time wall_now);
+
+  const absl::Duration length_;
+  absl::Duration taken_at_ = -absl::InfiniteDuration();
+  // Records whose turn has come, in parts of one.
+  double owed_ = 0;
+  bool in_sessions_ = false;
+  std::string last_key_;
+  std::set<std::string> open_;
+  // Since when the directory does not know them.
+  std::map<std::string, absl::Duration> gone_;
+};
+
+}  // namespace werkplek
