@@ -1,10 +1,9 @@
 #include "broker/program/commands.h"
 
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "broker/program/offline_store.h"
 #include "broker/token/token_authority.h"
 #include "common/base/crypto.h"
+#include "common/base/folder.h"
 #include "common/base/status_macros.h"
 #include "common/config/units.h"
 #include "common/pki/authority.h"
@@ -27,17 +27,6 @@ namespace {
 constexpr absl::Duration kAuthorityLifetime = absl::Hours(10 * 365 * 24);
 
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
-
-absl::Status MakeFolder(const std::string& path, mode_t mode) {
-  // Each missing parent first.
-  for (size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1)) {
-    mkdir(path.substr(0, slash).c_str(), 0755);
-  }
-  if (mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return absl::OkStatus();
-  return absl::PermissionDeniedError(
-      absl::StrCat(path, ": cannot make it: ", std::strerror(errno)));
-}
 
 // ALREADY_EXISTS is no error here: true: make it, false: both are there.
 absl::StatusOr<bool> PairMissing(const std::string& a, const std::string& b) {
@@ -119,7 +108,22 @@ absl::Status CheckFirstAdmin(const Fleet& fleet, const std::string& user) {
   return absl::OkStatus();
 }
 
+std::string AccountName(uid_t uid) {
+  const passwd* account = getpwuid(uid);
+  return account == nullptr ? absl::StrCat("#", uid) : std::string(account->pw_name);
+}
+
 }  // namespace
+
+std::string WrongAccountWarning(const BrokerConfig& config, uid_t euid) {
+  struct stat folder {};
+  if (euid != 0 || stat(config.data_dir.c_str(), &folder) != 0 || folder.st_uid == 0) return "";
+  const std::string owner = AccountName(folder.st_uid);
+  return absl::StrCat("run as root, but ", config.data_dir, " is ", owner,
+                      "'s, who may not read what root makes, nor all that root may read; run it "
+                      "as that account: runuser -u ",
+                      owner, " -- werkplek-broker ...");
+}
 
 absl::Status InitBroker(const BrokerConfig& config, std::ostream& out) {
   RETURN_IF_ERROR(MakeFolder(config.data_dir, 0700));
@@ -158,7 +162,7 @@ absl::Status IssueCertificate(const BrokerConfig& config, const IssueTerms& term
   certificate.ip_addresses = terms.ip_addresses;
   certificate.lifetime =
       terms.lifetime > absl::ZeroDuration() ? terms.lifetime : config.certificate_lifetime;
-  RETURN_IF_ERROR(MakeFolder(terms.folder, 0755));
+  RETURN_IF_ERROR(MakeFolder(terms.folder, 0700));
   RETURN_IF_ERROR(WriteMachineFiles(*authority, certificate, terms.folder + "/certificate.pem",
                                     terms.folder + "/key.pem"));
   RETURN_IF_ERROR(

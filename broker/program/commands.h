@@ -1,6 +1,8 @@
 // What `werkplek-broker` does besides serving: each command runs to its end and returns.
 #pragma once
 
+#include <sys/types.h>
+
 #include <ostream>
 #include <string>
 #include <vector>
@@ -15,6 +17,10 @@ namespace werkplek {
 // certificate, sealing key, store. What is there is kept. Tells each on `out`, and the authority's
 // SHA-256. FAILED_PRECONDITION: half of a pair is there.
 absl::Status InitBroker(const BrokerConfig& config, std::ostream& out);
+
+// What to warn of before a command: empty unless `euid` is root's and data_dir belongs to another
+// account, the service's. Root's files are closed to it, and root finds everything readable.
+std::string WrongAccountWarning(const BrokerConfig& config, uid_t euid);
 
 struct IssueTerms {
   // "client", "host", "gateway", "admin", "broker".

@@ -1,4 +1,6 @@
 // werkplek-broker: signs people in, gives them desktops, drives the agents.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <string>
@@ -52,6 +54,10 @@ int RunCommand(const CLI::App& app, Arguments& arguments) {
     return kExitBadConfig;
   }
   SetLogSeverity(config->log_severity);
+  if (!app.get_subcommands().empty()) {
+    const std::string warning = WrongAccountWarning(*config, geteuid());
+    if (!warning.empty()) std::cerr << "werkplek-broker: " << warning << "\n";
+  }
   if (app.got_subcommand("check-config")) {
     std::cout << arguments.config << ": good\n";
     return 0;

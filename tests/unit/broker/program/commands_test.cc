@@ -140,6 +140,19 @@ TEST(EnrolFirstAdminTest, AUsedTokenIsNotReplaced) {
   EXPECT_THAT(std::string(EnrolFirstAdmin(config, "a b", out).message()), HasSubstr("--user: "));
 }
 
+TEST(WrongAccountWarningTest, RootIsToldWhoseTheDataFolderIs) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give the folder to another account";
+  BrokerFiles files;
+  const BrokerConfig config = files.Config();
+  EXPECT_EQ(WrongAccountWarning(config, 0), "");
+  ASSERT_EQ(chown(config.data_dir.c_str(), 65534, 65534), 0);
+  EXPECT_THAT(WrongAccountWarning(config, 0), HasSubstr("runuser -u nobody -- werkplek-broker"));
+  EXPECT_EQ(WrongAccountWarning(config, 65534), "");
+  const auto check = RunProgram({BrokerBinary(), "--config", files.config_path(), "check-config"});
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_THAT(*check, HasSubstr("is nobody's"));
+}
+
 // All of it once through the program, as an operator does it.
 TEST(BrokerProgramTest, FromNothingToAnAdministrator) {
   BrokerFiles files(/*init=*/false);
