@@ -11,12 +11,16 @@ import subprocess
 import tempfile
 
 from people import Authenticator
-from processes import Part, PartFailed, accepts, free_port, stop_virtual_machines, wait_until
+from processes import Part, PartFailed, accepts, free_port, kill_naming, stop_virtual_machines, wait_until
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 HOSTS = {"noord": ["hv-n1"], "zuid": ["hv-z1"]}
 # Paths of sockets may have 107 bytes, and libvirt adds some sixty to the folder it is given.
 MAX_SOCKET_FOLDER = 40
+# How the names of the short folders begin.
+SHORT_PREFIX = "werkplek-"
+# What a lab runs, besides its virtual machines.
+PROGRAMS = ("slapd", "werkplek-broker", "werkplek-agent", "werkplek-gateway")
 
 
 def times_in(path, text):
@@ -25,6 +29,22 @@ def times_in(path, text):
         return 0
     with open(path, encoding="utf-8", errors="replace") as file:
         return file.read().count(text)
+
+
+def stop_leftovers(folder):
+    """Stops what still runs of a lab in `folder` whose own process was killed, and removes its short folder."""
+    kill_naming(f"{folder}/", lambda program: program in PROGRAMS)
+    stop_virtual_machines(f"{folder}/")
+    try:
+        with open(os.path.join(folder, "short_folder"), encoding="utf-8") as file:
+            short = file.read()
+    except OSError:
+        return
+    # The run may have been killed before it had written the name.
+    if not os.path.basename(short).startswith(SHORT_PREFIX):
+        return
+    stop_virtual_machines(short)
+    shutil.rmtree(short, ignore_errors=True)
 
 
 class CommandFailed(Exception):
@@ -58,6 +78,7 @@ class Lab:
         self.ports = {name: free_port() for name in ("ldap", "clients", "agents", "join", "metrics")}
         self.directory = self.broker = None
         self.agents = {}
+        self.gateways = {}
         self.people = {}
         self.admin = None
         self._short = None
@@ -78,7 +99,10 @@ class Lab:
         """A folder with a short name for sockets: ours when it is short enough."""
         if self._short is None:
             short = len(self.folder) <= MAX_SOCKET_FOLDER
-            self._short = self.folder if short else tempfile.mkdtemp(prefix="werkplek-")
+            self._short = self.folder if short else tempfile.mkdtemp(prefix=SHORT_PREFIX)
+            if not short:
+                # For `stop_leftovers`.
+                self.write("short_folder", self._short)
         return self._short
 
     def program(self, name):
@@ -234,8 +258,8 @@ tls:
         config = self.write(f"{name}.yaml", self.gateway_config(name, site, port, portal))
         log = self.path(f"{name}.log")
         heard = times_in(log, "gateway-heard")
-        gateway = Part(name, [self.program("werkplek-gateway"), "--config", config], log).start()
-        return gateway.wait_ready(lambda: accepts(port) and times_in(log, "gateway-heard") > heard)
+        self.gateways[name] = Part(name, [self.program("werkplek-gateway"), "--config", config], log).start()
+        return self.gateways[name].wait_ready(lambda: accepts(port) and times_in(log, "gateway-heard") > heard)
 
     def gateway_config(self, name, site, port, portal):
         listen = f"  clients: [\"127.0.0.1:{port}\"]\n"
@@ -288,18 +312,8 @@ listen:
             for host in hosts:
                 self.ctl("host", "create", host, "--site", site)
 
-    def add_image(self, name="tiny"):
-        fields = {}
-        with open(os.path.join(self.images, "image.yaml"), encoding="utf-8") as file:
-            for line in file:
-                if ":" in line and not line.startswith("#"):
-                    key, value = line.split(":", 1)
-                    fields[key.strip()] = value.strip().strip('"')
-        fields.pop("name")
-        words = []
-        for key, value in fields.items():
-            words += [f"--{key.replace('_', '-')}", value]
-        self.ctl("image", "create", name, *words)
+    def add_image(self):
+        self.ctl("image", "create", "-f", os.path.join(self.images, "image.yaml"))
 
     def add_pool(self, name, group="gemeente", **fields):
         words = []
@@ -332,7 +346,7 @@ listen:
         self.add_image()
 
     def stop(self):
-        for part in [*self.agents.values(), self.broker, self.directory]:
+        for part in [*self.gateways.values(), *self.agents.values(), self.broker, self.directory]:
             if part is not None:
                 part.stop()
         stop_virtual_machines(self.short_folder())

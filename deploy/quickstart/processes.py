@@ -131,11 +131,11 @@ def processes_naming(text):
     return found
 
 
-def stop_virtual_machines(folder, timeout_s=10):
-    """Stops the QEMU processes whose files are in `folder`: they outlive their agent on purpose."""
+def kill_naming(folder, wanted, timeout_s=10):
+    """Kills the processes whose command lines name `folder`, and to whose program `wanted` says yes, until none is left."""
     deadline = time.monotonic() + timeout_s
     while True:
-        pids = [pid for pid in processes_naming(str(folder)) if "qemu" in executable(pid)]
+        pids = [pid for pid in processes_naming(str(folder)) if wanted(executable(pid))]
         if not pids or time.monotonic() > deadline:
             return
         for pid in pids:
@@ -146,8 +146,14 @@ def stop_virtual_machines(folder, timeout_s=10):
         time.sleep(0.1)
 
 
+def stop_virtual_machines(folder):
+    """Stops the QEMU processes whose files are in `folder`: they outlive their agent on purpose."""
+    kill_naming(folder, lambda program: "qemu" in program)
+
+
 def executable(pid):
+    """The name of the process's program, also of one that was built anew meanwhile."""
     try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
     except OSError:
         return ""

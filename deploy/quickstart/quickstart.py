@@ -1,5 +1,6 @@
 """Starts the lab, lets one employee sign in and connect, and says what to try next. See `run`."""
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -10,7 +11,7 @@ import sys
 import time
 import urllib.request
 
-from lab import ROOT, CommandFailed, Lab, PartFailed
+from lab import ROOT, CommandFailed, Lab, PartFailed, stop_leftovers
 from processes import free_port
 
 STATE = os.path.join(ROOT, "deploy/quickstart/state")
@@ -18,7 +19,11 @@ POOL = "kantoor"
 
 
 def say(line):
-    print(f"[{time.monotonic() - STARTED:5.1f} s] {line}", flush=True)
+    try:
+        print(f"[{time.monotonic() - STARTED:5.1f} s] {line}", flush=True)
+    except OSError:
+        # The terminal is gone; what runs must be stopped all the same.
+        pass
 
 
 STARTED = time.monotonic()
@@ -64,7 +69,7 @@ def open_portal(lab):
         if b"portal.js" not in page.read():
             raise PartFailed(f"{origin} shows no portal; see {gateway.log}")
     say(f"gateway of site noord: its portal for browsers is {origin}")
-    return gateway, origin
+    return origin
 
 
 def next_steps(lab, person, portal):
@@ -72,7 +77,7 @@ def next_steps(lab, person, portal):
     ctl = f"{token} {shlex.quote(lab.program('werkplekctl'))} --config {shlex.quote(lab.path('beheer.yaml'))}"
     client = f"{token} {shlex.quote(lab.program('werkplek'))} --config {shlex.quote(lab.path('tc-001.yaml'))}"
     print(f"""
-It runs. In another terminal:
+It runs. In another terminal, as root:
 
   alias ctl={shlex.quote(ctl)}
   alias wp={shlex.quote(client)}
@@ -96,37 +101,61 @@ A token for another one:        ctl token enrol USER
 Ctrl-C stops everything.""", flush=True)
 
 
+def clear_state():
+    """Takes away what an earlier run left. Gives the lock that says that this one runs; None: another one does."""
+    os.makedirs(STATE, exist_ok=True)
+    # pylint: disable-next=consider-using-with
+    lock = open(os.path.join(STATE, "lock"), "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    stop_leftovers(os.path.join(STATE, "lab"))
+    shutil.rmtree(os.path.join(STATE, "lab"), ignore_errors=True)
+    if os.path.exists(os.path.join(STATE, "desktop.png")):
+        os.remove(os.path.join(STATE, "desktop.png"))
+    return lock
+
+
+def watch(lab):
+    """Until Ctrl-C; fails when a part ends by itself."""
+    while True:
+        for part in [lab.directory, lab.broker, *lab.gateways.values(), *lab.agents.values()]:
+            if not part.running():
+                raise PartFailed(f"{part.name} ended by itself; see {part.log}")
+        time.sleep(1)
+
+
 def main():
     check = sys.argv[1:] == ["--check"]
-    for name in ("lab", "desktop.png"):
-        path = os.path.join(STATE, name)
-        shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) else \
-            os.path.exists(path) and os.remove(path)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    lock = clear_state()
+    if lock is None:
+        print("quickstart: it runs already, in another terminal", file=sys.stderr)
+        return 1
+    for how in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(how, lambda *_: sys.exit(1))
     lab = Lab(os.path.join(STATE, "lab"), os.path.join(ROOT, "build/dev/bin"), os.path.join(STATE, "images"), say)
-    status, gateway = 1, None
+    status = 1
     try:
         person = show(lab)
-        gateway, portal = open_portal(lab)
+        portal = open_portal(lab)
         status = 0
         if check:
             say("check: all of it worked")
         else:
             next_steps(lab, person, portal)
-            while True:
-                for part in [lab.directory, lab.broker, gateway, *lab.agents.values()]:
-                    if not part.running():
-                        raise PartFailed(f"{part.name} ended by itself; see {part.log}")
-                time.sleep(1)
+            watch(lab)
     except KeyboardInterrupt:
         print(flush=True)
     except (CommandFailed, PartFailed) as failed:
         status = 1
         print(f"quickstart: {failed}\nThe logs are in {lab.folder}", file=sys.stderr)
     finally:
+        # Whoever is impatient would leave behind what is not stopped yet.
+        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(how, signal.SIG_IGN)
         say("stopping")
-        if gateway is not None:
-            gateway.stop()
         lab.stop()
     return status
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -25,11 +26,11 @@ absl::StatusOr<TinyGuest> BuildTinyGuest() {
   const std::string build = Variable("WERKPLEK_SOURCE_DIR", ".") + "/deploy/images/tiny/build";
   RETURN_IF_ERROR(RunProgram({build, Folder()}, absl::Minutes(2)).status());
   TinyGuest guest;
-  // image.yaml is flat: "key: value".
+  // In image.yaml each field of the image is "  key: value".
   for (const absl::string_view line :
        absl::StrSplit(ReadWholeFile(Folder() + "/image.yaml"), '\n')) {
     const std::pair<std::string, std::string> field =
-        absl::StrSplit(line, absl::MaxSplits(": ", 1));
+        absl::StrSplit(absl::StripLeadingAsciiWhitespace(line), absl::MaxSplits(": ", 1));
     if (field.first == "source") guest.disk = field.second;
     if (field.first == "kernel") guest.kernel = field.second;
     if (field.first == "initrd") guest.initrd = field.second;
