@@ -149,11 +149,14 @@ bool AgentCore::BeginMove(const std::string& id, Desktop& desktop,
     return true;
   }
   // The other host's libvirt would take what it has by that name, whatever that is.
-  const HostNetwork* network = FindNetwork(desktop.domain->tag.network);
-  if (network != nullptr && network->bridge.empty() && network->libvirt_network != network->name) {
+  const std::string& name = desktop.domain->tag.network;
+  const HostNetwork* network = FindNetwork(name);
+  const bool by_that_name = network != nullptr && (!network->bridge.empty() ||
+                                                   network->libvirt_network == MovingNameOf(name));
+  if (!name.empty() && !by_that_name) {
     Fail(desktop, command,
-         absl::StrCat("network ", network->name, " is ", network->libvirt_network,
-                      " in this host's libvirt; only by one name for both it moves"));
+         absl::StrCat("network ", name, " is not ", MovingNameOf(name),
+                      " in this host's libvirt; only by that name it moves"));
     return true;
   }
   if (!HasRoom(OperationKind::kMigrate, false)) return false;

@@ -55,7 +55,7 @@ AgentCore::AgentCore(AgentSettings settings, std::string host, std::string agent
       heard_(heard),
       storages_(settings_.storages, settings_.at_hand_interval, settings_.at_hand_patience),
       networks_(NamesOf(settings_.networks), settings_.at_hand_interval,
-                settings_.at_hand_patience),
+                settings_.networks_patience),
       report_interval_(settings_.report_interval) {}
 
 AgentDecision AgentCore::Apply(const AgentEvent& event, absl::Duration monotonic_now) {
@@ -135,10 +135,9 @@ void AgentCore::On(const agent::DomainsObserved& event) {
     return;
   }
   NoteUnread(event.domains);
-  if (!adopted_ && !unread_.empty()) {
-    list_at_ = now_ + kListRetry;
-    return;
-  }
+  // Orders wait until each was read; the fence of those that were does not.
+  const bool adopts = !adopted_ && unread_.empty();
+  if (!adopted_ && !adopts) list_at_ = now_ + kListRetry;
   std::map<std::string, const DomainInfo*> seen;
   for (const DomainInfo& info : event.domains) {
     if (!info.unread.empty()) continue;
@@ -158,7 +157,7 @@ void AgentCore::On(const agent::DomainsObserved& event) {
     const auto found = seen.find(id);
     Observe(id, desktop, found == seen.end() ? nullptr : found->second);
   }
-  if (!adopted_) {
+  if (adopts) {
     adopted_ = true;
     Changed();
     Note(Severity::kInfo, "adopted", {{"domains", absl::StrCat(event.domains.size())}});

@@ -79,6 +79,8 @@ struct AgentSettings {
   absl::Duration at_hand_interval = absl::Seconds(5);
   // A check that takes longer finds none at hand.
   absl::Duration at_hand_patience = absl::Seconds(10);
+  // The same of the networks: libvirt is asked for each in turn, and may be busy with starts.
+  absl::Duration networks_patience = absl::Minutes(2);
   // libvirt's lock manager; empty: not known.
   std::string lock_manager;
   // Where other hosts move desktops to: a libvirt URI of this host. Empty: nowhere.

@@ -68,7 +68,7 @@ std::string CardAddressOf(absl::string_view desktop) {
 }
 
 std::string LibvirtNetworkOf(const HostNetwork& network) {
-  return network.bridge.empty() ? network.libvirt_network : absl::StrCat("werkplek-", network.name);
+  return network.bridge.empty() ? network.libvirt_network : MovingNameOf(network.name);
 }
 
 std::string BuildBridgeNetworkXml(const HostNetwork& network) {

@@ -10,6 +10,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 namespace werkplek {
@@ -53,6 +54,11 @@ struct HostNetwork {
   // own definition says it.
   bool isolated = true;
 };
+
+// What libvirt calls the network on all hosts between which desktops move.
+inline std::string MovingNameOf(const std::string& network) {
+  return absl::StrCat("werkplek-", network);
+}
 
 struct DomainSpec {
   DomainTag tag;

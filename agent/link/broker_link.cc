@@ -295,8 +295,13 @@ void BrokerLink::State::GoOn(BrokerPlan::End end, absl::Status why) {
     end.silent = true;
     why = absl::DeadlineExceededError(
         absl::StrCat("said nothing for ", absl::FormatDuration(plan_.limit())));
-    // Pings may take long yet to find out that nobody is at the other end of this connection.
-    channels_.erase(end.broker);
+    // Pings may take long yet to find out that nobody is at the other end of this connection. One
+    // that is still being made may come about.
+    const auto at = channels_.find(end.broker);
+    if (at != channels_.end() &&
+        at->second->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY) {
+      channels_.erase(at);
+    }
   }
   why = absl::Status(why.code(), absl::StrCat(end.broker, ": ", why.message()));
   listener_.down(why);

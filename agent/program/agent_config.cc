@@ -142,10 +142,10 @@ void ReadNetworks(ConfigSection& root, AgentConfig& config) {
     }
     // A move goes by libvirt's name, which must mean the same on the other host.
     if (!config.core.migration_uri.empty() && network.bridge.empty() &&
-        network.libvirt_network != network.name) {
+        network.libvirt_network != MovingNameOf(network.name)) {
       section.Complain("libvirt_network",
-                       absl::StrCat("desktops move here (migration.uri): call it ", network.name,
-                                    " in libvirt, too, on every host"));
+                       absl::StrCat("desktops move here (migration.uri): call it ",
+                                    MovingNameOf(network.name), " in libvirt, on every host"));
     }
     networks.push_back(std::move(network));
   }

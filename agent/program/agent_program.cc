@@ -1,6 +1,5 @@
 #include "agent/program/agent_program.h"
 
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
@@ -14,6 +13,7 @@
 #include "agent/image/shared_storage.h"
 #include "agent/program/agent_runner.h"
 #include "common/base/crypto.h"
+#include "common/base/folder.h"
 #include "common/base/log.h"
 #include "common/base/loop_executor.h"
 #include "common/base/status_macros.h"
@@ -38,16 +38,6 @@ absl::StatusOr<std::string> ReadBootId() {
   std::string id;
   if (!(file >> id)) return absl::UnavailableError(absl::StrCat("cannot read ", path));
   return id;
-}
-
-absl::Status MakeFolder(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return absl::PermissionDeniedError(
-        absl::StrCat("data_dir: cannot make ", folder, ": ", error.message()));
-  }
-  return absl::OkStatus();
 }
 
 // Once for each change, as it is asked every few seconds; `told` is what was told of each.
@@ -93,10 +83,10 @@ struct AgentProgram::Parts {
 };
 
 absl::Status AgentProgram::Parts::BuildHost() {
-  RETURN_IF_ERROR(MakeFolder(config.data_dir));
+  RETURN_IF_ERROR(MakeFolder(config.data_dir, 0700));
   ASSIGN_OR_RETURN(ImageStore store, ImageStore::Open(config.data_dir, config.core.image_folders));
   images.emplace(std::move(store));
-  RETURN_IF_ERROR(MakeFolder(config.data_dir + "/storages"));
+  RETURN_IF_ERROR(MakeFolder(config.data_dir + "/storages", 0700));
   for (const StorageConfig& storage : config.storages) {
     storages[storage.name] = std::make_unique<SharedStorage>(
         SharedStorageOptions{.name = storage.name,

@@ -96,6 +96,21 @@ TEST_F(AgentFenceTest, AFencedGenerationStaysDeadAlsoAfterARestart) {
   EXPECT_FALSE(next.Desktop().fenced());
 }
 
+TEST_F(AgentFenceTest, ADomainThatCannotBeReadKeepsNoOtherFromItsFence) {
+  StartKept();
+  CoreHarness next({}, agent_.core.seen_epoch(), agent_.saved_heard);
+  next.host = agent_.host;
+  next.now = agent_.now;
+  DomainInfo unread = next.host.domains["kantoor-1"];
+  unread.tag.desktop = "kantoor-2";
+  unread.unread = "the tag is damaged";
+  next.host.domains["kantoor-2"] = unread;
+  next.Begin();
+  next.Advance(absl::Minutes(1));
+  EXPECT_FALSE(next.core.adopted());
+  EXPECT_EQ(next.host.domains["kantoor-1"].power, DomainPower::kOff);
+}
+
 TEST_F(AgentFenceTest, AnAgentThatWasKilledJudgesByTheOldDeadline) {
   StartKept();
   const absl::Duration deadline = agent_.saved_heard.heard_at + agent_.saved_heard.fence_after;

@@ -126,7 +126,7 @@ TEST_F(AgentNetworksTest, AMoveGoesByTheNameThatLibvirtHas) {
     agent_.Obey(move);
   }
   EXPECT_EQ(agent_.Desktop("gast").error(),
-            "network gast is vlan-12 in this host's libvirt; only by one name for both it moves");
+            "network gast is not werkplek-gast in this host's libvirt; only by that name it moves");
   EXPECT_EQ(agent_.Started(OperationKind::kMigrate), 1u);
   EXPECT_EQ(agent_.host.moved.count("kantoor"), 1u);
 }

@@ -236,7 +236,7 @@ TEST_F(AgentConfigTest, EachBadNetworkIsToldToo) {
       {"hv-a1\nbrokers",
        "hv-a1\nmigration: {uri: 'qemu+tls://hv-a1/system'}\n"
        "networks: [{name: kantoor, libvirt_network: vlan-12}]\nbrokers",
-       "call it kantoor in libvirt, too"},
+       "call it werkplek-kantoor in libvirt, on every host"},
   };
   ExpectComplaints(all);
 }
