@@ -233,8 +233,10 @@ bool MayBeKept(const Fleet& fleet, const v1::DesktopReport& report) {
       dash == std::string::npos ? nullptr : fleet.pools.Find(report.desktop().substr(0, dash));
   if (pool != nullptr) return pool->pool().kind() == v1::POOL_KIND_DEDICATED;
   // While it is being made, or could not be, its host does not tell what was there before.
-  return report.operation() != v1::COMMAND_UNSPECIFIED ||
-         report.failed_verb() != v1::COMMAND_UNSPECIFIED;
+  const auto makes = [](v1::CommandVerb verb) {
+    return verb == v1::COMMAND_START || verb == v1::COMMAND_RESET;
+  };
+  return makes(report.operation()) || makes(report.failed_verb());
 }
 
 }  // namespace

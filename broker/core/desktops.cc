@@ -24,15 +24,19 @@ uint32_t SiteStarts(const BrokerState& state, const std::string& site) {
   return at == state.site_starts.end() ? 0 : at->second;
 }
 
-// What failed with the whole pool begins anew: one by one nothing is known to be wrong with them.
+// What failed with the whole pool has one more try, elsewhere where there is room: one by one
+// nothing is known to be wrong with them.
 void ForgetFailures(Turn& turn, const std::string& pool) {
   const PoolState& own = turn.state().pools[pool];
+  const v1::Resource* record = turn.fleet().pools.Find(pool);
+  const uint32_t given_up_at = Or(record == nullptr ? 0 : record->pool().max_failures(),
+                                  turn.settings().default_max_failures);
   std::set<std::string> ids = own.In(v1::DESKTOP_STATE_ERROR);
   ids.insert(own.In(v1::DESKTOP_STATE_DIRTY).begin(), own.In(v1::DESKTOP_STATE_DIRTY).end());
   for (const std::string& id : ids) {
     v1::Desktop desktop = *turn.fleet().desktops.Find(id);
     if (IsKept(desktop) || desktop.failures() == 0) continue;
-    desktop.set_failures(0);
+    desktop.set_failures(std::min(desktop.failures(), given_up_at - 1));
     if (desktop.state() == v1::DESKTOP_STATE_ERROR) {
       SpoilDesktop(turn, std::move(desktop), "its pool works again");
     } else {

@@ -13,6 +13,7 @@
 #include "broker/core/sessions.h"
 #include "broker/core/sites.h"
 #include "broker/model/kept.h"
+#include "broker/model/pool_sites.h"
 #include "broker/reconcile/difference.h"
 #include "broker/reconcile/liveness.h"
 #include "common/base/words.h"
@@ -386,9 +387,7 @@ void CheckImages(Turn& turn, const std::string& host, const v1::AgentReport& rep
   own.images_checked = turn.now();
   std::set<std::string> wanted;
   for (const auto& entry : turn.fleet().pools) {
-    const auto& sites = entry.record->pool().sites();
-    if (sites.empty() ||
-        std::find(sites.begin(), sites.end(), record->host().site()) != sites.end()) {
+    if (MayStandIn(entry.record->pool(), record->host().site())) {
       wanted.insert(entry.record->pool().image());
     }
   }

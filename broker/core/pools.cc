@@ -158,8 +158,14 @@ bool Renew(Turn& turn, PoolState& own, const v1::Pool& pool, const v1::Desktop& 
 
 void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, PoolPlan& plan) {
   PoolState& own = turn.state().pools[name];
-  const std::set<std::string> ids = own.In(v1::DESKTOP_STATE_DIRTY);
-  for (const std::string& id : ids) {
+  // Who failed least goes first: an open breaker lets one start through at a time, and what fails
+  // is not given up meanwhile.
+  std::vector<std::pair<uint32_t, std::string>> order;
+  for (const std::string& id : own.In(v1::DESKTOP_STATE_DIRTY)) {
+    order.emplace_back(turn.fleet().desktops.Find(id)->failures(), id);
+  }
+  std::sort(order.begin(), order.end());
+  for (const auto& [failures, id] : order) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
     const v1::Schedulability open = WorkAllowed(turn.fleet(), desktop->host());
     if (!desktop->owner().empty()) {
@@ -255,7 +261,7 @@ void RenewStale(Turn& turn, const std::string& name, const v1::Pool& pool) {
     own.stale = true;
     if (IsInMaintenance(turn, desktop->host())) continue;
     if (!HasNetwork(turn, desktop->host(), pool.network())) {
-      if (elsewhere_full || IsMoving(*desktop) || IsInMaintenance(turn, desktop->host())) continue;
+      if (elsewhere_full || IsMoving(*desktop)) continue;
       const Placement elsewhere = PlaceFor(turn, pool, desktop->host());
       elsewhere_full = elsewhere.host.empty();
       if (!elsewhere_full) MakeElsewhere(turn, *desktop, pool, elsewhere.host);

@@ -75,7 +75,7 @@ void RearmPool(Turn& turn, const std::string& name) {
 
 bool MakesOtherDesktops(const v1::Pool& before, const v1::Pool& after) {
   return before.image() != after.image() || before.memory_mib() != after.memory_mib() ||
-         before.vcpus() != after.vcpus();
+         before.vcpus() != after.vcpus() || before.network() != after.network();
 }
 
 bool IsOtherDisk(const v1::Image& before, const v1::Image& after) {

@@ -16,6 +16,7 @@
 #include "broker/core/sessions.h"
 #include "broker/core/site_views.h"
 #include "broker/model/kept.h"
+#include "broker/model/pool_sites.h"
 #include "broker/reconcile/site_loss.h"
 
 namespace werkplek {
@@ -34,15 +35,17 @@ bool IsNotLost(const v1::Desktop& desktop) {
   return IsGone(desktop.state()) || IsFencedOff(desktop);
 }
 
-// Whether something may run on the host that goes with it.
-bool HasToLose(const BrokerState& state, const std::string& host) {
+// Whether something may run on the host that goes with it; `stopping_too`: also what is being
+// stopped there.
+bool HasToLose(const BrokerState& state, const std::string& host, bool stopping_too) {
   const auto own = state.hosts.find(host);
   if (own == state.hosts.end()) return false;
   return std::any_of(own->second.desktops.begin(), own->second.desktops.end(),
                      [&](const std::string& id) {
                        const v1::Desktop* desktop = state.fleet.desktops.Find(id);
-                       return desktop != nullptr && desktop->state() != v1::DESKTOP_STATE_LOST &&
-                              !IsFencedOff(*desktop);
+                       if (desktop == nullptr) return false;
+                       return !IsNotLost(*desktop) ||
+                              (stopping_too && desktop->state() == v1::DESKTOP_STATE_STOPPING);
                      });
 }
 
@@ -92,9 +95,9 @@ std::vector<HostPresence> Present(const BrokerState& state) {
     if (!open && soft->liveness == v1::LIVENESS_UP) continue;
     // One that takes no work is missed for what stands on it: emptied, it may be switched off.
     // While the brake holds, no word on a host's work makes its silence mean less.
-    const bool missed =
-        (open || IsBraked(state.fleet, host.site())) && HasWorked(state, entry.key, *soft, false);
-    if (!missed && !HasToLose(state, entry.key)) continue;
+    const bool braked = IsBraked(state.fleet, host.site());
+    const bool missed = (open || braked) && HasWorked(state, entry.key, *soft, false);
+    if (!missed && !HasToLose(state, entry.key, braked)) continue;
     hosts.push_back({entry.key, host.site(), soft->liveness});
   }
   return hosts;
@@ -283,8 +286,7 @@ v1::Schedulability WorkAllowed(const Fleet& fleet, const std::string& host) {
 std::vector<std::string> SiteTroubles(const Fleet& fleet, const v1::Pool& pool) {
   std::vector<std::string> troubles;
   for (const auto& entry : fleet.site_losses) {
-    const auto& sites = pool.sites();
-    if (!sites.empty() && std::find(sites.begin(), sites.end(), entry.key) == sites.end()) continue;
+    if (!MayStandIn(pool, entry.key)) continue;
     std::string text = SiteLossText(fleet, entry.key);
     if (text.empty()) {
       text = absl::StrCat("site ", entry.key, " does not answer (", entry.record->reason(),
@@ -320,13 +322,14 @@ void JudgeReturns(Turn& turn) {
     for (const auto& entry : turn.fleet().hosts) {
       const v1::Host& host = entry.record->host();
       const HostSoft* soft = turn.fleet().host_soft.Find(entry.key);
-      if (soft == nullptr || host.site() != loss.key ||
-          host.schedulability() != v1::SCHEDULABILITY_OPEN ||
-          !HasWorked(turn.state(), entry.key, *soft, true)) {
-        continue;
-      }
+      if (soft == nullptr || host.site() != loss.key) continue;
+      // One that answers counts, whatever work it takes.
+      const bool is_up = soft->liveness == v1::LIVENESS_UP;
+      const bool missed = host.schedulability() == v1::SCHEDULABILITY_OPEN &&
+                          HasWorked(turn.state(), entry.key, *soft, true);
+      if (!is_up && !missed) continue;
       ++hosts;
-      up += soft->liveness == v1::LIVENESS_UP ? 1 : 0;
+      up += is_up ? 1 : 0;
     }
     if (SiteAnswers(up, hosts, turn.settings().site_loss)) back.push_back(loss.key);
   }

@@ -270,7 +270,14 @@ void NodeLoop::Rechecked(const std::string& user, absl::StatusOr<DirectoryPerson
     checked.roles = RolesOf(person->groups, settings_.role_groups);
     checked.person = *std::move(person);
   } else if (absl::IsNotFound(person.status())) {
-    if (!rechecks_.Gone(user, parts_.executor->Monotonic())) return;
+    const absl::Duration now = parts_.executor->Monotonic();
+    const bool gone = rechecks_.Gone(user, now);
+    if (rechecks_.Doubts()) {
+      doubts_log_.Warn(now, "directory-doubted",
+                       {{"why", "it does not know so many people who are signed in"},
+                        {"until_then", "nobody is signed out for that; see the directory"}});
+    }
+    if (!gone) return;
     checked.gone = true;
     checked.why = std::string(person.status().message());
   } else {

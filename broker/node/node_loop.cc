@@ -339,6 +339,7 @@ void NodeLoop::CommitFailed(const absl::Status& status) {
     parts_.election->StepDown();
   } else {
     // Nothing was written, but the broker has moved on: start again from what is durable.
+    if (StoodStill()) return TakeLeadAnew("the loop stood still");
     Drop(absl::IsResourceExhausted(status) ? Phase::kReloading : Phase::kLoading);
     HearHosts();
     LoadAfterDelay();

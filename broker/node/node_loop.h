@@ -16,6 +16,7 @@
 #include "broker/node/sign_in_flow.h"
 #include "broker/node/steady_time.h"
 #include "common/base/mutex.h"
+#include "common/base/rare_log.h"
 
 namespace werkplek {
 
@@ -179,6 +180,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   uint64_t revision_ ABSL_GUARDED_BY(busy_) = 0;
   absl::Duration load_delay_ ABSL_GUARDED_BY(busy_);
   RecheckRound rechecks_ ABSL_GUARDED_BY(busy_);
+  RareLog doubts_log_ ABSL_GUARDED_BY(busy_);
 
   mutable Mutex mutex_ ABSL_ACQUIRED_AFTER(busy_);
   mutable std::thread::id busy_thread_ ABSL_GUARDED_BY(mutex_);

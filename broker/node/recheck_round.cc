@@ -1,13 +1,15 @@
 #include "broker/node/recheck_round.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace werkplek {
 
 std::vector<std::string> RecheckRound::Take(const Fleet& fleet, absl::Duration now,
                                             absl::Time wall_now) {
-  const auto records = static_cast<double>(fleet.sign_ins.size() + fleet.live_sessions.size());
+  records_ = fleet.sign_ins.size() + fleet.live_sessions.size();
+  const auto records = static_cast<double>(records_);
   const absl::Duration since = now - std::exchange(taken_at_, now);
   // The first call begins a round.
   if (since < length_) owed_ += records * absl::FDivDuration(since, length_);
@@ -51,12 +53,19 @@ void RecheckRound::Known(const std::string& user) {
 
 bool RecheckRound::Gone(const std::string& user, absl::Duration now) {
   open_.erase(user);
+  // Those whose sign-ins have ended are not asked about any more.
+  for (auto at = gone_.begin(); at != gone_.end();) {
+    at = now - at->second.last > 2 * length_ ? gone_.erase(at) : std::next(at);
+  }
   // Who has several sign-ins is asked about several times in one round.
-  const auto [at, first] = gone_.try_emplace(user, now);
-  if (first || now - at->second < length_ / 2) return false;
+  const auto [at, first] = gone_.try_emplace(user, Absence{now, now});
+  at->second.last = now;
+  if (first || now - at->second.since < length_ / 2 || Doubts()) return false;
   gone_.erase(at);
   return true;
 }
+
+bool RecheckRound::Doubts() const { return gone_.size() > std::max(kMostGone, records_ / 10); }
 
 void RecheckRound::NoAnswer(const std::string& user) { open_.erase(user); }
 

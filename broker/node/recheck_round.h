@@ -17,6 +17,8 @@ class RecheckRound {
  public:
   // Questions that may be open at once. Where the directory needs longer for each, a round does.
   static constexpr size_t kMostOpen = 32;
+  // People that may be unknown at once, or a tenth of the records when that is more.
+  static constexpr size_t kMostGone = 20;
 
   explicit RecheckRound(absl::Duration length) : length_(length) {}
 
@@ -26,8 +28,11 @@ class RecheckRound {
   std::vector<std::string> Take(const Fleet& fleet, absl::Duration now, absl::Time wall_now);
 
   void Known(const std::string& user);
-  // True: so it was in the round before, too. Once may be a copy of the directory that is late.
+  // True: so it was in the round before, too. Once may be a copy of the directory that is late; and
+  // so many at once have not left, but the directory's answers are wrong (kMostGone).
   bool Gone(const std::string& user, absl::Duration now);
+  // Whether nobody is gone because so many are.
+  bool Doubts() const;
   void NoAnswer(const std::string& user);
 
   // No open question will be answered.
@@ -45,8 +50,13 @@ class RecheckRound {
   bool in_sessions_ = false;
   std::string last_key_;
   std::set<std::string> open_;
-  // Since when the directory does not know them.
-  std::map<std::string, absl::Duration> gone_;
+  struct Absence {
+    absl::Duration since;
+    absl::Duration last;
+  };
+  // Whom the directory does not know, as far as they were asked about lately.
+  std::map<std::string, Absence> gone_;
+  size_t records_ = 0;
 };
 
 }  // namespace werkplek

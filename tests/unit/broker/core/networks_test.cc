@@ -80,6 +80,21 @@ TEST_F(NetworksTest, AChangedNetworkRenewsSparesWhereItIsAndElsewhereReplacesThe
   EXPECT_EQ(Pool().breaker, "");
 }
 
+TEST_F(NetworksTest, AChangedNetworkReachesWhatIsBeingMade) {
+  Open(0, 8, 0, [](v1::Pool&) {});
+  Host().report().add_networks("kantoor");
+  driver_.Advance(absl::Seconds(2));
+  Host().stuck = true;
+  UpdatePool([](v1::Pool& pool) { pool.set_running_spares(2); });
+  driver_.Advance(absl::Seconds(5));
+  ASSERT_EQ(driver_.Desktops(v1::DESKTOP_STATE_READY), 0);
+  UpdatePool([](v1::Pool& pool) { pool.set_network("kantoor"); });
+  Host().stuck = false;
+  driver_.Advance(absl::Minutes(1));
+  EXPECT_EQ(driver_.Desktops(v1::DESKTOP_STATE_READY), 2);
+  EXPECT_THAT(NetworksOfDesktops(), ElementsAre("kantoor"));
+}
+
 TEST_F(NetworksTest, ANetworkThatNoHostHasCostsNoSpares) {
   OpenWithNetwork("", 4);
   UpdatePool([](v1::Pool& pool) { pool.set_network("kantor"); });

@@ -111,6 +111,26 @@ TEST_F(RecheckRoundTest, OnlyWhoIsGoneInTwoRoundsIsGone) {
   EXPECT_TRUE(round_.Gone("piet", now_ + 2 * kRound));
 }
 
+// A copy of the directory that lost its people must not sign everybody out.
+TEST_F(RecheckRoundTest, NobodyIsGoneWhenManyAre) {
+  const auto all_unknown = [this](int people, absl::Duration when) {
+    int gone = 0;
+    for (int i = 0; i < people; ++i) gone += round_.Gone(absl::StrCat("user-", i), when) ? 1 : 0;
+    return gone;
+  };
+  const int many = static_cast<int>(RecheckRound::kMostGone) + 1;
+  EXPECT_EQ(all_unknown(many, now_), 0);
+  EXPECT_EQ(all_unknown(many, now_ + kRound), 0);
+  EXPECT_TRUE(round_.Doubts());
+  // One is known again: the others are few enough.
+  round_.Known("user-0");
+  EXPECT_FALSE(round_.Doubts());
+  EXPECT_TRUE(round_.Gone("user-1", now_ + 2 * kRound));
+  // Who is not asked about any more does not count.
+  EXPECT_FALSE(round_.Gone("user-99", now_ + 9 * kRound));
+  EXPECT_FALSE(round_.Doubts());
+}
+
 // A clock that stood still, or a lead that was away, is not made up for at once.
 TEST_F(RecheckRoundTest, ALongPauseBeginsARound) {
   for (int i = 0; i < 600; ++i) AddSignIn(absl::StrCat("si-", i), absl::StrCat("user-", i));
