@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/api/exit_code.h"
+#include "common/base/folder.h"
 #include "common/base/status_macros.h"
 #include "common/config/units.h"
 #include "common/http/join_client.h"
@@ -91,18 +92,6 @@ absl::Status ShareWithGroup(const TlsFiles& files, gid_t group) {
   return GiveToGroup(std::filesystem::path(files.key).parent_path().string(), group, 0750);
 }
 
-// `everyone`: also those who did not make it may look into it.
-absl::Status MakeFolder(const std::filesystem::path& folder, bool everyone) {
-  std::error_code failed;
-  const bool made = std::filesystem::create_directories(folder, failed);
-  if (made && everyone) {
-    std::filesystem::permissions(folder, std::filesystem::perms(0755), failed);
-  }
-  if (!failed) return absl::OkStatus();
-  return LocalProblem(absl::PermissionDeniedError(
-      absl::StrCat("cannot make ", folder.string(), ": ", failed.message())));
-}
-
 }  // namespace
 
 std::string ConfigText(const std::vector<std::string>& brokers, const TlsFiles& files) {
@@ -126,7 +115,8 @@ absl::StatusOr<JoinResult> JoinMachine(const JoinRequest& request) {
   if (!request.group.empty()) {
     ASSIGN_OR_RETURN(group, GroupNamed(request.group));
   }
-  RETURN_IF_ERROR(MakeFolder(config.parent_path(), group.has_value()));
+  RETURN_IF_ERROR(
+      LocalProblem(MakeFolder(config.parent_path().string(), group.has_value() ? 0755 : 0700)));
   JoinTerms terms;
   terms.url = request.url;
   terms.code = Secret(request.code.Reveal());

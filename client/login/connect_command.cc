@@ -17,7 +17,6 @@ constexpr absl::Duration kConnectTimeout = absl::Hours(1);
 // A broker ends a wait by the deadline that it told. One that says nothing for so long after that
 // has forgotten us; the clocks of the two machines may differ.
 constexpr absl::Duration kSilenceMargin = absl::Minutes(1);
-constexpr char kTakenOverRule[] = "taken-over";
 // Gateways that are lost one after the other are no accident.
 constexpr int kMaxLosses = 20;
 // So often a screen is tried to open, and so long after it did not; twice as long the next time.
@@ -34,8 +33,11 @@ bool MayOpenLater(const absl::Status& status) {
 // How long nothing may follow `update`.
 absl::Duration SilenceAfter(const v1::ConnectUpdate& update, absl::Time now) {
   if (!update.has_queued()) return absl::InfiniteDuration();
+  // Both by the broker's clock, when it says when it told this: ours may be wrong.
+  const int64_t told = update.queued().explanation().decided_at_unix_ms();
+  const absl::Time since = told != 0 ? absl::FromUnixMillis(told) : now;
   const absl::Time deadline = absl::FromUnixMillis(update.queued().deadline_unix_ms());
-  return std::max(absl::ZeroDuration(), deadline - now) + kSilenceMargin;
+  return std::max(absl::ZeroDuration(), deadline - since) + kSilenceMargin;
 }
 
 }  // namespace
@@ -78,8 +80,9 @@ absl::StatusOr<v1::Ready> ConnectCommand::WaitForDesktop(LoginContext& context, 
   broker->SetRetryListener(nullptr);
   // What was given counts, even when the stream's end was lost.
   if (ready.has_value()) return *std::move(ready);
-  if (absl::IsAborted(status) || (refused.has_value() && refused->rule() == kTakenOverRule)) {
-    return context.Fail(absl::StatusCode::kAborted, Message::kTakenOver);
+  if (absl::IsAborted(status)) {
+    return context.Fail(absl::StatusCode::kAborted, Message::kTakenOver,
+                        {{"reason", Printable(status.message())}});
   }
   if (refused.has_value()) {
     return ForThePerson(

@@ -20,8 +20,8 @@ const placeToTell = () => element(view() === "lost" ? "notice" : "waiting");
 export async function work(pool, name) {
   let novnc = null;
   let display = null;
-  // A gateway was asked for a display.
-  let asked = false;
+  // A desktop was given to this page: what is opened elsewhere since then is left alone.
+  let given = false;
   // The desktop and session of the last screen that was there.
   let shown = null;
   let left = false;
@@ -45,9 +45,9 @@ export async function work(pool, name) {
   try {
     novnc = await Promise.race([loadNovnc(), leaving]);
     while (!left) {
-      display = new novnc.Display(pool, asked, element("screen"), onStage, onShown);
+      display = new novnc.Display(pool, given, element("screen"), onStage, onShown);
       const end = await display.done;
-      asked ||= display.opened;
+      given ||= display.ready !== null;
       if (left) break;
       if (!isLost(end)) return endOf(end, name, display);
       await Promise.race([becomeLost(end), leaving]);

@@ -87,7 +87,8 @@ async function signIn() {
     element("user").value = "";
     showList();
   } catch (problem) {
-    judged = !problem.isBusy;
+    // The list may be what is busy, after a sign-in that was judged.
+    judged = limits !== null || !problem.isBusy;
     throw problem;
   } finally {
     // What nobody has looked at need not be typed again.
