@@ -20,12 +20,14 @@ SLEEPER = """
     const Real = window.WebSocket;
     window.sockets = [];
     window.asleep = false;
-    window.WebSocket = class extends Real {
-      constructor(url, protocols) {
-        super(window.asleep ? url.replace("/display/", "/asleep/") : url, protocols);
-        window.sockets.push(this);
-      }
-    };"""
+    // Gives real ones: noVNC takes nothing that is derived from them.
+    window.WebSocket = function (url, protocols) {
+      const one = new Real(window.asleep ? url.replace("/display/", "/asleep/") : url, protocols);
+      window.sockets.push(one);
+      return one;
+    };
+    Object.setPrototypeOf(window.WebSocket, Real);
+    window.WebSocket.prototype = Real.prototype;"""
 FALL_ASLEEP = "window.asleep = true; window.sockets.forEach(one => one.close(4000));"
 
 
