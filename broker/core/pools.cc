@@ -156,32 +156,57 @@ bool Renew(Turn& turn, PoolState& own, const v1::Pool& pool, const v1::Desktop& 
   return true;
 }
 
-void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, PoolPlan& plan) {
-  PoolState& own = turn.state().pools[name];
-  // Who failed least goes first: an open breaker lets one start through at a time, and what fails
-  // is not given up meanwhile.
+// Those that wait to be made fresh; who failed least comes first.
+std::vector<std::string> DirtyByFailures(const Turn& turn, const PoolState& own) {
   std::vector<std::pair<uint32_t, std::string>> order;
   for (const std::string& id : own.In(v1::DESKTOP_STATE_DIRTY)) {
     order.emplace_back(turn.fleet().desktops.Find(id)->failures(), id);
   }
   std::sort(order.begin(), order.end());
-  for (const auto& [failures, id] : order) {
+  std::vector<std::string> ids;
+  ids.reserve(order.size());
+  for (auto& [failures, id] : order) ids.push_back(std::move(id));
+  return ids;
+}
+
+// Whether a desktop that nobody owns goes from where it stands, as soon as it is idle.
+bool HasToGo(const Turn& turn, const v1::Pool& pool, const v1::Desktop& desktop) {
+  return WorkAllowed(turn.fleet(), desktop.host()) == v1::SCHEDULABILITY_DRAINING ||
+         HostRests(turn, desktop.host()) || StandsOutside(turn, pool, desktop);
+}
+
+// Of what is too many, who failed most goes first.
+void RemoveDirty(Turn& turn, const v1::Pool& pool, const std::vector<std::string>& by_failures,
+                 uint32_t too_many) {
+  for (auto at = by_failures.rbegin(); at != by_failures.rend(); ++at) {
+    const auto desktop = turn.fleet().desktops.FindShared(*at);
+    if (!desktop->owner().empty() || IsInMaintenance(turn, desktop->host())) continue;
+    if (HasToGo(turn, pool, *desktop)) {
+      RemoveDesktop(turn, *desktop);
+    } else if (too_many > 0) {
+      --too_many;
+      RemoveDesktop(turn, *desktop);
+    }
+  }
+}
+
+// In the order of their failures: an open breaker lets one start through at a time, and what fails
+// is not given up meanwhile.
+void ServeDirty(Turn& turn, const std::string& name, const v1::Pool& pool, const PoolPlan& plan) {
+  PoolState& own = turn.state().pools[name];
+  const std::vector<std::string> ids = DirtyByFailures(turn, own);
+  RemoveDirty(turn, pool, ids, plan.remove_dirty);
+  uint32_t resets = plan.reset;
+  for (const std::string& id : ids) {
     const auto desktop = turn.fleet().desktops.FindShared(id);
-    const v1::Schedulability open = WorkAllowed(turn.fleet(), desktop->host());
+    if (desktop == nullptr || desktop->state() != v1::DESKTOP_STATE_DIRTY) continue;
+    const bool open = WorkAllowed(turn.fleet(), desktop->host()) == v1::SCHEDULABILITY_OPEN;
     if (!desktop->owner().empty()) {
       // An administrator wants it fresh, or it was never ready yet.
-      if (open == v1::SCHEDULABILITY_OPEN || !IsKept(*desktop)) Renew(turn, own, pool, *desktop);
-    } else if (open == v1::SCHEDULABILITY_MAINTENANCE) {
-      // Left alone until the host is open again.
-      continue;
-    } else if (open == v1::SCHEDULABILITY_DRAINING || HostRests(turn, desktop->host()) ||
-               StandsOutside(turn, pool, *desktop)) {
-      RemoveDesktop(turn, *desktop);
-    } else if (plan.remove_dirty > 0) {
-      --plan.remove_dirty;
-      RemoveDesktop(turn, *desktop);
-    } else if (plan.reset > 0 && Renew(turn, own, pool, *desktop)) {
-      --plan.reset;
+      if (open || !IsKept(*desktop)) Renew(turn, own, pool, *desktop);
+    } else if (open && resets > 0 && !HasToGo(turn, pool, *desktop) &&
+               Renew(turn, own, pool, *desktop)) {
+      --resets;
     }
   }
 }
@@ -401,7 +426,7 @@ void ServePool(Turn& turn, const std::string& name, bool all_dirty) {
   }
   JudgeImage(turn, name, pool, own);
   if (pool.schedulability() == v1::SCHEDULABILITY_OPEN) RenewStale(turn, name, pool);
-  PoolPlan plan = SizePool(PictureOf(turn, name, pool, own));
+  const PoolPlan plan = SizePool(PictureOf(turn, name, pool, own));
   if (plan.remove_all) {
     RemoveIdle(turn, name);
   } else {
