@@ -27,18 +27,27 @@ class RecheckRound {
   // with one of the three below.
   std::vector<std::string> Take(const Fleet& fleet, absl::Duration now, absl::Time wall_now);
 
+  // The directory knows the person.
   void Known(const std::string& user);
-  // True: so it was in the round before, too. Once may be a copy of the directory that is late; and
-  // so many at once have not left, but the directory's answers are wrong (kMostGone).
+  // It does not. True: nor in the round before. Once may be a copy of the directory that is late;
+  // and so many at once have not left, but the directory's answers are wrong (kMostGone).
   bool Gone(const std::string& user, absl::Duration now);
+  // It did not answer; they are asked about again in the next round.
+  void NoAnswer(const std::string& user);
+
   // Whether nobody is gone because so many are.
   bool Doubts() const;
-  void NoAnswer(const std::string& user);
 
   // No open question will be answered.
   void Forget();
 
  private:
+  // By the clock of Take.
+  struct Absence {
+    absl::Duration since;
+    absl::Duration last;
+  };
+
   // The next person in the order of sign-ins, then of live sessions, then again from the start.
   // Empty: nobody stands there, or somebody too fresh.
   std::string Next(const Fleet& fleet, absl::Time wall_now);
@@ -47,15 +56,14 @@ class RecheckRound {
   absl::Duration taken_at_ = -absl::InfiniteDuration();
   // Records whose turn has come, in parts of one.
   double owed_ = 0;
+  // Where Next goes on: behind this key, of one table or the other.
   bool in_sessions_ = false;
   std::string last_key_;
+  // Whose answer is still to come.
   std::set<std::string> open_;
-  struct Absence {
-    absl::Duration since;
-    absl::Duration last;
-  };
   // Whom the directory does not know, as far as they were asked about lately.
   std::map<std::string, Absence> gone_;
+  // Sign-ins and live sessions at the last Take.
   size_t records_ = 0;
 };
 

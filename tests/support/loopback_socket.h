@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
@@ -66,6 +67,28 @@ class Descriptor {
 
  private:
   int descriptor_;
+};
+
+// A port whose kernel accepts connections although nobody ever reads them, as that of a program
+// that stands still.
+class SilentPort {
+ public:
+  SilentPort() {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(where);
+    auto* const generic = reinterpret_cast<sockaddr*>(&where);
+    EXPECT_EQ(bind(listener_.get(), generic, size), 0);
+    EXPECT_EQ(listen(listener_.get(), 16), 0);
+    EXPECT_EQ(getsockname(listener_.get(), generic, &size), 0);
+    address_ = absl::StrCat("127.0.0.1:", ntohs(where.sin_port));
+  }
+  const std::string& address() const { return address_; }
+
+ private:
+  const Descriptor listener_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::string address_;
 };
 
 inline Descriptor ConnectTcp(int port) {

@@ -2,8 +2,6 @@
 
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <deque>
 #include <memory>
@@ -135,28 +133,6 @@ class FollowingBroker : public v1::AgentService::Service {
   std::string leader_ ABSL_GUARDED_BY(mutex_);
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
-};
-
-// A port whose kernel accepts connections although nobody ever reads them, as that of a broker that
-// stands still.
-class StandingStill {
- public:
-  StandingStill() {
-    sockaddr_in where{};
-    where.sin_family = AF_INET;
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(where);
-    auto* const generic = reinterpret_cast<sockaddr*>(&where);
-    EXPECT_EQ(bind(listener_.get(), generic, size), 0);
-    EXPECT_EQ(listen(listener_.get(), 16), 0);
-    EXPECT_EQ(getsockname(listener_.get(), generic, &size), 0);
-    address_ = absl::StrCat("127.0.0.1:", ntohs(where.sin_port));
-  }
-  const std::string& address() const { return address_; }
-
- private:
-  const Descriptor listener_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  std::string address_;
 };
 
 class BrokerLinkTest : public testing::Test {
@@ -327,7 +303,7 @@ TEST_F(BrokerLinkTest, ALeaderThatWasOnlySlowIsFoundAgain) {
 }
 
 TEST_F(BrokerLinkTest, ABrokerThatTakesConnectionsOnlyIsPassedOver) {
-  const StandingStill still;
+  const SilentPort still;
   HearingBroker other(&brokers_);
   // By itself gRPC gives up after 20 s.
   const absl::Time begin = absl::Now();
@@ -339,7 +315,7 @@ TEST_F(BrokerLinkTest, ABrokerThatTakesConnectionsOnlyIsPassedOver) {
 }
 
 TEST_F(BrokerLinkTest, AConnectionIsNotWaitedForLong) {
-  const StandingStill still;
+  const SilentPort still;
   HearingBroker other(&brokers_);
   const absl::Time begin = absl::Now();
   const auto link = Link({still.address(), other.address()});

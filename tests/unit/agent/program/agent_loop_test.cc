@@ -36,6 +36,22 @@ class Told {
   std::future<T> future_ = promise_.get_future();
 };
 
+// What every loop needs; a test says the rest.
+AgentLoopParts PartsOn(Executor& executor, Hypervisor& hypervisor) {
+  AgentLoopParts parts;
+  parts.executor = &executor;
+  parts.hypervisor = &hypervisor;
+  parts.images.report = [](const std::string&) { return std::vector<v1::ImageReport>(); };
+  parts.images.remove_leftovers = [] {};
+  parts.read_load = [] { return v1::HostLoad(); };
+  parts.count = [](const agent::Counted&) {};
+  return parts;
+}
+
+AgentCore NewCore(const AgentSettings& settings) {
+  return AgentCore(settings, "hv-a1", "run-1", "boot-1", /*seen_epoch=*/0);
+}
+
 TEST(AgentLoop, ANewEpochAndTheLastHearingAreKeptWhileTheHypervisorHangs) {
   std::promise<void> go_on;
   const std::shared_future<void> hangs = go_on.get_future().share();
@@ -46,11 +62,7 @@ TEST(AgentLoop, ANewEpochAndTheLastHearingAreKeptWhileTheHypervisorHangs) {
   FakeHypervisor hypervisor([hangs](absl::Duration) { hangs.wait(); });
   hypervisor.SetDelay(FakeHypervisor::Call::kList, absl::Seconds(30));
 
-  AgentLoopParts parts;
-  parts.executor = &executor;
-  parts.hypervisor = &hypervisor;
-  parts.images.report = [](const std::string&) { return std::vector<v1::ImageReport>(); };
-  parts.images.remove_leftovers = [] {};
+  AgentLoopParts parts = PartsOn(executor, hypervisor);
   parts.read_load = [hangs]() -> absl::StatusOr<v1::HostLoad> {
     hangs.wait();
     return v1::HostLoad();
@@ -66,10 +78,8 @@ TEST(AgentLoop, ANewEpochAndTheLastHearingAreKeptWhileTheHypervisorHangs) {
   parts.send_report = [&sequence](const v1::AgentReport& report) {
     sequence.Tell(report.sequence());
   };
-  parts.count = [](const agent::Counted&) {};
   const AgentSettings settings;
-  AgentLoop loop(settings, AgentCore(settings, "hv-a1", "run-1", "boot-1", /*seen_epoch=*/0),
-                 std::move(parts));
+  AgentLoop loop(settings, NewCore(settings), std::move(parts));
   // Before the loop goes, which waits for what hangs.
   const absl::Cleanup free = [&go_on] { go_on.set_value(); };
 
@@ -97,22 +107,16 @@ TEST(AgentLoop, LeftoversGoOnceItRunsAndNobodyWaitsForThat) {
   LoopExecutor executor("agent-test");
   FakeHypervisor hypervisor;
 
-  AgentLoopParts parts;
-  parts.executor = &executor;
-  parts.hypervisor = &hypervisor;
-  parts.images.report = [](const std::string&) { return std::vector<v1::ImageReport>(); };
+  AgentLoopParts parts = PartsOn(executor, hypervisor);
   parts.images.remove_leftovers = [&removing, hangs] {
     removing.Tell(true);
     hangs.wait();
   };
-  parts.read_load = [] { return v1::HostLoad(); };
   parts.send_report = [&adopted](const v1::AgentReport& report) {
     if (report.adopted()) adopted.Tell(true);
   };
-  parts.count = [](const agent::Counted&) {};
   const AgentSettings settings;
-  AgentLoop loop(settings, AgentCore(settings, "hv-a1", "run-1", "boot-1", /*seen_epoch=*/0),
-                 std::move(parts));
+  AgentLoop loop(settings, NewCore(settings), std::move(parts));
   const absl::Cleanup free = [&go_on] { go_on.set_value(); };
 
   loop.Start();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "client/api/exit_code.h"
+#include "tests/support/channel_arguments.h"
 
 namespace werkplek {
 namespace {
@@ -71,16 +72,9 @@ TEST(ClientConfig, BrokersAreNotAskedForSignsOfLifeMoreOftenThanTheyTake) {
   // broker/rpc/listener.h: least_ping_interval.
   EXPECT_GE(SignsOfLife().ask_after, absl::Seconds(20));
   const grpc::ChannelArguments made = BrokerChannelArguments();
-  const grpc_channel_args arguments = made.c_channel_args();
-  const auto value = [&arguments](absl::string_view key) {
-    for (size_t i = 0; i < arguments.num_args; ++i) {
-      if (arguments.args[i].key == key) return arguments.args[i].value.integer;
-    }
-    return -1;
-  };
-  EXPECT_GE(value(GRPC_ARG_KEEPALIVE_TIME_MS), 20'000);
-  EXPECT_EQ(value(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS), 0);
-  EXPECT_EQ(value(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA), 0);
+  EXPECT_GE(ArgumentOf(made, GRPC_ARG_KEEPALIVE_TIME_MS), 20'000);
+  EXPECT_EQ(ArgumentOf(made, GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS), 0);
+  EXPECT_EQ(ArgumentOf(made, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA), 0);
 }
 
 }  // namespace

@@ -6,13 +6,16 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "client/login/program.h"
 #include "tests/unit/client/fake_broker.h"
+#include "tests/unit/client/pty.h"
 
 namespace werkplek {
 
@@ -48,6 +51,19 @@ class LoginProgramTest : public testing::Test {
     Terminal terminal(ends[0], err, ends[0]);
     const Result result = RunAt(arguments, terminal, out, err);
     close(ends[0]);
+    return result;
+  }
+  // At the terminal of somebody who answers what is asked there.
+  Result RunAt(Pty& pty, const std::vector<std::string>& arguments,
+               const std::function<void()>& person) {
+    DescriptorBuffer buffer(pty.slave());
+    std::ostream err(&buffer);
+    std::ostringstream out;
+    Terminal terminal(pty.slave(), err, pty.slave());
+    Result result{};
+    std::thread program([&] { result = RunAt(arguments, terminal, out, err); });
+    person();
+    program.join();
     return result;
   }
   Result RunAt(const std::vector<std::string>& arguments, Terminal& terminal, std::ostream& out,

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <thread>
 
 #include "tests/unit/client/join_port.h"
 #include "tests/unit/client/login/login_program.h"
@@ -41,19 +40,14 @@ TEST_F(LoginProgramTest, SignsInFromTwoLinesAndKeepsTheToken) {
 
 TEST_F(LoginProgramTest, AsksAtATerminalAndShowsNothingSecret) {
   Pty pty;
-  DescriptorBuffer buffer(pty.slave());
-  std::ostream err(&buffer);
-  std::ostringstream out;
-  Terminal terminal(pty.slave(), err, pty.slave());
-  Result result{};
-  std::thread program([&] { result = RunAt({"sign-in"}, terminal, out, err); });
-  pty.ReadUntil("User name: ");
-  pty.Type("jan\n");
-  pty.ReadUntil("Password: ");
-  pty.Type("Geheim123!\r");
-  pty.ReadUntil("One-time code: ");
-  pty.Type("654321\r");
-  program.join();
+  const Result result = RunAt(pty, {"sign-in"}, [&pty] {
+    pty.ReadUntil("User name: ");
+    pty.Type("jan\n");
+    pty.ReadUntil("Password: ");
+    pty.Type("Geheim123!\r");
+    pty.ReadUntil("One-time code: ");
+    pty.Type("654321\r");
+  });
   EXPECT_EQ(result.code, ExitCode::kOk);
   EXPECT_EQ(pty.Screen(), "User name: jan\r\nPassword: \r\nOne-time code: \r\n");
   const auto requests = broker_.Requests<v1::SignInRequest>("SignIn");
@@ -149,15 +143,10 @@ TEST_F(LoginProgramTest, AsksForAConfirmationInThePersonsLanguage) {
   SignIn();
   EXPECT_THAT(Run({"end"}).err, HasSubstr("er is niemand om het te vragen; geef --yes"));
   Pty pty;
-  DescriptorBuffer buffer(pty.slave());
-  std::ostream err(&buffer);
-  std::ostringstream out;
-  Terminal terminal(pty.slave(), err, pty.slave());
-  Result result{};
-  std::thread program([&] { result = RunAt({"end"}, terminal, out, err); });
-  pty.ReadUntil("[j/N] ");
-  pty.Type("n\n");
-  program.join();
+  const Result result = RunAt(pty, {"end"}, [&pty] {
+    pty.ReadUntil("[j/N] ");
+    pty.Type("n\n");
+  });
   EXPECT_EQ(result.code, ExitCode::kInterrupted);
   EXPECT_THAT(pty.Screen(), HasSubstr("Er is niets veranderd."));
 }

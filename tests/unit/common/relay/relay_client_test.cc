@@ -44,26 +44,6 @@ class RelayClientTest : public RelayTest {
   std::vector<absl::Status> ended_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Accepts into the kernel's queue and says nothing.
-class SilentPort {
- public:
-  SilentPort() {
-    sockaddr_in where{};
-    where.sin_family = AF_INET;
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(where);
-    EXPECT_EQ(bind(socket_.get(), reinterpret_cast<sockaddr*>(&where), size), 0);
-    EXPECT_EQ(listen(socket_.get(), 5), 0);
-    getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&where), &size);
-    address_ = absl::StrCat("127.0.0.1:", ntohs(where.sin_port));
-  }
-  const std::string& address() const { return address_; }
-
- private:
-  const Descriptor socket_{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  std::string address_;
-};
-
 TEST_F(RelayClientTest, OpenGivesASocketThatIsTheDisplay) {
   Start();
   const std::unique_ptr<RelayClient> client = Client(Target());

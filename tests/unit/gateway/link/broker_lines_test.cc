@@ -6,6 +6,7 @@
 
 #include <future>
 
+#include "tests/support/channel_arguments.h"
 #include "tests/unit/gateway/link/link_harness.h"
 
 namespace werkplek {
@@ -54,18 +55,11 @@ class BrokerLinesTest : public LinkTest {
 
 TEST_F(BrokerLinesTest, WhoeverWaitsOnAFrozenBrokerIsToldAtLast) {
   const grpc::ChannelArguments made = LineArguments();
-  const grpc_channel_args arguments = made.c_channel_args();
-  const auto value = [&arguments](absl::string_view key) {
-    for (size_t i = 0; i < arguments.num_args; ++i) {
-      if (arguments.args[i].key == key) return arguments.args[i].value.integer;
-    }
-    return -1;
-  };
   // broker/rpc/listener.h: least_ping_interval.
-  EXPECT_GE(value(GRPC_ARG_KEEPALIVE_TIME_MS), 20'000);
-  EXPECT_LE(value(GRPC_ARG_KEEPALIVE_TIME_MS), 25'000);
-  EXPECT_EQ(value(GRPC_ARG_KEEPALIVE_TIMEOUT_MS), 3'000);
-  EXPECT_EQ(value(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA), 0) << "as often as it takes";
+  EXPECT_GE(ArgumentOf(made, GRPC_ARG_KEEPALIVE_TIME_MS), 20'000);
+  EXPECT_LE(ArgumentOf(made, GRPC_ARG_KEEPALIVE_TIME_MS), 25'000);
+  EXPECT_EQ(ArgumentOf(made, GRPC_ARG_KEEPALIVE_TIMEOUT_MS), 3'000);
+  EXPECT_EQ(ArgumentOf(made, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA), 0) << "as often as it takes";
 }
 
 TEST_F(BrokerLinesTest, TheNearestIsAskedWhileItAnswers) {
