@@ -1,6 +1,7 @@
 #include "agent/image/file_lock.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -42,6 +43,14 @@ absl::StatusOr<FileLock> FileLock::Take(const std::string& path, Mode mode,
     absl::SleepFor(pause);
     waited += pause;
   }
+}
+
+void FileLock::Touch() const { (void)futimens(descriptor_, nullptr); }
+
+absl::StatusOr<int64_t> FileLock::Touched() const {
+  struct stat about;
+  if (fstat(descriptor_, &about) != 0) return FileError(errno, "cannot look at a lock");
+  return absl::ToUnixNanos(absl::TimeFromTimespec(about.st_mtim));
 }
 
 FileLock::FileLock(FileLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}

@@ -1,6 +1,7 @@
 // A lock on a file, also between hosts where the file system carries locks (NFS does).
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -20,6 +21,12 @@ class FileLock {
   FileLock(FileLock&& other) noexcept;
   FileLock& operator=(FileLock&&) = delete;
   ~FileLock();
+
+  // Marks the file's time, for whoever asks for it later. Does nothing where that is not possible.
+  void Touch() const;
+  // When the file was touched last, by whatever host, in nanoseconds of the file system's own
+  // clock: to be compared with an earlier answer only.
+  absl::StatusOr<int64_t> Touched() const;
 
  private:
   explicit FileLock(int descriptor) : descriptor_(descriptor) {}

@@ -13,7 +13,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "agent/image/image_copy.h"
 #include "agent/image/image_declaration.h"
 #include "agent/image/image_file.h"
@@ -27,8 +26,6 @@ namespace werkplek {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kMaxNamedDesktops = 10;
 
 absl::Status FolderError(const std::error_code& error, const std::string& what) {
   return FileError(error.value(), what);
@@ -56,7 +53,7 @@ class ImageStore::Impl {
   }
   absl::Status RemoveOverlays(const std::string& desktop, const std::string& except);
   absl::Status Drop(const std::string& name);
-  void RemoveLeftovers() ABSL_LOCKS_EXCLUDED(mutex_);
+  void RemoveLeftovers(const StopAsked& stop) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Entry {
@@ -210,7 +207,7 @@ absl::Status ImageStore::Impl::Fetch(const std::string& name, const v1::Image& i
     }
     replaces = KeepAs(name, record);
   }
-  if (replaces) RemoveLeftovers();
+  if (replaces) RemoveLeftovers(/*stop=*/{});
   return absl::OkStatus();
 }
 
@@ -301,14 +298,13 @@ std::vector<std::string> ImageStore::Impl::TakeLeftovers() {
   return leftovers;
 }
 
-void ImageStore::Impl::RemoveLeftovers() {
+void ImageStore::Impl::RemoveLeftovers(const StopAsked& stop) {
   const std::vector<std::string> leftovers = TakeLeftovers();
   if (leftovers.empty()) return;
   // Outside the lock: it takes seconds for hundreds of overlays. None is made on a leftover.
-  const OverlayUse use = ReadOverlayUse(overlays_);
+  const OverlayUse use = ReadOverlayUse(overlays_, stop);
   for (const std::string& content : leftovers) {
-    const bool used = !use.unreadable.empty() || use.desktops_on.count(content) > 0;
-    if (!used) unlink(content.c_str());
+    if (CheckUnused(use, DigestOf(content), "it").ok()) unlink(content.c_str());
   }
   MutexLock lock(mutex_);
   for (const std::string& content : leftovers) busy_.erase(DigestOf(content));
@@ -338,16 +334,8 @@ absl::Status ImageStore::Impl::RemoveContent(const std::string& name, const std:
   if (busy_.count(DigestOf(content)) > 0) {
     return absl::FailedPreconditionError(absl::StrCat("image ", name, " is being fetched"));
   }
-  OverlayUse use = ReadOverlayUse(overlays_);
-  std::vector<std::string> desktops = std::move(use.desktops_on[content]);
-  desktops.insert(desktops.end(), use.unreadable.begin(), use.unreadable.end());
-  if (!desktops.empty()) {
-    const size_t count = desktops.size();
-    desktops.resize(std::min(count, kMaxNamedDesktops));
-    return absl::FailedPreconditionError(absl::StrCat("image ", name, " is in use by ", count,
-                                                      " desktops: ", absl::StrJoin(desktops, ", "),
-                                                      count > kMaxNamedDesktops ? ", ..." : ""));
-  }
+  RETURN_IF_ERROR(
+      CheckUnused(ReadOverlayUse(overlays_), DigestOf(content), absl::StrCat("image ", name)));
   if (unlink(content.c_str()) != 0 && errno != ENOENT) {
     return FileError(errno, "cannot remove " + content);
   }
@@ -391,6 +379,6 @@ absl::Status ImageStore::RemoveOverlays(const std::string& desktop, const std::s
   return impl_->RemoveOverlays(desktop, except);
 }
 absl::Status ImageStore::Drop(const std::string& name) { return impl_->Drop(name); }
-void ImageStore::RemoveLeftovers() { impl_->RemoveLeftovers(); }
+void ImageStore::RemoveLeftovers(const StopAsked& stop) { impl_->RemoveLeftovers(stop); }
 
 }  // namespace werkplek

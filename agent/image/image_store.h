@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/image/disk_file.h"
+#include "agent/image/overlay_use.h"
 #include "werkplek/v1/agent.pb.h"
 #include "werkplek/v1/resources.pb.h"
 
@@ -55,7 +56,7 @@ class ImageStore {
 
   // Removes the content that no name stands for and no overlay stands on: what an update of an
   // image left behind. It takes about 20 ms for each overlay, when there is such content.
-  void RemoveLeftovers();
+  void RemoveLeftovers(const StopAsked& stop = {});
 
  private:
   class Impl;

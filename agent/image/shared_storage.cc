@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "agent/image/image_file.h"
 #include "agent/image/overlay_use.h"
 #include "common/base/crypto.h"
+#include "common/base/log.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -41,7 +43,9 @@ absl::StatusOr<std::string> ReadLine(const std::string& path) {
   return std::string(absl::StripAsciiWhitespace(line));
 }
 
-absl::Status MakeFolder(const std::string& path) {
+// Not common/base's MakeFolder: no parents, for below a mount that has just gone nothing is to be
+// made, and a full storage is told as such.
+absl::Status MakeOneFolder(const std::string& path) {
   std::error_code error;
   fs::create_directory(path, error);
   return error ? FileError(error.value(), "cannot make " + path) : absl::OkStatus();
@@ -56,6 +60,12 @@ bool IsMountPoint(const std::string& path) {
 
 std::string DeedPath(absl::string_view disk) {
   return absl::StrCat(absl::StripSuffix(disk, ".qcow2"), ".deed");
+}
+
+// Of SHA256.FORMAT and what stands beside it.
+std::string DigestOf(const std::string& path) {
+  const std::string name = fs::path(path).filename().string();
+  return name.substr(0, name.find('.'));
 }
 
 absl::Status Remove(const std::string& path) {
@@ -123,7 +133,7 @@ absl::Status SharedStorage::AtHand() {
                                     "that is meant, remove ", id_file_));
   }
   for (const std::string& folder : {images_, overlays_, path_ + "/locks"}) {
-    RETURN_IF_ERROR(MakeFolder(folder));
+    RETURN_IF_ERROR(MakeOneFolder(folder));
   }
   return absl::OkStatus();
 }
@@ -183,6 +193,7 @@ absl::Status SharedStorage::Fetch(const std::string& name, const v1::Image& imag
   {
     const absl::StatusOr<FileLock> lock =
         LockImage(image.sha256(), FileLock::Mode::kAlone, kCopyPatience);
+    if (lock.ok()) lock->Touch();
     status = lock.ok() ? FetchLocked(image, known.record, known.refusal) : lock.status();
   }
   known.verified = status.ok();
@@ -223,21 +234,85 @@ absl::Status SharedStorage::Drop(const std::string& name) {
   RETURN_IF_ERROR(AtHand());
   ASSIGN_OR_RETURN(const FileLock held,
                    LockImage(record.sha256, FileLock::Mode::kAlone, kLockPatience));
-  const std::string content = ContentPath(record);
-  const OverlayUse use = ReadOverlayUse(overlays_);
-  const auto found = use.desktops_on.find(content);
-  const size_t count =
-      use.unreadable.size() + (found == use.desktops_on.end() ? 0 : found->second.size());
-  if (count > 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("image ", name, " is in use by ", count, " desktops in storage ", name_));
-  }
-  RETURN_IF_ERROR(Remove(content));
-  RETURN_IF_ERROR(Remove(content + ".json"));
-  RETURN_IF_ERROR(SyncFolder(images_));
+  RETURN_IF_ERROR(CheckUnused(ReadOverlayUse(overlays_), record.sha256,
+                              absl::StrCat("storage ", name_, ": image ", name)));
+  RETURN_IF_ERROR(RemoveFilesOf(record.sha256));
   MutexLock lock(mutex_);
   known_.erase(name);
   return absl::OkStatus();
+}
+
+absl::Status SharedStorage::RemoveFilesOf(const std::string& sha256) const {
+  for (const std::string& path : FilesIn(images_, "")) {
+    if (DigestOf(path) == sha256) RETURN_IF_ERROR(Remove(path));
+  }
+  return SyncFolder(images_);
+}
+
+bool SharedStorage::IsLeftover(const std::string& sha256, bool wanted, absl::Duration now) {
+  const absl::StatusOr<FileLock> lock =
+      LockImage(sha256, FileLock::Mode::kShared, absl::ZeroDuration());
+  if (wanted && lock.ok()) lock->Touch();
+  const absl::StatusOr<int64_t> touched = lock.ok() ? lock->Touched() : lock.status();
+  MutexLock hold(mutex_);
+  if (wanted || !touched.ok()) {
+    idle_.erase(sha256);
+    return false;
+  }
+  Idle& idle = idle_.try_emplace(sha256, Idle{*touched, now}).first->second;
+  if (idle.touched != *touched) idle = {*touched, now};
+  return now - idle.since >= kLeftoverAge;
+}
+
+absl::Status SharedStorage::RemoveLeftover(const std::string& sha256, const StopAsked& stop) {
+  ASSIGN_OR_RETURN(const FileLock held,
+                   LockImage(sha256, FileLock::Mode::kAlone, absl::ZeroDuration()));
+  ASSIGN_OR_RETURN(const int64_t touched, held.Touched());
+  {
+    MutexLock lock(mutex_);
+    if (idle_[sha256].touched != touched) {
+      return absl::UnavailableError("it was wanted a moment ago");
+    }
+  }
+  RETURN_IF_ERROR(CheckUnused(ReadOverlayUse(overlays_, stop), sha256, "it"));
+  RETURN_IF_ERROR(RemoveFilesOf(sha256));
+  MutexLock lock(mutex_);
+  for (auto at = known_.begin(); at != known_.end();) {
+    at = at->second.record.sha256 == sha256 ? known_.erase(at) : std::next(at);
+  }
+  return absl::OkStatus();
+}
+
+void SharedStorage::RemoveLeftovers(const std::set<std::string>& wanted, absl::Duration now,
+                                    const StopAsked& stop) {
+  if (!AtHand().ok()) return;
+  std::set<std::string> digests;
+  for (const std::string& path : FilesIn(images_, "")) {
+    if (IsSha256(DigestOf(path))) digests.insert(DigestOf(path));
+  }
+  std::vector<std::string> leftovers;
+  for (const std::string& sha256 : digests) {
+    if (IsLeftover(sha256, wanted.count(sha256) > 0, now)) leftovers.push_back(sha256);
+  }
+  if (leftovers.empty()) return;
+  // Most of them have a disk, which shows without their locks: nobody is to wait for that.
+  const OverlayUse use = ReadOverlayUse(overlays_, stop);
+  for (const std::string& sha256 : leftovers) {
+    absl::Status removed = CheckUnused(use, sha256, "it");
+    if (removed.ok()) removed = RemoveLeftover(sha256, stop);
+    if (!removed.ok() && stop && stop()) return;
+    const Severity severity =
+        removed.ok() || use.unreadable.empty() ? Severity::kInfo : Severity::kWarning;
+    Log(severity, removed.ok() ? "leftover-removed" : "leftover-stays",
+        {{"storage", name_}, {"sha256", sha256}, {"why", std::string(removed.message())}});
+    MutexLock lock(mutex_);
+    if (removed.ok()) {
+      idle_.erase(sha256);
+    } else {
+      // It is looked at again as late, and said as seldom.
+      idle_[sha256].since = now;
+    }
+  }
 }
 
 absl::StatusOr<Overlay> SharedStorage::CreateOverlay(const DiskKey& disk,
@@ -247,6 +322,7 @@ absl::StatusOr<Overlay> SharedStorage::CreateOverlay(const DiskKey& disk,
   // Shared: the image stays, and others may do the same.
   ASSIGN_OR_RETURN(const FileLock image,
                    LockImage(image_sha256, FileLock::Mode::kShared, kLockPatience));
+  image.Touch();
   std::optional<ImageRecord> record;
   for (const char* format : {"qcow2", "raw"}) {
     ImageRecord wanted;
@@ -261,7 +337,7 @@ absl::StatusOr<Overlay> SharedStorage::CreateOverlay(const DiskKey& disk,
   ASSIGN_OR_RETURN(const FileLock desktop, LockDesktop(disk.desktop));
   ASSIGN_OR_RETURN(const std::optional<Deed> deed, ReadDeed(DeedPath(path)));
   RETURN_IF_ERROR(MayTake(deed, disk.generation, host_));
-  RETURN_IF_ERROR(MakeFolder(fs::path(path).parent_path().string()));
+  RETURN_IF_ERROR(MakeOneFolder(fs::path(path).parent_path().string()));
   RETURN_IF_ERROR(WriteDeed(DeedPath(path), {disk.generation, host_}));
   return MakeDisk(overlays_, disk, ContentPath(*record), *record);
 }

@@ -1,3 +1,5 @@
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "agent/operation/run_operation.h"
 #include "common/base/status_macros.h"
@@ -60,7 +62,13 @@ ImageFunctions FunctionsOf(ImageStore& store, const SharedStorages& shared) {
     ASSIGN_OR_RETURN(SharedStorage* const there, Find(shared, storage));
     return there->Drop(name);
   };
-  functions.remove_leftovers = [&store] { store.RemoveLeftovers(); };
+  functions.remove_leftovers = [&](absl::Duration now, const StopAsked& stop) {
+    store.RemoveLeftovers(stop);
+    // The broker keeps a copy on each host of whatever a pool may need, also of one with a storage.
+    std::set<std::string> wanted;
+    for (const v1::ImageReport& image : store.Report()) wanted.insert(image.sha256());
+    for (const auto& [name, storage] : shared) storage->RemoveLeftovers(wanted, now, stop);
+  };
   AddDisks(store, shared, functions);
   return functions;
 }

@@ -33,8 +33,9 @@ struct ImageFunctions {
   // deed is this host's and not newer than the key.
   std::function<absl::Status(const DiskKey& disk, const std::string& except)> remove_overlays;
   std::function<absl::Status(const std::string& storage, const std::string& name)> drop;
-  // Of the host's own images: content that nobody needs any more.
-  std::function<void()> remove_leftovers;
+  // Content that nobody needs any more, of the host's own images and of shared storages. `now`: the
+  // core's clock.
+  std::function<void(absl::Duration now, const StopAsked& stop)> remove_leftovers;
   // The deed of a disk in a shared storage, of the key's generation, gets the host's name.
   std::function<absl::Status(const DiskKey& disk, const std::string& host)> hand_over;
   // ... and this host's again.

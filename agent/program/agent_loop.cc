@@ -10,6 +10,12 @@
 #include "common/base/worker_pool.h"
 
 namespace werkplek {
+namespace {
+
+constexpr absl::Duration kLeftoversEvery = absl::Hours(1);
+
+}  // namespace
+
 // The executor's tasks reach the loop through its gate, which is shut before the loop goes.
 struct AgentLoop::Gate {
   Mutex mutex;
@@ -31,6 +37,7 @@ class AgentLoop::State {
         kills_("agent-kills", 8, settings.max_desktops),
         storages_("agent-storages", 1, 1),
         networks_("agent-networks", 1, 1),
+        leftovers_("agent-leftovers", 1, 1),
         // A full hypervisor must not keep the agent from seeing what there is.
         looks_("agent-looks", 2, 64),
         // The epoch and the last hearing, on which the fence hangs: no look at a hypervisor that
@@ -58,14 +65,24 @@ class AgentLoop::State {
     // Even without a single image, the core waits to be told what is at hand.
     Run(looks_, [this] { return AgentEvent(agent::ImagesKnown{parts_.images.report("")}); });
     Post(agent::Tick{});
-    // Nobody waits for it, and the fence least of all.
-    Run(images_, [this] {
-      parts_.images.remove_leftovers();
+    RemoveLeftovers();
+  }
+
+ private:
+  // Now, and again each time some while after it is done. Nobody waits for it, and the fence least
+  // of all.
+  void RemoveLeftovers() {
+    Run(leftovers_, [this] {
+      parts_.images.remove_leftovers(parts_.executor->Monotonic(),
+                                     [this] { return stopping_.load(); });
+      parts_.executor->PostAfter(kLeftoversEvery, [gate = gate_] {
+        MutexLock lock(gate->mutex);
+        if (gate->state != nullptr) gate->state->RemoveLeftovers();
+      });
       return AgentEvent(agent::Tick{});
     });
   }
 
- private:
   // On the executor.
   void On(const AgentEvent& event) {
     AgentDecision decision = core_.Apply(event, parts_.executor->Monotonic());
@@ -181,6 +198,7 @@ class AgentLoop::State {
   WorkerPool kills_;
   WorkerPool storages_;
   WorkerPool networks_;
+  WorkerPool leftovers_;
   WorkerPool looks_;
   WorkerPool records_;
 };

@@ -153,7 +153,7 @@ class TestImages {
     };
     made.remove_overlays = [](const DiskKey&, const std::string&) { return absl::OkStatus(); };
     made.drop = [](const std::string&, const std::string&) { return absl::OkStatus(); };
-    made.remove_leftovers = [] {};
+    made.remove_leftovers = [](absl::Duration, const StopAsked&) {};
     made.hand_over = [](const DiskKey&, const std::string&) { return absl::OkStatus(); };
     made.take_back = [](const DiskKey&) { return absl::OkStatus(); };
     return made;

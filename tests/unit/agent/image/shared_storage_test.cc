@@ -7,13 +7,16 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "agent/image/deed.h"
 #include "agent/image/image_file.h"
+#include "agent/image/qemu_img.h"
 #include "tests/support/process/child_process.h"
 
 namespace werkplek {
@@ -23,6 +26,8 @@ namespace fs = std::filesystem;
 using absl::StatusCode;
 using testing::AllOf;
 using testing::HasSubstr;
+
+constexpr absl::Duration kDay = SharedStorage::kLeftoverAge;
 
 class SharedStorageTest : public testing::Test {
  protected:
@@ -54,6 +59,15 @@ class SharedStorageTest : public testing::Test {
   }
   static DiskKey Kept(uint64_t generation, const std::string& desktop = "d1") {
     return {desktop, generation, "nfs-1", true};
+  }
+  std::string ContentOf(const v1::Image& image) const {
+    return absl::StrCat(Root(), "/images/", image.sha256(), ".qcow2");
+  }
+  // As if everything that was done with the image lay further back than the clock of files can
+  // fail to tell apart.
+  void LongAgo(const v1::Image& image) const {
+    const std::string lock = absl::StrCat(Root(), "/locks/image-", image.sha256());
+    fs::last_write_time(lock, fs::last_write_time(lock) - std::chrono::hours(1));
   }
   Deed DeedOf(const std::string& desktop) const {
     const auto deed = ReadDeed(absl::StrCat(Root(), "/overlays/", desktop, "/disk.deed"));
@@ -158,6 +172,157 @@ TEST_F(SharedStorageTest, AnImageStaysWhileADiskOfAnyHostStandsOnIt) {
   EXPECT_EQ(a_->Drop("tiny"), absl::OkStatus());
   EXPECT_EQ(a_->Drop("tiny"), absl::OkStatus());
   EXPECT_EQ(b_->CreateOverlay(Kept(2), image.sha256()).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(SharedStorageTest, WhatAnUpdateLeftBehindGoesADayAfterItIsOfUse) {
+  const v1::Image old = MakeImage("one");
+  ASSERT_EQ(a_->Fetch("tiny", old), absl::OkStatus());
+  ASSERT_TRUE(b_->CreateOverlay(Kept(1), old.sha256()).ok());
+  const v1::Image fresh = MakeImage("two");
+  ASSERT_EQ(a_->Fetch("tiny", fresh), absl::OkStatus());
+  const auto look = [&](absl::Duration now) { a_->RemoveLeftovers({fresh.sha256()}, now); };
+  look(absl::ZeroDuration());
+  look(kDay);
+  EXPECT_TRUE(fs::exists(ContentOf(old))) << "a disk stands on it";
+  ASSERT_EQ(b_->RemoveDisks(Kept(1), ""), absl::OkStatus());
+  look(2 * kDay - absl::Seconds(1));
+  EXPECT_TRUE(fs::exists(ContentOf(old)));
+  look(2 * kDay);
+  EXPECT_FALSE(fs::exists(ContentOf(old)));
+  EXPECT_FALSE(fs::exists(ContentOf(old) + ".json"));
+  EXPECT_TRUE(fs::exists(ContentOf(fresh)));
+  // Who wants it after all gets it again.
+  EXPECT_EQ(b_->CreateOverlay(Kept(2), old.sha256()).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(MakeImage("one").sha256(), old.sha256());
+  EXPECT_EQ(b_->Fetch("tiny", old), absl::OkStatus());
+  EXPECT_TRUE(b_->CreateOverlay(Kept(2), old.sha256()).ok());
+}
+
+TEST_F(SharedStorageTest, WhatAnyHostWantsStaysForAllOfThem) {
+  const v1::Image image = MakeImage("one");
+  ASSERT_EQ(a_->Fetch("tiny", image), absl::OkStatus());
+  const std::vector<std::function<void()>> uses = {
+      [&] { b_->RemoveLeftovers({image.sha256()}, absl::Hours(7777)); },
+      [&] { EXPECT_EQ(b_->Fetch("other", image), absl::OkStatus()); },
+      [&] {
+        ASSERT_TRUE(b_->CreateOverlay(Kept(1), image.sha256()).ok());
+        ASSERT_EQ(b_->RemoveDisks(Kept(1), ""), absl::OkStatus());
+      }};
+  absl::Duration now;
+  for (const auto& use : uses) {
+    LongAgo(image);
+    a_->RemoveLeftovers({}, now);
+    use();
+    now += kDay;
+    a_->RemoveLeftovers({}, now);
+    EXPECT_TRUE(fs::exists(ContentOf(image)));
+  }
+  // A host that is not there any more wants nothing.
+  a_->RemoveLeftovers({}, now + kDay);
+  EXPECT_FALSE(fs::exists(ContentOf(image)));
+  EXPECT_TRUE(a_->Report().empty());
+}
+
+TEST_F(SharedStorageTest, WhatCannotBeReadKeepsEveryImage) {
+  const v1::Image image = MakeImage("one");
+  ASSERT_EQ(a_->Fetch("tiny", image), absl::OkStatus());
+  const std::string unread = Root() + "/overlays/d8";
+  absl::Duration now;
+  a_->RemoveLeftovers({}, now);
+  const auto expect_stays = [&] {
+    a_->RemoveLeftovers({}, now += kDay);
+    const absl::Status dropped = a_->Drop("tiny");
+    EXPECT_EQ(dropped.code(), StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(dropped.message()), HasSubstr("d8"));
+    EXPECT_TRUE(fs::exists(ContentOf(image)));
+  };
+  fs::create_directory(unread);
+  folder_.Write("shared/overlays/d8/disk.qcow2", "no disk");
+  expect_stays();
+  fs::remove_all(unread);
+  // A folder: round and round.
+  fs::create_symlink("d8", unread);
+  expect_stays();
+  fs::remove(unread);
+  a_->RemoveLeftovers({}, now += kDay);
+  EXPECT_FALSE(fs::exists(ContentOf(image)));
+}
+
+TEST_F(SharedStorageTest, ALeftoverStaysWhileItCannotBeJudged) {
+  const v1::Image image = MakeImage("one");
+  ASSERT_EQ(a_->Fetch("tiny", image), absl::OkStatus());
+  absl::Duration now;
+  a_->RemoveLeftovers({}, now);
+  {
+    const auto busy = FileLock::Take(absl::StrCat(Root(), "/locks/image-", image.sha256()),
+                                     FileLock::Mode::kShared, absl::ZeroDuration());
+    ASSERT_TRUE(busy.ok());
+    a_->RemoveLeftovers({}, now += kDay);
+    EXPECT_TRUE(fs::exists(ContentOf(image))) << "somebody works with it";
+  }
+  fs::rename(Root() + "/storage.id", folder_.File("away"));
+  a_->RemoveLeftovers({}, now += kDay);
+  EXPECT_TRUE(fs::exists(ContentOf(image))) << "it may be another storage";
+  fs::rename(folder_.File("away"), Root() + "/storage.id");
+  const v1::Image other = MakeImage("two");
+  ASSERT_EQ(a_->Fetch("other", other), absl::OkStatus());
+  ASSERT_TRUE(b_->CreateOverlay(Kept(1), other.sha256()).ok());
+  a_->RemoveLeftovers({}, now, [] { return true; });
+  EXPECT_TRUE(fs::exists(ContentOf(image))) << "the agent ends before it has read every disk";
+  a_->RemoveLeftovers({}, now, [] { return false; });
+  EXPECT_FALSE(fs::exists(ContentOf(image)));
+  EXPECT_TRUE(fs::exists(ContentOf(other)));
+}
+
+TEST_F(SharedStorageTest, HalfACopyGoesToo) {
+  ASSERT_EQ(a_->AtHand(), absl::OkStatus());
+  const std::string half = absl::StrCat("shared/images/", std::string(64, 'a'), ".qcow2.part");
+  folder_.Write(half, "half");
+  const std::string other = folder_.Write("shared/images/README.md", "not ours");
+  a_->RemoveLeftovers({}, absl::ZeroDuration());
+  EXPECT_TRUE(fs::exists(folder_.File(half)));
+  a_->RemoveLeftovers({}, kDay);
+  EXPECT_FALSE(fs::exists(folder_.File(half)));
+  EXPECT_TRUE(fs::exists(other));
+}
+
+TEST_F(SharedStorageTest, ADiskThatIsMadeDuringTheLookKeepsItsImage) {
+  const v1::Image image = MakeImage("one");
+  ASSERT_EQ(a_->Fetch("tiny", image), absl::OkStatus());
+  const v1::Image other = MakeImage("two");
+  ASSERT_EQ(a_->Fetch("other", other), absl::OkStatus());
+  ASSERT_TRUE(b_->CreateOverlay(Kept(1), other.sha256()).ok());
+  a_->RemoveLeftovers({other.sha256()}, absl::ZeroDuration());
+  const std::string lock = absl::StrCat(Root(), "/locks/image-", image.sha256());
+  const auto touched = fs::last_write_time(lock);
+  bool made = false;
+  // Asked when the folders have been listed, and d1's disk is to be read.
+  const auto make = [&] {
+    if (made) return false;
+    made = b_->CreateOverlay(Kept(1, "d2"), image.sha256()).ok();
+    // Within one tick of the file system's clock, the time does not show it.
+    fs::last_write_time(lock, touched);
+    return false;
+  };
+  a_->RemoveLeftovers({other.sha256()}, kDay, make);
+  EXPECT_TRUE(made);
+  EXPECT_TRUE(ReadChain(Disk("d2")).ok());
+}
+
+TEST_F(SharedStorageTest, NoDiskIsMadeOnAnImageThatGoes) {
+  const v1::Image image = MakeImage("one");
+  absl::Duration now;
+  for (uint64_t generation = 1; generation <= 10; ++generation) {
+    ASSERT_EQ(a_->Fetch("tiny", image), absl::OkStatus());
+    a_->RemoveLeftovers({}, now);
+    absl::Status made;
+    std::thread other([&] { made = b_->CreateOverlay(Kept(generation), image.sha256()).status(); });
+    a_->RemoveLeftovers({}, now += kDay);
+    other.join();
+    EXPECT_TRUE(made.ok() || absl::IsNotFound(made) || absl::IsUnavailable(made)) << made;
+    EXPECT_TRUE(!made.ok() || ReadChain(Disk("d1")).ok());
+    ASSERT_EQ(b_->RemoveDisks(Kept(generation), ""), absl::OkStatus());
+  }
 }
 
 TEST_F(SharedStorageTest, TheDeedGoesToWhoTakesTheDiskAtANewerGeneration) {

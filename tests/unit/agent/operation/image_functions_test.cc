@@ -72,6 +72,32 @@ TEST_F(ImageFunctionsTest, ADamagedCopyIsFetchedAgain) {
   EXPECT_TRUE(store_->Report()[0].verified());
 }
 
+TEST_F(ImageFunctionsTest, InAStorageWhatTheHostItselfHasIsWanted) {
+  fs::create_directory(folder_.File("shared"));
+  std::map<std::string, std::unique_ptr<SharedStorage>> shared;
+  shared["nfs-1"] =
+      std::make_unique<SharedStorage>(SharedStorageOptions{.name = "nfs-1",
+                                                           .path = folder_.File("shared"),
+                                                           .host = "hv-a",
+                                                           .id_file = folder_.File("nfs-1.id"),
+                                                           .plain_folder = true,
+                                                           .image_folders = {}});
+  const ImageFunctions functions = FunctionsOf(*store_, shared);
+  const auto copy = [&] {
+    return folder_.File("shared/images/") + create_.image.sha256() + ".qcow2";
+  };
+  ASSERT_EQ(functions.fetch("nfs-1", "tiny", create_.image), absl::OkStatus());
+  absl::Duration now;
+  functions.remove_leftovers(now, {});
+  functions.remove_leftovers(now += SharedStorage::kLeftoverAge, {});
+  EXPECT_TRUE(fs::exists(copy()));
+  ASSERT_EQ(store_->Drop("tiny"), absl::OkStatus());
+  functions.remove_leftovers(now += SharedStorage::kLeftoverAge, {});
+  EXPECT_TRUE(fs::exists(copy()));
+  functions.remove_leftovers(now += SharedStorage::kLeftoverAge, {});
+  EXPECT_FALSE(fs::exists(copy()));
+}
+
 TEST_F(ImageFunctionsTest, ADamagedCopyThatCannotBeFetchedAgainIsTold) {
   DamageCopy();
   fs::remove(source_);

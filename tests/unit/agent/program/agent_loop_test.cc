@@ -7,6 +7,7 @@
 #include <future>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,7 @@ AgentLoopParts PartsOn(Executor& executor, Hypervisor& hypervisor) {
   parts.executor = &executor;
   parts.hypervisor = &hypervisor;
   parts.images.report = [](const std::string&) { return std::vector<v1::ImageReport>(); };
-  parts.images.remove_leftovers = [] {};
+  parts.images.remove_leftovers = [](absl::Duration, const StopAsked&) {};
   parts.read_load = [] { return v1::HostLoad(); };
   parts.count = [](const agent::Counted&) {};
   return parts;
@@ -108,7 +109,7 @@ TEST(AgentLoop, LeftoversGoOnceItRunsAndNobodyWaitsForThat) {
   FakeHypervisor hypervisor;
 
   AgentLoopParts parts = PartsOn(executor, hypervisor);
-  parts.images.remove_leftovers = [&removing, hangs] {
+  parts.images.remove_leftovers = [&removing, hangs](absl::Duration, const StopAsked&) {
     removing.Tell(true);
     hangs.wait();
   };
@@ -123,6 +124,50 @@ TEST(AgentLoop, LeftoversGoOnceItRunsAndNobodyWaitsForThat) {
   loop.Post(agent::LinkUp{});
   EXPECT_TRUE(removing.Wait().has_value());
   EXPECT_TRUE(adopted.Wait().has_value());
+}
+
+// What others do in an hour or more, it does soon.
+class HastyExecutor : public LoopExecutor {
+ public:
+  using LoopExecutor::LoopExecutor;
+  void PostAfter(absl::Duration delay, Task task) override {
+    LoopExecutor::PostAfter(delay < absl::Hours(1) ? delay : absl::ZeroDuration(), std::move(task));
+  }
+};
+
+TEST(AgentLoop, LeftoversGoAgainAndAgain) {
+  Told<bool> third;
+  std::atomic<int> times = 0;
+  HastyExecutor executor("agent-test");
+  FakeHypervisor hypervisor;
+
+  AgentLoopParts parts = PartsOn(executor, hypervisor);
+  parts.images.remove_leftovers = [&](absl::Duration now, const StopAsked& stop) {
+    if (++times > 3) return;
+    EXPECT_GT(now, absl::ZeroDuration());
+    EXPECT_FALSE(stop());
+    if (times == 3) third.Tell(true);
+  };
+  const AgentSettings settings;
+  AgentLoop loop(settings, NewCore(settings), std::move(parts));
+  loop.Start();
+  EXPECT_TRUE(third.Wait().has_value());
+}
+
+TEST(AgentLoop, LeftoversAreGivenUpWhenItEnds) {
+  Told<bool> removing;
+  LoopExecutor executor("agent-test");
+  FakeHypervisor hypervisor;
+
+  AgentLoopParts parts = PartsOn(executor, hypervisor);
+  parts.images.remove_leftovers = [&removing](absl::Duration, const StopAsked& stop) {
+    removing.Tell(true);
+    while (!stop()) std::this_thread::yield();
+  };
+  const AgentSettings settings;
+  AgentLoop loop(settings, NewCore(settings), std::move(parts));
+  loop.Start();
+  EXPECT_TRUE(removing.Wait().has_value());
 }
 
 }  // namespace
