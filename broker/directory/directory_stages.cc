@@ -188,7 +188,7 @@ void DirectoryLoop::HandlePerson(DirectoryCall& call, const std::vector<LdapEntr
   if (entries.size() > 1 || reply.code == kSizeLimitExceeded) {
     call.not_found_detail = "more than one person has this name";
   } else if (entries.size() == 1) {
-    call.person = ReadPerson(*settings_, entries[0], call.typed);
+    call.person = ReadPerson(*settings_, entries[0], call.typed, executor_->Now());
   }
   if (call.password != nullptr) {
     call.stage = Stage::kPassword;
@@ -196,8 +196,8 @@ void DirectoryLoop::HandlePerson(DirectoryCall& call, const std::vector<LdapEntr
     RunStage(call);
   } else if (!call.person.has_value()) {
     Finish(call, DirectoryOutcome::kDenied, call.not_found_detail);
-  } else if (call.person->disabled) {
-    Finish(call, DirectoryOutcome::kDenied, "account disabled");
+  } else if (!call.person->refusal.empty()) {
+    Finish(call, DirectoryOutcome::kDenied, call.person->refusal);
   } else {
     call.repeated = false;
     StartGroups(call);
@@ -211,8 +211,8 @@ void DirectoryLoop::HandlePassword(DirectoryCall& call, const DirectoryRequest& 
   } else if (!call.person.has_value()) {
     // Whatever the decoy's password is.
     Finish(call, DirectoryOutcome::kDenied, call.not_found_detail);
-  } else if (call.person->disabled) {
-    Finish(call, DirectoryOutcome::kDenied, "account disabled");
+  } else if (!call.person->refusal.empty()) {
+    Finish(call, DirectoryOutcome::kDenied, call.person->refusal);
   } else if (verdict.outcome != DirectoryOutcome::kOk) {
     Finish(call, DirectoryOutcome::kDenied, std::move(verdict.detail));
   } else {

@@ -30,7 +30,8 @@ class LdapDirectory : public Directory {
 
   void Authenticate(const std::string& user, const Secret& password,
                     absl::AnyInvocable<void(DirectoryAnswer)> done) override;
-  // Disabled people are NOT_FOUND. RESOURCE_EXHAUSTED: too many calls at once.
+  // People whose account is disabled or expired are NOT_FOUND. RESOURCE_EXHAUSTED: too many calls
+  // at once.
   void Find(const std::string& user,
             absl::AnyInvocable<void(absl::StatusOr<DirectoryPerson>)> done) override;
 

@@ -10,7 +10,8 @@ from processes import PartFailed
 
 CLIENTS = 64
 # What the broker reads of a person.
-ATTRIBUTES = ["uid", "displayName", "pwdAccountLockedTime", "memberOf", "userAccountControl", "nsAccountLock"]
+ATTRIBUTES = ["uid", "displayName", "pwdAccountLockedTime", "memberOf", "userAccountControl", "nsAccountLock",
+              "accountExpires", "pwdEndTime", "krbPrincipalExpiration"]
 WHAT = "sign-ins, against bare search and bind in the same directory"
 NAMES = ["signin_ratio", "signin_per_s", "signin_bare_per_s", "signin_p50_ms", "signin_p99_ms", "signin_cpu_us",
          "signin_bare_cpu_us"]

@@ -118,6 +118,12 @@ TEST_F(ActiveDirectoryTest, WhoIsDeniedAndWhyIsToldInTheLogOnly) {
   ExpectDenied("mustchange", kPassword, "password must be changed");
 }
 
+TEST_F(ActiveDirectoryTest, WhoIsDeniedIsNotFoundEither) {
+  EXPECT_TRUE(harness_.Find("anna").ok());
+  EXPECT_EQ(harness_.Find("disabled").status(), absl::NotFoundError("account disabled"));
+  EXPECT_EQ(harness_.Find("expired").status(), absl::NotFoundError("account expired"));
+}
+
 TEST_F(ActiveDirectoryTest, AnEmptyPasswordIsNoAnonymousBind) {
   EXPECT_EQ(harness_.Authenticate("anna", "").outcome, DirectoryOutcome::kDenied);
 }

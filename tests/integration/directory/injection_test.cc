@@ -146,7 +146,8 @@ TEST_F(InjectionTest, FiltersFindTheExactNameOrNobody) {
     for (const std::string& uid : search(name)) {
       ++hits;
       // LDAP compares without case and outer spaces; we do not take the entry unless it is equal.
-      const bool taken = ReadPerson(settings, {"", {{"uid", {uid}}}}, name).has_value();
+      const bool taken =
+          ReadPerson(settings, {"", {{"uid", {uid}}}}, name, absl::Now()).has_value();
       EXPECT_EQ(taken, IsUserName(name) && absl::EqualsIgnoreCase(uid, name)) << name;
       EXPECT_TRUE(absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(name), uid)) << name;
     }

@@ -41,7 +41,8 @@ class PolicyTest : public testing::Test {
         PersonLdif("late", "right", Under("expired") + "pwdChangedTime: 20200101000000Z\n") +
         PersonLdif("grace", "right", Under("grace") + "pwdChangedTime: 20200101000000Z\n") +
         PersonLdif("reset", "right", Under("reset") + "pwdReset: TRUE\n") +
-        PersonLdif("off", "right", "pwdAccountLockedTime: 000001010000Z\n");
+        PersonLdif("off", "right", "pwdAccountLockedTime: 000001010000Z\n") +
+        PersonLdif("ended", "right", "pwdEndTime: 20200101000000Z\n");
     return options;
   }
 
@@ -118,6 +119,16 @@ TEST_F(PolicyTest, SwitchedOffIsDeniedAndNotFound) {
                 "pwdAccountLockedTime: 000001010000Z\n");
   EXPECT_EQ(harness_.Find("jan").status().code(), absl::StatusCode::kNotFound);
   ExpectPlainDenial(harness_.Authenticate("jan", "right"), "account disabled");
+}
+
+TEST_F(PolicyTest, WhoseTimeIsOverIsDeniedAndNotFound) {
+  ExpectPlainDenial(harness_.Authenticate("ended", "right"), "account expired");
+  EXPECT_EQ(harness_.Find("ended").status().code(), absl::StatusCode::kNotFound);
+  // It comes while they are signed in: the next look finds nobody.
+  EXPECT_TRUE(harness_.Find("jan").ok());
+  slapd_.Modify("dn: " + PersonDn("jan") +
+                "\nchangetype: modify\nadd: pwdEndTime\npwdEndTime: 20200101000000Z\n");
+  EXPECT_EQ(harness_.Find("jan").status().code(), absl::StatusCode::kNotFound);
 }
 
 }  // namespace
