@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "broker/core/certificates.h"
 #include "broker/core/connect.h"
 #include "broker/core/fences.h"
 #include "broker/core/hosts.h"
@@ -32,6 +33,7 @@ struct Handler {
   void operator()(const SignInUsed& event) const { HandleSignInUsed(turn, event); }
   void operator()(const HostFenced& event) const { HandleHostFenced(turn, event); }
   void operator()(const PersonChecked& event) const { HandlePersonChecked(turn, event); }
+  void operator()(const CertificateIssued& event) const { HandleCertificateIssued(turn, event); }
   void operator()(const Tick&) const { HandleTick(turn); }
 };
 

@@ -147,9 +147,22 @@ struct PersonChecked {
 // Time passed: deadlines, liveness, pool sizes.
 struct Tick {};
 
+// A certificate was made for a machine, which is given it once that is durable.
+struct CertificateIssued {
+  CallId call = 0;
+  // "host/hv-a1".
+  std::string peer;
+  // It is the machine's first, by a join code; otherwise the machine renewed the one it had.
+  bool joined = false;
+  // SHA-256 of the certificate, 32 bytes.
+  std::string certificate_sha256;
+  // For the audit: where the machine was.
+  std::string origin;
+};
+
 struct Event {
   std::variant<CallRequested, SignInChecked, CallCancelled, AgentAttached, AgentDetached,
-               AgentReported, SignInUsed, HostFenced, PersonChecked, Tick>
+               AgentReported, SignInUsed, HostFenced, PersonChecked, CertificateIssued, Tick>
       what;
   // 32 fresh random bytes; ids are derived from them.
   std::string entropy;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
 #include "broker/core/balance.h"
+#include "broker/core/certificates.h"
 #include "broker/core/connect.h"
 #include "broker/core/desktop_calls.h"
 #include "broker/core/fences.h"
@@ -116,6 +117,9 @@ CallAnswer Dispatch(Turn& turn, const CallRequested& event, const v1::SignIn& si
   }
   if (const auto* r = As<v1::RevokeSignInsRequest>(request)) {
     return RevokeSignIns(turn, event, *r, actor);
+  }
+  if (const auto* r = As<v1::AddJoinCodeRequest>(request)) {
+    return AddJoinCode(turn, event, *r, actor);
   }
   if (const auto* r = As<v1::RevokeCertificatesRequest>(request)) {
     return RevokeCertificates(turn, event, *r, actor);

@@ -5,17 +5,23 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "broker/core/fences.h"
 #include "broker/model/desktop_machine.h"
 #include "broker/model/names.h"
+#include "common/base/text.h"
 
 namespace werkplek {
 namespace {
 
 constexpr uint32_t kMaxPage = 1000;
 constexpr size_t kMaxPageBytes = 48 << 10;
+// Agents keep to less.
+constexpr size_t kMaxReportedError = 1024;
 
 // Counts what goes into a page. The first entry always fits.
 class Page {
@@ -92,9 +98,35 @@ v1::TokenView TokenViewOf(const v1::TokenEnrolment& token, const ViewContext& co
   return view;
 }
 
-// What is known of the desktop's moves, in words.
-void AddMoves(const Fleet& fleet, const std::string& id, v1::Explanation& explanation) {
+// What the host said last of the desktop; nullptr: nothing that counts now.
+const v1::DesktopReport* ReportNow(const Fleet& fleet, const v1::Desktop& desktop) {
+  const HostSoft* host = fleet.host_soft.Find(desktop.host());
+  if (host == nullptr || host->liveness != v1::LIVENESS_UP) return nullptr;
+  return host->FindDesktop(desktop.id());
+}
+
+// "suspend failed: ...", or what is wrong without anything having been asked for. Empty: nothing,
+// or the host has not heard yet of the desktop's generation, so that it speaks of the one before.
+std::string ErrorIn(const v1::Desktop& desktop, const v1::DesktopReport& report) {
+  if (report.error().empty() || report.generation() < desktop.generation()) return "";
+  std::string error = PrintableText(report.error(), kMaxReportedError);
+  if (report.failed_verb() == v1::COMMAND_UNSPECIFIED) return error;
+  const std::string& name = v1::CommandVerb_Name(report.failed_verb());
+  // Of a newer agent.
+  if (name.empty()) return absl::StrCat("a command failed: ", error);
+  const std::string verb = absl::StrReplaceAll(absl::StripPrefix(name, "COMMAND_"), {{"_", " "}});
+  return absl::StrCat(absl::AsciiStrToLower(verb), " failed: ", error);
+}
+
+// What is known now of the desktop, in words: what its host says to be wrong with it, and its
+// moves.
+void AddPresent(const Fleet& fleet, const std::string& id, v1::Explanation& explanation) {
   const v1::Desktop* desktop = fleet.desktops.Find(id);
+  const v1::DesktopReport* report = desktop == nullptr ? nullptr : ReportNow(fleet, *desktop);
+  const std::string error = report == nullptr ? "" : ErrorIn(*desktop, *report);
+  if (!error.empty()) {
+    explanation.add_steps(absl::StrCat("its host ", desktop->host(), " says: ", error));
+  }
   if (desktop != nullptr && !desktop->moving_to().empty()) {
     explanation.add_steps(
         absl::StrCat("is being moved from ", desktop->host(), " to ", desktop->moving_to()));
@@ -130,9 +162,10 @@ v1::DesktopStatus DesktopStatusOf(const ViewContext& context, const v1::Desktop&
   const HostSoft* host = fleet.host_soft.Find(desktop.host());
   if (host == nullptr) return status;
   status.set_host_liveness(host->liveness);
-  const v1::DesktopReport* report = host->FindDesktop(desktop.id());
-  if (host->liveness != v1::LIVENESS_UP || report == nullptr) return status;
+  const v1::DesktopReport* report = ReportNow(fleet, desktop);
+  if (report == nullptr) return status;
   status.set_reported_power(report->power());
+  status.set_reported_error(ErrorIn(desktop, *report));
   status.set_viewer_connected(report->viewer() == v1::VIEWER_CONNECTED);
   return status;
 }
@@ -285,7 +318,7 @@ absl::StatusOr<v1::Explanation> View(const ViewContext& context,
   }
   if (const v1::Session* session = context.fleet.sessions.Find(request.id())) {
     v1::Explanation explanation = session->explanation();
-    AddMoves(context.fleet, session->desktop(), explanation);
+    AddPresent(context.fleet, session->desktop(), explanation);
     return explanation;
   }
   const v1::Desktop* desktop = context.fleet.desktops.Find(request.id());
@@ -293,7 +326,7 @@ absl::StatusOr<v1::Explanation> View(const ViewContext& context,
   v1::Explanation explanation;
   if (const v1::Session* session = context.fleet.sessions.Find(desktop->session())) {
     explanation = session->explanation();
-    AddMoves(context.fleet, desktop->id(), explanation);
+    AddPresent(context.fleet, desktop->id(), explanation);
     return explanation;
   }
   explanation.set_decision(std::string(StateName(desktop->state())));
@@ -308,7 +341,7 @@ absl::StatusOr<v1::Explanation> View(const ViewContext& context,
     explanation.add_steps(absl::StrCat("last failure: ", desktop->last_error(), " (",
                                        desktop->failures(), " in a row)"));
   }
-  AddMoves(context.fleet, desktop->id(), explanation);
+  AddPresent(context.fleet, desktop->id(), explanation);
   return explanation;
 }
 

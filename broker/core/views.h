@@ -48,8 +48,8 @@ absl::StatusOr<v1::Explanation> View(const ViewContext& context, const v1::Expla
 absl::StatusOr<v1::ListRevocationsResponse> View(const ViewContext& context,
                                                  const v1::ListRevocationsRequest& request);
 
-// A desktop with what its host last said; the reported power is POWER_UNSPECIFIED while the host is
-// not up.
+// A desktop with what its host last said; while the host is not up, the reported power is
+// POWER_UNSPECIFIED and no error is reported. Nor is one of an older generation.
 v1::DesktopStatus DesktopStatusOf(const ViewContext& context, const v1::Desktop& desktop);
 
 // A session as its owner sees it.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
 namespace werkplek {
@@ -83,6 +84,13 @@ v1::Identity IdentityOfPeer(absl::string_view peer) {
     }
   }
   return v1::IDENTITY_UNSPECIFIED;
+}
+
+std::string PeerOf(v1::Identity identity, absl::string_view name) {
+  for (const auto& [word, of_word] : kPeerWords) {
+    if (of_word == identity && IsResourceName(name)) return absl::StrCat(word, name);
+  }
+  return "";
 }
 
 bool IsUserName(absl::string_view name) {

@@ -18,6 +18,9 @@ bool IsResourceName(absl::string_view name);
 // IDENTITY_UNSPECIFIED: this is no machine's name.
 v1::Identity IdentityOfPeer(absl::string_view peer);
 
+// The other way round: "client/tc-017". Empty: there is no such machine's name.
+std::string PeerOf(v1::Identity identity, absl::string_view name);
+
 // A sign-in name: 1 to 64 of [A-Za-z0-9._@-].
 bool IsUserName(absl::string_view name);
 

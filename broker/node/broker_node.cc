@@ -40,6 +40,10 @@ void BrokerNode::ReadAudit(
     uint64_t after, uint32_t limit,
     absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AuditRecord>>)> done) {
   loop_->ReadAudit(after, limit, std::move(done));
+void BrokerNode::RecordCertificate(CertificateIssued issued, ReplyCallback done) {
+  loop_->RecordCertificate(std::move(issued), std::move(done));
+}
+
 }
 
 uint64_t BrokerNode::Watch(WatchCallback callback) { return loop_->Watch(std::move(callback)); }

@@ -133,6 +133,9 @@ class BrokerNode {
 
   // `callback` gets every commit from now on, on the loop thread, until Unwatch returns. It must
   // not wait: a follower that falls behind keeps its own bounded queue, and starts over when that
+  // Records what a machine is about to be given (`issued.call` is set here); it may have it when
+  // `done` says OK.
+  void RecordCertificate(CertificateIssued issued, ReplyCallback done);
   // is full.
   uint64_t Watch(WatchCallback callback);
   void Unwatch(uint64_t id);

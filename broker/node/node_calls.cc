@@ -216,6 +216,14 @@ void NodeLoop::EnrolFound(CallRequested requested, const absl::StatusOr<Director
 }
 
 void NodeLoop::ConfirmFound(CallRequested requested, const absl::StatusOr<DirectoryPerson>& person,
+void NodeLoop::RecordCertificate(CertificateIssued issued, ReplyCallback done) {
+  issued.call = calls_.Add(std::move(done));
+  const CallId call = issued.call;
+  if (const absl::Status status = Enqueue(std::move(issued)); !status.ok()) {
+    FailSoon(call, status);
+  }
+}
+
                             absl::Time came) {
   auto request = std::make_shared<v1::ConfirmTokenRequest>(
       static_cast<const v1::ConfirmTokenRequest&>(*requested.request));

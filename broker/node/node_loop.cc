@@ -207,8 +207,9 @@ absl::Status NodeLoop::Enqueue(decltype(Event::what) what) {
 
 absl::Status NodeLoop::EnqueueLocked(decltype(Event::what) what) {
   if (stopped_ || phase_ != Phase::kLeading) return TryAgain();
-  const bool bounded =
-      std::holds_alternative<CallRequested>(what) || std::holds_alternative<SignInChecked>(what);
+  const bool bounded = std::holds_alternative<CallRequested>(what) ||
+                       std::holds_alternative<SignInChecked>(what) ||
+                       std::holds_alternative<CertificateIssued>(what);
   if (bounded && waiting_.size() >= settings_.max_waiting_events) {
     return absl::ResourceExhaustedError("too many calls wait; try again in a second");
   }

@@ -38,6 +38,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   CallId Connect(const Caller& caller, const v1::ConnectRequest& request, ConnectCallback update);
   void Cancel(CallId call);
   void SignInUsed(const std::string& token_sha256);
+  void RecordCertificate(CertificateIssued issued, ReplyCallback done);
   void ReadAudit(uint64_t after, uint32_t limit, CallTable::AuditCallback done);
   uint64_t Watch(WatchCallback callback);
   void Unwatch(uint64_t id);

@@ -1,11 +1,15 @@
 #include "broker/program/broker_program.h"
 
 #include <algorithm>
+#include <chrono>
+#include <future>
 #include <string>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "broker/core/turn.h"
 #include "broker/directory/ldap_directory.h"
 #include "broker/election/etcd_election.h"
 #include "broker/election/standalone_election.h"
@@ -14,6 +18,7 @@
 #include "broker/peer/peer_calls.h"
 #include "broker/program/broker_metrics.h"
 #include "broker/program/own_certificate.h"
+#include "broker/program/revoked_codes.h"
 #include "broker/rpc/grpc_server.h"
 #include "broker/store/etcd_store.h"
 #include "broker/store/sqlite_store.h"
@@ -27,6 +32,7 @@
 #include "common/pki/certificate_office.h"
 #include "common/program/self_probe.h"
 #include "common/program/watchdog.h"
+#include "common/tls/certificate.h"
 #include "common/tls/grpc_credentials.h"
 
 namespace werkplek {
@@ -36,6 +42,8 @@ constexpr absl::Duration kProbeInterval = absl::Seconds(5);
 constexpr absl::Duration kProbeLimit = absl::Seconds(3);
 constexpr absl::Duration kRenewalCheck = absl::Minutes(10);
 constexpr absl::Duration kLeaderLook = absl::Milliseconds(50);
+// Less than a newcomer's whole request may take.
+constexpr std::chrono::seconds kRecordLimit(5);
 
 // They hold a secret, so that they are moved only.
 FenceCommandSettings CopyOf(const FenceCommandSettings& given) {
@@ -54,6 +62,15 @@ absl::StatusOr<PeerName> PeerOfCaller(const Caller& caller) {
   return ParsePeerUri(absl::StrCat("werkplek://", caller.peer));
 }
 
+// The first certificate of the chain, which is its machine's.
+absl::StatusOr<CertificateIssued> IssuedIn(const std::string& chain_pem) {
+  ASSIGN_OR_RETURN(const PeerCertificate made, ReadPeerCertificatePem(chain_pem));
+  CertificateIssued issued;
+  issued.peer = PeerLabel(made.name);
+  issued.certificate_sha256 = made.sha256;
+  return issued;
+}
+
 }  // namespace
 
 // In the order of building; destroyed in reverse.
@@ -64,8 +81,13 @@ struct BrokerProgram::Parts {
   absl::Status BuildStore();
   void BuildLeaderLink();
   absl::Status MayJoinHere() const;
+  void AddJoinCode(const Caller& caller, const v1::AddJoinCodeRequest& request,
+                   absl::AnyInvocable<void(absl::StatusOr<v1::AddJoinCodeResponse>)> done);
+  void RenewCertificate(
+      const Caller& caller, const v1::RenewCertificateRequest& request,
+      absl::AnyInvocable<void(absl::StatusOr<v1::RenewCertificateResponse>)> done);
+  absl::Status RecordJoin(const std::string& chain_pem, const std::string& address);
   absl::Time RevokedBefore(const PeerName& peer) const;
-  void KillCodes(const Committed& committed);
   absl::Status BuildState();
   absl::Status BuildTrust();
   absl::Status Serve();
@@ -97,6 +119,7 @@ struct BrokerProgram::Parts {
 
   std::unique_ptr<CertificateAuthority> authority;
   std::unique_ptr<JoinCodes> codes;
+  std::unique_ptr<RevokedCodes> revoked_codes;
   std::unique_ptr<CertificateOffice> office;
   std::unique_ptr<FollowingContext> join_context;
   std::unique_ptr<FollowingContext> probe_context;
@@ -183,9 +206,65 @@ absl::Status BrokerProgram::Parts::MayJoinHere() const {
                    "; ask an administrator for a new code, which says where to join"));
 }
 
+// A code is made first and given out when the audit has it. One that it never got is known to
+// nobody, and the machine's code of before is dead all the same: who asked asks again.
+void BrokerProgram::Parts::AddJoinCode(
+    const Caller& caller, const v1::AddJoinCodeRequest& request,
+    absl::AnyInvocable<void(absl::StatusOr<v1::AddJoinCodeResponse>)> done) {
+  absl::StatusOr<v1::AddJoinCodeResponse> made = office->AddJoinCode(request, caller.peer);
+  if (!made.ok()) return done(made.status());
+  node->Call(caller, std::make_shared<const v1::AddJoinCodeRequest>(request),
+             [made = *std::move(made),
+              done = std::move(done)](const absl::StatusOr<MessagePointer>& recorded) mutable {
+               if (!recorded.ok()) return done(recorded.status());
+               done(std::move(made));
+             });
+}
+
+void BrokerProgram::Parts::RenewCertificate(
+    const Caller& caller, const v1::RenewCertificateRequest& request,
+    absl::AnyInvocable<void(absl::StatusOr<v1::RenewCertificateResponse>)> done) {
+  const absl::StatusOr<PeerName> peer = PeerOfCaller(caller);
+  if (!peer.ok()) return done(peer.status());
+  absl::StatusOr<v1::RenewCertificateResponse> made = office->RenewCertificate(
+      *peer, absl::FromUnixMillis(caller.certificate_issued_unix_ms), request);
+  if (!made.ok()) return done(made.status());
+  absl::StatusOr<CertificateIssued> issued = IssuedIn(made->certificate_chain_pem());
+  if (!issued.ok()) return done(issued.status());
+  issued->origin = Origin(caller);
+  node->RecordCertificate(*std::move(issued),
+                          [made = *std::move(made), done = std::move(done)](
+                              const absl::StatusOr<MessagePointer>& recorded) mutable {
+                            if (!recorded.ok()) return done(recorded.status());
+                            done(std::move(made));
+                          });
+}
+
+// On the thread of the endpoint. Only who has a good code comes here and makes others wait.
+absl::Status BrokerProgram::Parts::RecordJoin(const std::string& chain_pem,
+                                              const std::string& address) {
+  ASSIGN_OR_RETURN(CertificateIssued issued, IssuedIn(chain_pem));
+  issued.joined = true;
+  issued.origin = address;
+  // Shared: the answer may come after this gave up.
+  const auto recorded = std::make_shared<std::promise<bool>>();
+  node->RecordCertificate(std::move(issued),
+                          [recorded](const absl::StatusOr<MessagePointer>& answer) {
+                            recorded->set_value(answer.ok());
+                          });
+  std::future<bool> answer = recorded->get_future();
+  if (answer.wait_for(kRecordLimit) == std::future_status::ready && answer.get()) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(
+      "the broker cannot write down now that this machine joined; ask an administrator for a new "
+      "code and try again");
+}
+
 absl::Status BrokerProgram::Parts::BuildTrust() {
   ASSIGN_OR_RETURN(authority, CertificateAuthority::Load(config.authority));
   codes = std::make_unique<JoinCodes>(JoinCodeLimits{}, [this] { return loop.Monotonic(); });
+  revoked_codes = std::make_unique<RevokedCodes>(codes.get());
   office = std::make_unique<CertificateOffice>(
       OfficeSettings{config.certificate_lifetime, config.join_url,
                      [this](const PeerName& peer) { return RevokedBefore(peer); }},
@@ -206,13 +285,10 @@ absl::Status BrokerProgram::Parts::Serve() {
   parts.broker = config.node.broker;
   parts.now = [this] { return loop.Now(); };
   parts.add_join_code = [this](const Caller& caller, const v1::AddJoinCodeRequest& request,
-                               auto done) { done(office->AddJoinCode(request, caller.peer)); };
+                               auto done) { AddJoinCode(caller, request, std::move(done)); };
   parts.renew_certificate = [this](const Caller& caller, const v1::RenewCertificateRequest& request,
                                    auto done) {
-    const absl::StatusOr<PeerName> peer = PeerOfCaller(caller);
-    if (!peer.ok()) return done(peer.status());
-    done(office->RenewCertificate(*peer, absl::FromUnixMillis(caller.certificate_issued_unix_ms),
-                                  request));
+    RenewCertificate(caller, request, std::move(done));
   };
   parts.leader = leader.get();
   parts.observe = [this](absl::string_view what, absl::string_view label) {
@@ -220,7 +296,7 @@ absl::Status BrokerProgram::Parts::Serve() {
   };
   node->Watch([this](const Committed& committed) {
     if (committed.reloaded) Leading();
-    KillCodes(committed);
+    revoked_codes->After(committed, election->leader().epoch);
   });
   node->Start();
   if (leader != nullptr) leader->Start();
@@ -228,9 +304,13 @@ absl::Status BrokerProgram::Parts::Serve() {
   HttpServerSettings http;
   http.address = config.join_address;
   http.name = "join";
-  ASSIGN_OR_RETURN(join,
-                   HttpServer::Start(http, join_context.get(),
-                                     JoinEndpoint(office.get(), [this] { return MayJoinHere(); })));
+  ASSIGN_OR_RETURN(
+      join, HttpServer::Start(http, join_context.get(),
+                              JoinEndpoint(
+                                  office.get(), [this] { return MayJoinHere(); },
+                                  [this](const std::string& chain_pem, const std::string& address) {
+                                    return RecordJoin(chain_pem, address);
+                                  })));
   metrics.BeforeScrape([this] {
     broker_metrics.ReadFleet(node->picture().get());
     broker_metrics.SetAgentsConnected(links.size());
@@ -263,16 +343,6 @@ absl::Time BrokerProgram::Parts::RevokedBefore(const PeerName& peer) const {
       picture == nullptr ? nullptr : picture->revocations.Find(PeerLabel(peer));
   return revocation == nullptr ? absl::InfinitePast()
                                : absl::FromUnixMillis(revocation->issued_before_unix_ms());
-}
-
-// A code that was given out before its machine was revoked is no way back.
-void BrokerProgram::Parts::KillCodes(const Committed& committed) {
-  if (committed.reloaded) return codes->KillAll();
-  for (const v1::Change& change : *committed.changes) {
-    if (change.table() != kRevocationTable) continue;
-    const absl::StatusOr<PeerName> peer = ParsePeerUri(absl::StrCat("werkplek://", change.key()));
-    if (peer.ok()) codes->Kill(*peer);
-  }
 }
 
 void BrokerProgram::Parts::RenewAgainLater() {

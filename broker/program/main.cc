@@ -3,8 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <optional>
 #include <string>
 
+#include "absl/time/clock.h"
 #include "broker/program/broker_config.h"
 #include "broker/program/broker_program.h"
 #include "broker/program/commands.h"
@@ -43,7 +45,22 @@ struct Arguments {
   std::string lifetime;
   std::string user;
   std::string store_file;
+  std::optional<uint64_t> epoch;
 };
+
+// Of the commands that are about a whole store; nullopt: it is none of them.
+std::optional<absl::Status> RunStoreCommand(const CLI::App& app, const StoreConfig& store,
+                                            const std::string& warning,
+                                            const Arguments& arguments) {
+  const std::string& file = arguments.store_file;
+  if (app.got_subcommand("store-export")) return ExportStore(store, file, std::cout);
+  if (app.got_subcommand("store-import")) return ImportStore(store, file, std::cout);
+  if (app.got_subcommand("store-backup")) return BackUpStore(store, file, std::cout);
+  if (!app.got_subcommand("store-restore")) return std::nullopt;
+  // In place of a store that works there would be one that the service may not open.
+  if (!warning.empty()) return absl::FailedPreconditionError(warning);
+  return RestoreStore(store, file, {arguments.epoch, absl::Now()}, std::cout);
+}
 
 int RunCommand(const CLI::App& app, Arguments& arguments) {
   const bool form_only = app.got_subcommand("init");
@@ -54,10 +71,10 @@ int RunCommand(const CLI::App& app, Arguments& arguments) {
     return kExitBadConfig;
   }
   SetLogSeverity(config->log_severity);
-  if (!app.get_subcommands().empty()) {
-    const std::string warning = WrongAccountWarning(*config, geteuid());
-    if (!warning.empty()) std::cerr << "werkplek-broker: " << warning << "\n";
-  }
+  std::string warning;
+  if (!app.get_subcommands().empty()) warning = WrongAccountWarning(*config, geteuid());
+  const bool refused = app.got_subcommand("store-restore");
+  if (!warning.empty() && !refused) std::cerr << "werkplek-broker: " << warning << "\n";
   if (app.got_subcommand("check-config")) {
     std::cout << arguments.config << ": good\n";
     return 0;
@@ -77,13 +94,27 @@ int RunCommand(const CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("enrol-first-admin")) {
     return Tell(EnrolFirstAdmin(*config, arguments.user, std::cout));
   }
-  if (app.got_subcommand("store-export")) {
-    return Tell(ExportStore(config->store, arguments.store_file, std::cout));
-  }
-  if (app.got_subcommand("store-import")) {
-    return Tell(ImportStore(config->store, arguments.store_file, std::cout));
-  }
+  const auto done = RunStoreCommand(app, config->store, warning, arguments);
+  if (done.has_value()) return Tell(*done);
   return Serve(*std::move(config));
+}
+
+void AddStoreCommands(CLI::App& app, Arguments& arguments) {
+  const auto write = [&](const char* name, const char* what) {
+    app.add_subcommand(name, what)
+        ->add_option("--to", arguments.store_file, "The file to make; it holds secrets")
+        ->required();
+  };
+  const auto read = [&](const char* name, const char* what) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->add_option("--from", arguments.store_file, "The file to read")->required();
+    return command;
+  };
+  write("store-backup", "Write the whole store to a file, also while a broker uses it");
+  read("store-restore", "Put a backup in the store's place, while no broker uses it")
+      ->add_option("--epoch", arguments.epoch, "Above all that hosts have seen; seldom needed");
+  write("store-export", "Write the whole store, while no broker uses it, to a file to move it");
+  read("store-import", "Fill an empty store from such a file");
 }
 
 int Main(int argc, char** argv) {
@@ -110,13 +141,7 @@ int Main(int argc, char** argv) {
       "enrol-first-admin",
       "Give the first administrator a token, while the broker is stopped; prints a secret");
   enrol->add_option("--user", arguments.user, "The name the person signs in with")->required();
-  app.add_subcommand("store-export",
-                     "Write the whole store, while no broker uses it, to a file (it holds secrets)")
-      ->add_option("--to", arguments.store_file, "The file to make")
-      ->required();
-  app.add_subcommand("store-import", "Fill an empty store from such a file")
-      ->add_option("--from", arguments.store_file, "The file to read")
-      ->required();
+  AddStoreCommands(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

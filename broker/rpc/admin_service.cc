@@ -37,6 +37,16 @@ v1::ListAuditResponse AuditPage(const std::vector<v1::AuditRecord>& records, uin
   return page;
 }
 
+// The sequence after which the page that is asked for begins; `newest` is the last one there is.
+absl::StatusOr<uint64_t> AuditStart(const v1::ListAuditRequest& request, uint64_t newest) {
+  if (request.last() == 0) return request.after_sequence();
+  if (request.after_sequence() != 0) {
+    return absl::InvalidArgumentError(
+        "last: give it for the first page only, without after_sequence");
+  }
+  return newest - std::min<uint64_t>(newest, request.last());
+}
+
 }  // namespace
 
 AdminRpc::AdminRpc(const ServiceParts& parts, const RpcSettings& settings,
@@ -242,11 +252,14 @@ grpc::ServerUnaryReactor* AdminRpc::ListAudit(grpc::CallbackServerContext* conte
   return HandleUnary(
       parts_, context, request, response,
       [this](const Admitted& admitted, const auto& asked, const auto& call) {
+        if (admitted.picture == nullptr) return call->End(NotInCharge());
         CountUse(parts_, admitted);
+        const absl::StatusOr<uint64_t> after = AuditStart(asked, admitted.picture->audit_sequence);
+        if (!after.ok()) return call->End(after.status());
         const uint32_t limit =
             asked.limit() == 0 ? kMaxAuditPage : std::min(asked.limit(), kMaxAuditPage);
         // One more than the page, to see whether there is more.
-        parts_.node->ReadAudit(asked.after_sequence(), limit + 1,
+        parts_.node->ReadAudit(*after, limit + 1,
                                [call, limit](absl::StatusOr<std::vector<v1::AuditRecord>> records) {
                                  if (!records.ok()) return call->End(records.status());
                                  call->Answer(AuditPage(*records, limit));

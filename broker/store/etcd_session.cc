@@ -230,22 +230,15 @@ absl::Status EtcdSession::ReadRange(absl::string_view key, absl::string_view end
   }
 }
 
-absl::Status EtcdSession::ReadRecords(uint64_t epoch,
-                                      const std::function<bool(v1::Change&)>& take) {
-  // Anew: what this broker believed of an earlier commit may be wrong.
-  attached_.reset();
-  RETURN_IF_ERROR(Attach(epoch));
-  const auto give = [&take](v1::Change& change) {
-    return take(change) ? absl::OkStatus() : UnreadableRecord(change.table(), change.key());
-  };
-  RETURN_IF_ERROR(ReadRange(keys_.record, EtcdPrefixEnd(keys_.record), attached_->revision, epoch,
+absl::Status EtcdSession::ReadRecords(uint64_t guard, const TakeRecord& take) {
+  RETURN_IF_ERROR(ReadRange(keys_.record, EtcdPrefixEnd(keys_.record), attached_->revision, guard,
                             kRecordPage, [&](const KeyValue& kv) -> absl::Status {
                               ASSIGN_OR_RETURN(
                                   v1::Change change,
                                   DecodeRecord(kv.key().substr(keys_.record.size()), kv.value()));
                               if (attached_->changed.count({change.table(), change.key()}) != 0)
                                 return absl::OkStatus();
-                              return give(change);
+                              return take(change);
                             }));
   for (const auto& [record, value] : attached_->changed) {
     if (!value.has_value()) continue;
@@ -253,15 +246,20 @@ absl::Status EtcdSession::ReadRecords(uint64_t epoch,
     change.set_table(record.first);
     change.set_key(record.second);
     change.set_value(*value);
-    RETURN_IF_ERROR(give(change));
+    RETURN_IF_ERROR(take(change));
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<Fleet> EtcdSession::Load(uint64_t epoch) {
   Fleet fleet;
-  RETURN_IF_ERROR(NothingDone(
-      ReadRecords(epoch, [&fleet](v1::Change& change) { return ApplyChange(change, fleet); })));
+  // Anew: what this broker believed of an earlier commit may be wrong.
+  attached_.reset();
+  RETURN_IF_ERROR(NothingDone(Attach(epoch)));
+  RETURN_IF_ERROR(NothingDone(ReadRecords(epoch, [&fleet](v1::Change& change) {
+    return ApplyChange(change, fleet) ? absl::OkStatus()
+                                      : UnreadableRecord(change.table(), change.key());
+  })));
   fleet.audit_sequence = attached_->last_audit;
   return fleet;
 }

@@ -44,6 +44,8 @@ struct EtcdStoreSettings {
 // Thread-compatible.
 class EtcdSession {
  public:
+  using TakeRecord = std::function<absl::Status(v1::Change&)>;
+
   // `client` outlives the session. `wait` waits a moment between tries; false: give up.
   EtcdSession(EtcdStoreSettings settings, EtcdClient* client,
               std::function<bool(absl::Duration)> wait);
@@ -52,8 +54,12 @@ class EtcdSession {
   absl::StatusOr<Fleet> Load(uint64_t epoch);
   absl::Status Commit(uint64_t epoch, ChangeSet changes);
   absl::StatusOr<std::vector<v1::AuditRecord>> ReadAudit(uint64_t after, uint32_t limit);
-  // Every record as it is kept, for a copy of the whole.
-  absl::Status ReadRecords(uint64_t epoch, const std::function<bool(v1::Change&)>& take);
+  // The newest epoch that anybody took, for a copy. NOT_FOUND: there is no store.
+  absl::StatusOr<uint64_t> NewestEpoch();
+  // Every record, then every audit record in order, as they were at one revision, while a broker
+  // writes: claims and changes nothing. `epoch` is NewestEpoch's. UNAVAILABLE: too much changed
+  // meanwhile; try again.
+  absl::Status Copy(uint64_t epoch, const TakeRecord& take);
 
   // Moves some of the log into records. True: there is more to do. Failures are for the next time.
   bool Fold();
@@ -90,6 +96,9 @@ class EtcdSession {
   };
 
   absl::Status Attach(uint64_t epoch);
+  // All records of what was attached; `guard`: the epoch to look at with each page, or 0.
+  absl::Status ReadRecords(uint64_t guard, const TakeRecord& take);
+  absl::Status CopyAudit(const TakeRecord& take);
   // One look at the store's heads; moves the epoch up to `epoch` when it is lower.
   absl::StatusOr<Attached> AttachOnce(uint64_t epoch, bool& again);
   absl::Status TakeEpoch(uint64_t epoch, uint64_t found, absl::string_view schema);

@@ -50,8 +50,8 @@ class SqliteDatabase {
   // file that turns out to be refused stays as it is.
   static absl::StatusOr<SqliteDatabase> Open(const std::string& path);
 
-  // Closing moves the write-ahead log into the file from now on.
-  void KeepTidy();
+  // Closing moves the write-ahead log into the file from now on, or no longer.
+  void KeepTidy(bool tidy = true);
 
   absl::StatusOr<SqliteStatement> Prepare(absl::string_view sql) const;
   // One statement without parameters or rows.

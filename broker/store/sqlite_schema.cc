@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -16,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/folder.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -53,6 +53,13 @@ absl::Status Damaged(const std::string& path, absl::string_view what) {
                    "start with an empty store."));
 }
 
+// What SQLite says while it looks at the file. Only DATA_LOSS is about the file itself; one that is
+// locked, or a disk that is full, is a reason to try again.
+absl::Status CannotCheck(const std::string& path, const absl::Status& status) {
+  if (absl::IsDataLoss(status)) return Damaged(path, status.message());
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
 absl::Status NotOurs(const std::string& path) {
   return absl::FailedPreconditionError(
       absl::StrCat(path,
@@ -64,17 +71,6 @@ absl::Status Newer(const std::string& path, uint32_t found, uint32_t newest) {
   return absl::FailedPreconditionError(absl::StrCat(
       path, " was written by a newer Werkplek (schema ", found, "; this version knows ", newest,
       "). It was left as it is. Install the newer version, or restore a backup of before."));
-}
-
-absl::Status SyncFolderOf(const std::string& path) {
-  std::string folder = std::filesystem::path(path).parent_path();
-  if (folder.empty()) folder = ".";
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", folder));
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  return result == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, "fsync of " + folder);
 }
 
 absl::Status FillNewFile(const std::string& path, absl::Span<const SqliteMigration> migrations) {
@@ -98,7 +94,8 @@ absl::Status CreateSqliteFile(const std::string& path,
   if (stat((path + "-wal").c_str(), &log) == 0) {
     return absl::DataLossError(
         absl::StrCat(path, " is missing, but its log ", path,
-                     "-wal is there. Move the store back, or move its log away too."));
+                     "-wal is there. Run a restore that was cut short again; otherwise move the "
+                     "store back, or move its log away too."));
   }
   const std::string fresh = path + ".new";
   for (const char* suffix : {"", "-wal", "-shm", "-journal"}) unlink((fresh + suffix).c_str());
@@ -150,16 +147,17 @@ absl::Status CheckSqliteHeader(const std::string& path, uint32_t newest) {
 absl::Status CheckSqliteContent(const SqliteDatabase& database, const std::string& path,
                                 uint32_t newest) {
   absl::StatusOr<std::string> id = database.Query("PRAGMA application_id");
-  if (!id.ok()) return Damaged(path, id.status().message());
+  if (!id.ok()) return CannotCheck(path, id.status());
   if (*id != absl::StrCat(kSqliteApplicationId)) return NotOurs(path);
   absl::StatusOr<std::string> found = database.Query("PRAGMA user_version");
+  if (!found.ok()) return CannotCheck(path, found.status());
   uint32_t version = 0;
-  if (!found.ok() || !absl::SimpleAtoi(*found, &version) || version == 0) {
+  if (!absl::SimpleAtoi(*found, &version) || version == 0) {
     return Damaged(path, "its schema has no version");
   }
   if (version > newest) return Newer(path, version, newest);
   absl::StatusOr<std::string> verdict = database.Query("PRAGMA integrity_check(1)");
-  if (!verdict.ok()) return Damaged(path, verdict.status().message());
+  if (!verdict.ok()) return CannotCheck(path, verdict.status());
   if (*verdict != "ok") return Damaged(path, absl::StrCat("integrity check: ", *verdict));
   return absl::OkStatus();
 }

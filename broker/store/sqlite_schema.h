@@ -35,7 +35,8 @@ absl::Status CreateSqliteFile(const std::string& path,
 // others may read it. Each message says what to do.
 absl::Status CheckSqliteHeader(const std::string& path, uint32_t newest);
 
-// Checks the opened file's pages and schema version. Changes nothing.
+// Checks the opened file's pages and schema version. Changes nothing. DATA_LOSS: it is damaged;
+// other failures of SQLite (locked, no room) keep their code.
 absl::Status CheckSqliteContent(const SqliteDatabase& database, const std::string& path,
                                 uint32_t newest);
 

@@ -1,17 +1,14 @@
 #include "broker/store/sqlite_store.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "broker/store/sqlite_rows.h"
 #include "broker/store/sqlite_schema.h"
 #include "broker/store/store_rules.h"
 #include "common/base/status_macros.h"
@@ -23,52 +20,31 @@ constexpr uint64_t kTrimEvery = 1000;
 
 // Commits that share one transaction at most; bounds the wait of the first.
 constexpr size_t kMaxGroup = 1024;
-constexpr absl::string_view kEpochName = "epoch";
-
-absl::StatusOr<int> LockStore(const std::string& path) {
-  const std::string name = path + ".lock";
-  const int fd = open(name.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open the lock file ", name));
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-  close(fd);
-  return absl::FailedPreconditionError(absl::StrCat(
-      path, " is open in another broker. Stop that one, or give this one a store of its own."));
-}
-
-// The path with links resolved, so that one file has one lock.
-absl::StatusOr<std::string> RealPath(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
-  if (error) return absl::NotFoundError(absl::StrCat(path, ": ", error.message()));
-  return real.string();
-}
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
                                                                Executor* executor,
                                                                uint64_t audit_records) {
-  ASSIGN_OR_RETURN(const std::string real, RealPath(path));
-  ASSIGN_OR_RETURN(const int lock, LockStore(real));
-  absl::Cleanup unlock = [lock] { close(lock); };
+  ASSIGN_OR_RETURN(SqliteLock lock, SqliteLock::Take(path));
+  const std::string real = lock.path();
   const uint32_t newest = SqliteMigrations().back().number;
   if (!std::filesystem::exists(real)) RETURN_IF_ERROR(CreateSqliteFile(real, SqliteMigrations()));
   RETURN_IF_ERROR(CheckSqliteHeader(real, newest));
   ASSIGN_OR_RETURN(SqliteDatabase database, SqliteDatabase::Open(real));
   RETURN_IF_ERROR(CheckSqliteContent(database, real, newest));
-  std::move(unlock).Cancel();
   auto store = std::unique_ptr<SqliteStore>(
-      new SqliteStore(real, lock, std::move(database), executor, audit_records));
+      new SqliteStore(std::move(lock), std::move(database), executor, audit_records));
   if (absl::Status status = store->Prepare(); !status.ok()) return store->Named(status);
   store->writer_ = std::thread([raw = store.get()] { raw->Run(); });
   pthread_setname_np(store->writer_.native_handle(), "store");
   return store;
 }
 
-SqliteStore::SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor,
+SqliteStore::SqliteStore(SqliteLock lock, SqliteDatabase database, Executor* executor,
                          uint64_t audit_records)
-    : path_(std::move(path)),
-      lock_(lock),
+    : lock_(std::move(lock)),
+      path_(lock_.path()),
       executor_(executor),
       audit_records_(audit_records),
       database_(std::move(database)) {}
@@ -80,19 +56,14 @@ SqliteStore::~SqliteStore() {
     changed_.Signal();
   }
   if (writer_.joinable()) writer_.join();
-  // The connection goes before the lock: nobody else may come in between.
-  statements_ = Statements();
-  { SqliteDatabase closing = std::move(database_); }
-  close(lock_);
 }
 
 absl::Status SqliteStore::Prepare() {
   // Records are checked before the first write, so that a damaged file stays as it is.
-  ASSIGN_OR_RETURN(statements_.read_all,
-                   database_.Prepare("SELECT kind, key, value, digest FROM record"));
-  RETURN_IF_ERROR(ReadRecords([](v1::Change&) { return true; }));
-  ASSIGN_OR_RETURN(statements_.read_meta,
-                   database_.Prepare("SELECT value, digest FROM meta WHERE name = ?1"));
+  ASSIGN_OR_RETURN(statements_.read_all, database_.Prepare(kReadAllSql));
+  RETURN_IF_ERROR(
+      ReadRecordRows(statements_.read_all, path_, [](v1::Change&) { return absl::OkStatus(); }));
+  ASSIGN_OR_RETURN(statements_.read_meta, database_.Prepare(kReadMetaSql));
   RETURN_IF_ERROR(ReadEpoch().status());
 
   database_.KeepTidy();
@@ -121,9 +92,7 @@ absl::Status SqliteStore::Prepare() {
   ASSIGN_OR_RETURN(statements_.append,
                    database_.Prepare("INSERT INTO audit (sequence, value, digest) "
                                      "VALUES (?1, ?2, ?3) ON CONFLICT (sequence) DO NOTHING"));
-  ASSIGN_OR_RETURN(statements_.read_audit,
-                   database_.Prepare("SELECT sequence, value, digest FROM audit "
-                                     "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2"));
+  ASSIGN_OR_RETURN(statements_.read_audit, database_.Prepare(kReadAuditSql));
   ASSIGN_OR_RETURN(statements_.last_audit,
                    database_.Prepare("SELECT coalesce(max(sequence), 0) FROM audit"));
   ASSIGN_OR_RETURN(statements_.trim_audit,
@@ -134,12 +103,6 @@ absl::Status SqliteStore::Prepare() {
 absl::Status SqliteStore::Named(const absl::Status& status) const {
   if (status.ok() || absl::StartsWith(status.message(), path_)) return status;
   return absl::Status(status.code(), absl::StrCat(path_, ": ", status.message()));
-}
-
-absl::Status SqliteStore::DamagedRow(absl::string_view kind, absl::string_view key) const {
-  return absl::DataLossError(
-      absl::StrCat(path_, " is damaged: the digest of record '", key, "' of table '", kind,
-                   "' does not fit. It was left as it is. Restore the newest backup."));
 }
 
 void SqliteStore::Enqueue(Job job) {
@@ -301,22 +264,13 @@ absl::Status SqliteStore::TrimAudit(uint64_t newest) {
 }
 
 absl::StatusOr<uint64_t> SqliteStore::ReadEpoch() {
-  statements_.read_meta.BindText(1, kEpochName);
-  ASSIGN_OR_RETURN(const bool found, statements_.read_meta.Step());
-  if (!found) return uint64_t{0};
-  const int64_t value = statements_.read_meta.Integer(0);
-  const std::string digest = statements_.read_meta.Bytes(1);
-  statements_.read_meta.Reset();
-  if (value < 0 || digest != RecordDigest("meta", kEpochName, absl::StrCat(value))) {
-    return DamagedRow("meta", kEpochName);
-  }
-  return static_cast<uint64_t>(value);
+  return ReadEpochRow(statements_.read_meta, path_);
 }
 
 absl::Status SqliteStore::WriteEpoch(uint64_t epoch) {
-  return statements_.write_meta.BindText(1, kEpochName)
+  return statements_.write_meta.BindText(1, kSqliteEpochName)
       .BindInteger(2, static_cast<int64_t>(epoch))
-      .BindBlob(3, RecordDigest("meta", kEpochName, absl::StrCat(epoch)))
+      .BindBlob(3, RecordDigest("meta", kSqliteEpochName, absl::StrCat(epoch)))
       .Run();
 }
 
@@ -332,23 +286,6 @@ absl::StatusOr<uint64_t> SqliteStore::ClaimNow() {
   return *newest + 1;
 }
 
-absl::Status SqliteStore::ReadRecords(absl::AnyInvocable<bool(v1::Change&)> take) {
-  SqliteStatement& rows = statements_.read_all;
-  absl::Cleanup reset = [&rows] { rows.Reset(); };
-  v1::Change change;
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return absl::OkStatus();
-    change.set_table(rows.Bytes(0));
-    change.set_key(rows.Bytes(1));
-    change.set_value(rows.Bytes(2));
-    if (rows.Bytes(3) != RecordDigest(change.table(), change.key(), change.value())) {
-      return DamagedRow(change.table(), change.key());
-    }
-    if (!take(change)) return UnreadableRecord(change.table(), change.key());
-  }
-}
-
 absl::StatusOr<Fleet> SqliteStore::LoadNow(uint64_t epoch) {
   if (absl::Status begun = database_.Run("BEGIN IMMEDIATE"); !begun.ok()) return Named(begun);
   absl::Cleanup rollback = [this] {
@@ -359,8 +296,10 @@ absl::StatusOr<Fleet> SqliteStore::LoadNow(uint64_t epoch) {
     ASSIGN_OR_RETURN(const uint64_t newest, ReadEpoch());
     RETURN_IF_ERROR(CheckEpoch(epoch, newest));
     if (epoch != newest) RETURN_IF_ERROR(WriteEpoch(epoch));
-    RETURN_IF_ERROR(
-        ReadRecords([&fleet](v1::Change& change) { return ApplyChange(change, fleet); }));
+    RETURN_IF_ERROR(ReadRecordRows(statements_.read_all, path_, [&fleet](v1::Change& change) {
+      return ApplyChange(change, fleet) ? absl::OkStatus()
+                                        : UnreadableRecord(change.table(), change.key());
+    }));
     RETURN_IF_ERROR(statements_.last_audit.Step().status());
     fleet.audit_sequence = static_cast<uint64_t>(statements_.last_audit.Integer(0));
     statements_.last_audit.Reset();
@@ -373,21 +312,15 @@ absl::StatusOr<Fleet> SqliteStore::LoadNow(uint64_t epoch) {
 absl::StatusOr<std::vector<v1::AuditRecord>> SqliteStore::ReadAuditNow(uint64_t after,
                                                                        uint32_t limit) {
   std::vector<v1::AuditRecord> records;
-  SqliteStatement& rows = statements_.read_audit;
-  rows.BindInteger(1, static_cast<int64_t>(std::min<uint64_t>(after, INT64_MAX)))
-      .BindInteger(2, std::min(limit, kMaxAuditPage));
-  absl::Cleanup reset = [&rows] { rows.Reset(); };
-  for (;;) {
-    absl::StatusOr<bool> row = rows.Step();
-    if (!row.ok()) return Named(row.status());
-    if (!*row) return records;
-    const std::string key = absl::StrCat(rows.Integer(0));
-    const std::string value = rows.Bytes(1);
-    if (rows.Bytes(2) != RecordDigest(kAuditTable, key, value)) return DamagedRow(kAuditTable, key);
-    if (!records.emplace_back().ParseFromString(value)) {
-      return UnreadableRecord(std::string(kAuditTable), key);
-    }
-  }
+  const absl::Status read = ReadAuditRows(
+      statements_.read_audit, path_, after, std::min(limit, kMaxAuditPage),
+      [&records](uint64_t sequence, const std::string& value) {
+        return records.emplace_back().ParseFromString(value)
+                   ? absl::OkStatus()
+                   : UnreadableRecord(std::string(kAuditTable), absl::StrCat(sequence));
+      });
+  if (!read.ok()) return Named(read);
+  return records;
 }
 
 }  // namespace werkplek

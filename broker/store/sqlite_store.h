@@ -15,6 +15,7 @@
 
 #include "broker/node/ports.h"
 #include "broker/store/sqlite_database.h"
+#include "broker/store/sqlite_lock.h"
 #include "common/base/mutex.h"
 
 namespace werkplek {
@@ -58,8 +59,7 @@ class SqliteStore : public Store {
         last_audit, trim_audit;
   };
 
-  SqliteStore(std::string path, int lock, SqliteDatabase database, Executor* executor,
-              uint64_t audit_records);
+  SqliteStore(SqliteLock lock, SqliteDatabase database, Executor* executor, uint64_t audit_records);
   absl::Status Prepare();
   void Enqueue(Job job);
   void Run();
@@ -77,15 +77,12 @@ class SqliteStore : public Store {
   absl::StatusOr<std::vector<v1::AuditRecord>> ReadAuditNow(uint64_t after, uint32_t limit);
   absl::StatusOr<uint64_t> ReadEpoch();
   absl::Status WriteEpoch(uint64_t epoch);
-  // Reads every record and gives it to `take`; DATA_LOSS when a digest does not fit.
-  absl::Status ReadRecords(absl::AnyInvocable<bool(v1::Change&)> take);
-  absl::Status DamagedRow(absl::string_view kind, absl::string_view key) const;
   // Names the file in an error.
   absl::Status Named(const absl::Status& status) const;
 
+  // Before the connection, which is closed first: nobody else may come in between.
+  const SqliteLock lock_;
   const std::string path_;
-  // Holds the lock file; two brokers never open one store.
-  const int lock_;
   Executor* const executor_;
   const uint64_t audit_records_;
   SqliteDatabase database_;

@@ -104,6 +104,10 @@ std::vector<CommandEntry> AllCommands() {
   list.Add<WatchCommand>("", "watch", "Show each change as it happens");
   list.Add<ExplainCommand>("", "explain", "Why a session got its desktop, or why not");
   list.Add<ListAuditCommand>("audit", "list", "Show who did what");
+  list.Add<StoreCommand>("store", "backup", "Write a broker's whole store to a file",
+                         StoreCommand::Way::kBackup);
+  list.Add<StoreCommand>("store", "restore", "Put a backup in place of a stopped broker's store",
+                         StoreCommand::Way::kRestore);
   list.Add<StoreCommand>("store", "export", "Write a stopped broker's whole store to a file",
                          StoreCommand::Way::kExport);
   list.Add<StoreCommand>("store", "import", "Fill a broker's empty store from such a file",

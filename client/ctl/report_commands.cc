@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/api/exit_code.h"
 #include "client/ctl/resource_schema.h"
 #include "common/base/status_macros.h"
 
@@ -143,18 +144,28 @@ absl::Status ExplainCommand::Run(CommandContext& context) {
 void ListAuditCommand::Define(CLI::App& app) {
   app.add_option("--after", after_, "Only records after this number")->type_name("NUMBER");
   app.add_option("--limit", limit_, "At most so many records; 0: all")->type_name("NUMBER");
+  app.add_option("--last", last_, "Only the newest so many records")
+      ->type_name("NUMBER")
+      ->check(CLI::PositiveNumber.description(""));
 }
 
 absl::Status ListAuditCommand::Run(CommandContext& context) {
+  if (last_ > 0 && (after_ > 0 || limit_ > 0)) {
+    return UsageProblem(absl::InvalidArgumentError("give --last alone, or --after and --limit"));
+  }
   v1::ListAuditRequest request;
   request.set_after_sequence(after_);
-  request.set_limit(limit_);
-  const auto next_page = [this](const v1::ListAuditResponse& page, v1::ListAuditRequest& next) {
+  request.set_last(last_);
+  // What is added while the newest are read is not among them.
+  const uint32_t limit = last_ > 0 ? last_ : limit_;
+  request.set_limit(limit);
+  const auto next_page = [limit](const v1::ListAuditResponse& page, v1::ListAuditRequest& next) {
     const auto got = static_cast<uint32_t>(page.entries_size());
     // A request that stays as it is ends the list.
-    if (got == 0 || (limit_ > 0 && got >= next.limit())) return;
+    if (got == 0 || (limit > 0 && got >= next.limit())) return;
     next.set_after_sequence(page.entries().rbegin()->sequence());
-    if (limit_ > 0) next.set_limit(next.limit() - got);
+    next.clear_last();
+    if (limit > 0) next.set_limit(next.limit() - got);
   };
   ASSIGN_OR_RETURN(const v1::ListAuditResponse all,
                    CallAllPages(context, &v1::AdminService::Stub::ListAudit, request, next_page));

@@ -36,7 +36,7 @@ class ExplainCommand : public Command {
   std::string id_;
 };
 
-// `audit list [--after SEQUENCE] [--limit N]`.
+// `audit list [--after SEQUENCE] [--limit N]`, `audit list --last N`.
 class ListAuditCommand : public Command {
  public:
   void Define(CLI::App& app) override;
@@ -45,6 +45,7 @@ class ListAuditCommand : public Command {
  private:
   uint64_t after_ = 0;
   uint32_t limit_ = 0;
+  uint32_t last_ = 0;
 };
 
 // An explanation for people.

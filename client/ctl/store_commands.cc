@@ -26,24 +26,47 @@ std::string BrokerProgramPath() {
   return access(beside.c_str(), X_OK) == 0 ? beside : kProgram;
 }
 
+// Of `werkplek-broker`.
+const char* BrokerCommand(StoreCommand::Way way) {
+  switch (way) {
+    case StoreCommand::Way::kBackup:
+      return "store-backup";
+    case StoreCommand::Way::kRestore:
+      return "store-restore";
+    case StoreCommand::Way::kExport:
+      return "store-export";
+    case StoreCommand::Way::kImport:
+      return "store-import";
+  }
+  return "";
+}
+
+bool Writes(StoreCommand::Way way) {
+  return way == StoreCommand::Way::kBackup || way == StoreCommand::Way::kExport;
+}
+
 }  // namespace
 
 void StoreCommand::Define(CLI::App& app) {
   app.add_option("--broker-config", broker_config_, "The broker's configuration file")->required();
-  if (way_ == Way::kExport) {
+  if (Writes(way_)) {
     app.add_option("--to", file_, "The file to make; it holds secrets")->required();
   } else {
-    app.add_option("--from", file_, "A file that an export made")->required();
+    app.add_option("--from", file_, "A file that an export or a backup made")->required();
+  }
+  if (way_ == Way::kRestore) {
+    app.add_option("--epoch", epoch_, "Above all that hosts have seen; seldom needed");
   }
 }
 
 absl::Status StoreCommand::Run(CommandContext&) {
-  std::vector<std::string> words = {BrokerProgramPath(), "--config", broker_config_};
-  if (way_ == Way::kExport) {
-    words.insert(words.end(), {"store-export", "--to", file_});
-  } else {
-    words.insert(words.end(), {"store-import", "--from", file_});
-  }
+  std::vector<std::string> words = {BrokerProgramPath(),
+                                    "--config",
+                                    broker_config_,
+                                    BrokerCommand(way_),
+                                    Writes(way_) ? "--to" : "--from",
+                                    file_};
+  if (epoch_.has_value()) words.insert(words.end(), {"--epoch", absl::StrCat(*epoch_)});
   std::vector<char*> arguments;
   arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());

@@ -18,6 +18,11 @@ std::string PowerWord(const v1::DesktopStatus& status) {
   return EnumWord(status.reported_power());
 }
 
+// What is wrong now, or else what failed last.
+const std::string& ErrorCell(const v1::DesktopStatus& status) {
+  return status.reported_error().empty() ? status.desktop().last_error() : status.reported_error();
+}
+
 // "hv-a1", or "hv-a1 > hv-a2" while it moves.
 std::string HostCell(const v1::Desktop& desktop) {
   if (desktop.moving_to().empty()) return desktop.host();
@@ -55,7 +60,7 @@ absl::Status ListDesktopsCommand::Run(CommandContext& context) {
       table.AddRow({desktop.id(), desktop.pool(), HostCell(desktop), EnumWord(desktop.state()),
                     PowerWord(status), status.user().empty() ? desktop.owner() : status.user(),
                     status.viewer_connected() ? "open" : "-",
-                    Since(context, desktop.state_since_unix_ms()), desktop.last_error()});
+                    Since(context, desktop.state_since_unix_ms()), ErrorCell(status)});
     }
     out << table.Render(width);
   });
@@ -96,7 +101,8 @@ absl::Status GetDesktopCommand::Run(CommandContext& context) {
          {"screen", status.viewer_connected() ? "open" : "closed"},
          {"memory", absl::StrCat(desktop.memory_mib(), " MiB, ", desktop.vcpus(), " cpus")},
          {"failures", desktop.failures() == 0 ? "" : absl::StrCat(desktop.failures(), " in a row")},
-         {"last error", desktop.last_error()}});
+         {"last error", desktop.last_error()},
+         {"host says", status.reported_error()}});
   });
   return absl::OkStatus();
 }

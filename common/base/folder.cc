@@ -1,9 +1,12 @@
 #include "common/base/folder.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -35,6 +38,17 @@ absl::Status MakeFolder(const std::string& path, mode_t mode) {
     RETURN_IF_ERROR(MakeOne(path.substr(0, slash), 0755));
   }
   return MakeOne(path, mode);
+}
+
+absl::Status SyncFolderOf(const std::string& path) {
+  std::string folder = std::filesystem::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", folder));
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  return result == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, "fsync of " + folder);
 }
 
 }  // namespace werkplek

@@ -37,7 +37,7 @@ std::string Field(const Json& body, const char* name) {
 }
 
 HttpResponse Answer(CertificateOffice* office, const std::function<absl::Status()>& may_join,
-                    const HttpRequest& request) {
+                    const JoinRecorder& record, const HttpRequest& request) {
   if (request.target != kJoinPath) return Refusal(404, "nothing is here");
   if (request.method != "POST") return Refusal(405, "use POST");
   if (!absl::StartsWithIgnoreCase(request.content_type, "application/json")) {
@@ -54,15 +54,19 @@ HttpResponse Answer(CertificateOffice* office, const std::function<absl::Status(
   }
   const absl::StatusOr<std::string> chain = office->Join(code, pem, request.address);
   if (!chain.ok()) return Refusal(HttpStatus(chain.status()), chain.status().message());
+  if (record) {
+    const absl::Status kept = record(*chain, request.address);
+    if (!kept.ok()) return Refusal(503, kept.message());
+  }
   return {200, "application/json", Json{{"certificate_chain_pem", *chain}}.dump()};
 }
 
 }  // namespace
 
-HttpHandler JoinEndpoint(CertificateOffice* office, std::function<absl::Status()> may_join) {
-  return [office, may_join = std::move(may_join)](const HttpRequest& request) {
-    return Answer(office, may_join, request);
-  };
+HttpHandler JoinEndpoint(CertificateOffice* office, std::function<absl::Status()> may_join,
+                         JoinRecorder record) {
+  return [office, may_join = std::move(may_join), record = std::move(record)](
+             const HttpRequest& request) { return Answer(office, may_join, record, request); };
 }
 
 }  // namespace werkplek

@@ -53,7 +53,7 @@ class JoinCodes {
   // The machine's codes are dead, also for the key that one was spent for: its certificates were
   // revoked.
   void Kill(const PeerName& peer);
-  // So are all: this broker leads anew, and others may have revoked since.
+  // So are all: this broker leads anew, and others may have revoked, or given out codes, since.
   void KillAll();
 
   absl::Duration lifetime() const { return limits_.lifetime; }

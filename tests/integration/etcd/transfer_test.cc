@@ -1,14 +1,17 @@
 // A whole store moves between a file and etcd and back, and nothing is lost.
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "broker/etcd/leadership.h"
 #include "broker/program/offline_store.h"
+#include "broker/program/store_file.h"
 #include "broker/program/store_transfer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -122,6 +125,73 @@ TEST_F(TransferTest, FromAFileToEtcdAndBackNothingIsLost) {
   EXPECT_GT(after.epoch, between.epoch);
 }
 
+TEST_F(TransferTest, ABackupBesideALeaderIsOfOneRevisionAndClaimsNothing) {
+  StoreConfig etcd = Etcd();
+  Fill(etcd);
+  // So small that most of it is folded while it is read.
+  etcd.etcd_store.fold_entries = 4;
+  const auto leader = OfflineStore::Open(etcd);
+  ASSERT_TRUE(leader.ok()) << leader.status();
+  std::atomic<bool> stop = false;
+  std::atomic<uint64_t> committed = 2500;
+  std::thread writer([&] {
+    for (uint64_t i = committed + 1; !stop; ++i) {
+      if (!(*leader)->Commit({PutDesktop("d0", i), AppendAudit(i, "user:jan")}).ok()) return;
+      committed = i;
+    }
+  });
+  for (int round = 0; round < 5; ++round) {
+    const std::string path = folder_.File("backup" + std::to_string(round));
+    std::ostringstream out;
+    const absl::Status done = BackUpStore(etcd, path, out);
+    EXPECT_TRUE(done.ok()) << done;
+    uint64_t desktops = 0, generation = 0, audits = 0, last = 0;
+    const auto facts = ReadStoreFile(path, [&](v1::Change& change) {
+      v1::Desktop desktop;
+      desktops += change.table() == "desktop" ? 1 : 0;
+      audits += change.table() == "audit" ? 1 : 0;
+      if (change.table() == "audit") last = std::stoull(change.key());
+      if (change.key() == "d0" && desktop.ParseFromString(change.value())) {
+        generation = desktop.generation();
+      }
+      return absl::OkStatus();
+    });
+    ASSERT_TRUE(facts.ok()) << facts.status();
+    EXPECT_EQ(facts->epoch, (*leader)->epoch());
+    EXPECT_EQ(desktops, 3000u);
+    EXPECT_EQ(audits, last);
+    EXPECT_TRUE(generation == last || last == 2500u) << generation << " and " << last;
+  }
+  stop = true;
+  writer.join();
+  EXPECT_GT(committed, 2500u);
+  const auto after = (*leader)->Commit({AppendAudit(committed + 1, "user:jan")});
+  EXPECT_TRUE(after.ok()) << "the lead is still the leader's: " << after;
+}
+
+TEST_F(TransferTest, ABackupOfEtcdIsRestoredIntoEtcdAndIntoAFile) {
+  const StoreConfig etcd = Etcd();
+  std::ostringstream out;
+  EXPECT_THAT(BackUpStore(etcd, folder_.File("a"), out).ToString(),
+              HasSubstr("there is no store in etcd under " + etcd.etcd.prefix));
+  Fill(etcd);
+  ASSERT_TRUE(BackUpStore(etcd, folder_.File("a"), out).ok());
+  const Content before = Read(etcd);
+  const RestoreTerms terms{.now = absl::FromUnixSeconds(1'800'000'000)};
+  EXPECT_THAT(RestoreStore(etcd, folder_.File("a"), terms, out).ToString(),
+              HasSubstr("etcd holds something under"));
+  for (const StoreConfig& target : {Etcd(), File("restored.sqlite")}) {
+    const absl::Status done = RestoreStore(target, folder_.File("a"), terms, out);
+    ASSERT_TRUE(done.ok()) << done;
+    const Content content = Read(target);
+    EXPECT_EQ(content.epoch, 1'800'000'001u);
+    ASSERT_GT(content.bytes.size(), before.bytes.size());
+    // The restore itself is in the audit.
+    EXPECT_TRUE(content.bytes.substr(0, before.bytes.size()) == before.bytes);
+    EXPECT_THAT(content.bytes.substr(before.bytes.size()), HasSubstr("store.restore"));
+  }
+}
+
 TEST_F(TransferTest, ATargetThatHoldsSomethingIsRefused) {
   const StoreConfig file = File("first.sqlite");
   const StoreConfig etcd = Etcd();
@@ -135,7 +205,7 @@ TEST_F(TransferTest, ATargetThatHoldsSomethingIsRefused) {
               HasSubstr("etcd holds something under"));
 }
 
-TEST_F(TransferTest, TheAdminsToolDoesBoth) {
+TEST_F(TransferTest, TheAdminsToolDoesAll) {
   const BrokerFiles broker;
   const std::string tool = std::string(std::getenv("WERKPLEK_BIN_DIR")) + "/werkplekctl";
   const std::string config = broker.config_path();
@@ -148,6 +218,10 @@ TEST_F(TransferTest, TheAdminsToolDoesBoth) {
   EXPECT_THAT(run("import", "--from"), HasSubstr("is there already"));
   std::remove(broker.folder().File("data/fleet.sqlite").c_str());
   EXPECT_THAT(run("import", "--from"), HasSubstr("imported "));
+  EXPECT_THAT(run("backup", "--to"), HasSubstr("is there already"));
+  std::remove(file.c_str());
+  EXPECT_THAT(run("backup", "--to"), HasSubstr("backed up "));
+  EXPECT_THAT(run("restore", "--from"), HasSubstr("restored "));
 }
 
 TEST_F(TransferTest, AStoreInUseIsRefused) {

@@ -7,14 +7,17 @@ import argparse
 import configparser
 import glob
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ARGUMENTS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ARGUMENTS.add_argument("--build", required=True, help="the folder of the build")
 ROLES = ["agent", "broker", "gateway"]
+BACKUP = "werkplek-broker-backup"
 
 
 class InstallTest(unittest.TestCase):
@@ -35,8 +38,9 @@ class InstallTest(unittest.TestCase):
         return os.path.join(self.root, path.lstrip("/"))
 
     def units(self):
-        """(role, [Unit], [Service]) of each installed unit."""
+        """(role, [Unit], [Service]) of each program's unit."""
         paths = sorted(glob.glob(self.installed("/usr/lib/systemd/system/*.service")))
+        paths.remove(self.installed(f"/usr/lib/systemd/system/{BACKUP}.service"))
         self.assertEqual([os.path.basename(path) for path in paths], [f"werkplek-{role}.service" for role in ROLES])
         for role, path in zip(ROLES, paths):
             unit = configparser.ConfigParser(strict=False, interpolation=None)
@@ -76,6 +80,45 @@ class InstallTest(unittest.TestCase):
                 continue
             about = os.stat(state)
             self.assertEqual((about.st_mode & 0o7777, about.st_uid), (0o700, uids[service["User"]]))
+
+    def test_the_backup_forgets_what_is_old_but_not_all_and_asks_the_broker(self):
+        self.assertTrue(os.path.exists(self.installed(f"/usr/lib/systemd/system/{BACKUP}.timer")))
+        unit = configparser.ConfigParser(strict=False, interpolation=None)
+        unit.optionxform = str
+        unit.read(self.installed(f"/usr/lib/systemd/system/{BACKUP}.service"), encoding="utf-8")
+        state = os.path.join(self.root, "backups")
+        os.makedirs(state)
+
+        def make(name, days):
+            path = os.path.join(state, name)
+            with open(path, "wb"):
+                pass
+            os.utime(path, (time.time() - days * 86400,) * 2)
+
+        def run(key):
+            # As systemd reads the line: `%%` is a percent sign.
+            line = unit["Service"][key].removeprefix("-").replace("%%", "%")
+            for folder in ("/usr/bin", "/etc"):
+                line = line.replace(folder, self.installed(folder))
+            words = shlex.split(line)
+            return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False,
+                                  env={**os.environ, "STATE_DIRECTORY": state})
+
+        self.assertEqual(run("ExecStartPre").returncode, 0)
+        for name, days in (("cut.store.a1B2c3", 1), ("cut.store.now", 0), ("old.txt", 9), ("z.store", 9)):
+            make(name, days)
+        for days in range(3, 9):
+            make(f"{days}.store", days)
+        self.assertEqual(run("ExecStartPre").returncode, 0)
+        newest = [f"{days}.store" for days in range(3, 9)]
+        self.assertEqual(sorted(os.listdir(state)), [*newest, "cut.store.now", "old.txt"])
+        for hour in range(10):
+            make(f"new{hour}.store", hour / 24)
+        self.assertEqual(run("ExecStartPre").returncode, 0)
+        self.assertEqual(sorted(os.listdir(state)),
+                         ["cut.store.now", *(f"new{hour}.store" for hour in range(10)), "old.txt"])
+        # It takes the command, and finds no configuration.
+        self.assertEqual(run("ExecStart").returncode, 78)
 
     def test_examples_lack_only_the_machines_own_files(self):
         for role, _, _ in self.units():

@@ -199,7 +199,7 @@ TEST_F(ResourcesTest, AStolenTokenIsRefusedWithAnAlarm) {
 }
 
 TEST_F(ResourcesTest, WhatTheCoreDoesNotDecideIsSaidSo) {
-  v1::AddJoinCodeRequest request;
+  v1::SignInRequest request;
   EXPECT_EQ(driver_.Call(driver_.Admin(), request).status().code(),
             absl::StatusCode::kUnimplemented);
   auto other = std::make_shared<v1::Desktop>();

@@ -13,7 +13,10 @@
 namespace werkplek {
 namespace {
 
+using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
 
 class ViewsTest : public Municipality {
  protected:
@@ -155,6 +158,7 @@ TEST_F(ViewsTest, Desktops) {
   EXPECT_EQ(status->host_liveness(), v1::LIVENESS_UP);
   EXPECT_EQ(status->reported_power(), v1::POWER_RUNNING);
   EXPECT_TRUE(status->viewer_connected());
+  EXPECT_EQ(status->reported_error(), "");
   get.set_desktop("none");
   EXPECT_TRUE(absl::IsNotFound(See(get).status()));
   // A silent host's desktops are unknown.
@@ -163,6 +167,91 @@ TEST_F(ViewsTest, Desktops) {
   get.set_desktop(driver_.DesktopOf("jan")->id());
   EXPECT_EQ(See(get)->reported_power(), v1::POWER_UNSPECIFIED);
   EXPECT_EQ(See(get)->host_liveness(), v1::LIVENESS_SUSPECT);
+}
+
+TEST_F(ViewsTest, WhatAHostSaysOfADesktopIsShown) {
+  Open(1, 4, 1);
+  Come("jan");
+  const std::string id = driver_.DesktopOf("jan")->id();
+  Host().Find(id)->set_error("no room where its disk is");
+  driver_.check = [](const Event&, const Decision& decision) {
+    for (const v1::Change& change : decision.changes) {
+      EXPECT_EQ(change.value().find("no room"), std::string::npos) << change.table();
+    }
+  };
+  driver_.ReportAll();
+  v1::GetDesktopRequest get;
+  get.set_desktop(id);
+  EXPECT_EQ(See(get)->reported_error(), "no room where its disk is");
+  const auto all = See(v1::ListDesktopsRequest());
+  for (const v1::DesktopStatus& status : all->desktops()) {
+    EXPECT_EQ(status.reported_error(),
+              status.desktop().id() == id ? "no room where its disk is" : "");
+  }
+  v1::ExplainRequest explain;
+  for (const std::string& asked : {id, driver_.SessionOf("jan")->id()}) {
+    explain.set_id(asked);
+    EXPECT_THAT(See(explain)->steps(), Contains("its host hv-a1 says: no room where its disk is"));
+  }
+  // What failed that was asked for; with a byte that no text has.
+  Host().Find(id)->set_failed_verb(v1::COMMAND_BEGIN_SESSION);
+  Host().Find(id)->set_error(absl::StrCat("no\xff answer", std::string(2000, 'x')));
+  driver_.ReportAll();
+  EXPECT_THAT(See(get)->reported_error(), StartsWith("begin session failed: no? answerxxx"));
+  EXPECT_LT(See(get)->reported_error().size(), 1100u);
+  // It works again.
+  Host().Find(id)->clear_error();
+  Host().Find(id)->clear_failed_verb();
+  driver_.ReportAll();
+  EXPECT_EQ(See(get)->reported_error(), "");
+  EXPECT_THAT(See(explain)->steps(), Not(Contains(HasSubstr(" says: "))));
+}
+
+TEST_F(ViewsTest, WhatANewerAgentFailedAtIsShownToo) {
+  Open(1, 4, 1);
+  Come("jan");
+  v1::GetDesktopRequest get;
+  get.set_desktop(driver_.DesktopOf("jan")->id());
+  Host().Find(get.desktop())->set_failed_verb(v1::CommandVerb(99));
+  Host().Find(get.desktop())->set_error("no room");
+  driver_.ReportAll();
+  EXPECT_EQ(See(get)->reported_error(), "a command failed: no room");
+}
+
+TEST_F(ViewsTest, WhatWasWrongWithTheGenerationBeforeIsNotShown) {
+  Open(1, 1, 1);
+  v1::GetDesktopRequest get;
+  get.set_desktop(driver_.fleet().desktops.begin()->key);
+  v1::ExplainRequest explain;
+  explain.set_id(get.desktop());
+  Host().Find(get.desktop())->set_error("no room");
+  driver_.ReportAll();
+  ASSERT_EQ(See(get)->reported_error(), "no room");
+  Host().stuck = true;
+  v1::ResetDesktopRequest reset;
+  reset.set_desktop(get.desktop());
+  const auto answer = driver_.Call(driver_.Admin(), reset);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  driver_.Advance(absl::Seconds(2));
+  ASSERT_GT(Desktop(get.desktop()).generation(), Host().Find(get.desktop())->generation());
+  EXPECT_EQ(See(get)->reported_error(), "");
+  EXPECT_THAT(See(explain)->steps(), Not(Contains(HasSubstr(" says: "))));
+}
+
+TEST_F(ViewsTest, OfASilentHostNothingIsShown) {
+  Open(1, 4, 1);
+  Come("jan");
+  v1::GetDesktopRequest get;
+  get.set_desktop(driver_.DesktopOf("jan")->id());
+  v1::ExplainRequest explain;
+  explain.set_id(get.desktop());
+  Host().Find(get.desktop())->set_error("no room where its disk is");
+  driver_.ReportAll();
+  ASSERT_NE(See(get)->reported_error(), "");
+  Host().silent = true;
+  driver_.Advance(absl::Seconds(5));
+  EXPECT_EQ(See(get)->reported_error(), "");
+  EXPECT_THAT(See(explain)->steps(), Not(Contains(HasSubstr("no room"))));
 }
 
 TEST_F(ViewsTest, Sessions) {

@@ -18,6 +18,13 @@ TEST(NamesTest, ResourceNames) {
   EXPECT_FALSE(IsResourceName(std::string(64, 'a')));
 }
 
+TEST(NamesTest, PeersOfMachines) {
+  EXPECT_EQ(PeerOf(v1::IDENTITY_HOST, "hv-a1"), "host/hv-a1");
+  EXPECT_EQ(IdentityOfPeer(PeerOf(v1::IDENTITY_GATEWAY, "gw-1")), v1::IDENTITY_GATEWAY);
+  EXPECT_EQ(PeerOf(v1::IDENTITY_UNSPECIFIED, "hv-a1"), "");
+  EXPECT_EQ(PeerOf(v1::IDENTITY_HOST, "HV"), "");
+}
+
 TEST(NamesTest, UserNames) {
   EXPECT_TRUE(IsUserName("Jan.de_Vries-2@example.nl"));
   EXPECT_TRUE(IsUserName(std::string(64, 'a')));

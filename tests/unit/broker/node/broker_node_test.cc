@@ -30,6 +30,32 @@ TEST_F(BrokerNodeTest, AnswersOnlyWhenTheCommitIsDurable) {
   EXPECT_EQ(committed_.size(), before + 1);
 }
 
+TEST_F(BrokerNodeTest, ACertificateIsGivenWhenItsRecordIsDurable) {
+  StartLeading();
+  werkplek::CertificateIssued issued;
+  issued.peer = "host/hv-a1";
+  issued.certificate_sha256 = std::string(32, 'c');
+  faulty_.delay = [] { return absl::Milliseconds(40); };
+  Got got;
+  node_->RecordCertificate(issued, got.Callback());
+  executor_.Advance(absl::Milliseconds(30));
+  EXPECT_FALSE(got.answer.has_value());
+  executor_.Advance(absl::Milliseconds(20));
+  EXPECT_EQ(got.code(), absl::StatusCode::kOk);
+  const uint64_t last = node_->picture()->audit_sequence;
+  // What could not be written down is not given.
+  faulty_.commit_fault = [] { return StoreFault::kBefore; };
+  Got refused;
+  node_->RecordCertificate(issued, refused.Callback());
+  executor_.Advance(absl::Milliseconds(60));
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(node_->picture()->audit_sequence, last);
+  node_->Stop();
+  Got late;
+  node_->RecordCertificate(issued, late.Callback());
+  EXPECT_EQ(late.code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(BrokerNodeTest, WhoHasAnAnswerReadsWhatItSays) {
   StartLeading();
   const Caller admin = SignedInAdmin();

@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -29,6 +30,7 @@
 namespace werkplek {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -53,7 +55,8 @@ class JoinProgramTest : public testing::Test {
   static SlapdOptions Options(DirectoryAuthority& authority) {
     SlapdOptions options;
     options.certificate = authority.Issue({"localhost"}, {"127.0.0.1"});
-    options.ldif = PersonLdif("beheer1", kPassword) + GroupLdif("beheer", {PersonDn("beheer1")});
+    options.ldif = PersonLdif("beheer1", kPassword) + GroupLdif("beheer", {PersonDn("beheer1")}) +
+                   GroupLdif("controle", {PersonDn("beheer1")});
     return options;
   }
 
@@ -87,6 +90,24 @@ class JoinProgramTest : public testing::Test {
     return response.access_token();
   }
 
+  // "WHO WHAT ON" of the newest records.
+  static std::vector<std::string> LastAudit(const std::shared_ptr<grpc::Channel>& channel,
+                                            const std::string& token, uint32_t last) {
+    v1::ListAuditRequest request;
+    request.set_last(last);
+    v1::ListAuditResponse response;
+    grpc::ClientContext context;
+    Prepare(context, token);
+    const grpc::Status status =
+        v1::AdminService::NewStub(channel)->ListAudit(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> lines;
+    for (const v1::AuditEntry& entry : response.entries()) {
+      lines.push_back(absl::StrCat(entry.actor(), " ", entry.action(), " ", entry.object()));
+    }
+    return lines;
+  }
+
   DirectoryAuthority authority_;
   Slapd slapd_{Options(authority_)};
   RunningBroker broker_{{{"ldaps://127.0.0.1:636", slapd_.url()},
@@ -94,6 +115,7 @@ class JoinProgramTest : public testing::Test {
                          {"cn=werkplek,dc=example", Slapd::kServiceDn},
                          {"bind.password", "service.password"},
                          {"ou=people,dc=example", Slapd::kPeople},
+                         {"cn=controle,ou=groups,dc=example", "controle"},
                          {"ou=groups,dc=example", Slapd::kGroups}}};
 };
 
@@ -144,7 +166,12 @@ TEST_F(JoinProgramTest, AHostJoinsAndRenews) {
       InstallCertificate(*joined, key, renewed.certificate_chain_pem(), material->own.name,
                          absl::HexStringToBytes(code.ca_sha256()));
   EXPECT_TRUE(installed.ok()) << installed;
-  EXPECT_NE(LoadTlsFiles(*joined, absl::Now())->own.sha256, material->own.sha256);
+  const std::string renewed_sha256 = LoadTlsFiles(*joined, absl::Now())->own.sha256;
+  EXPECT_NE(renewed_sha256, material->own.sha256);
+  EXPECT_THAT(LastAudit(clients, token, 3),
+              ElementsAre("admin:beheer1 join-code host/hv-a1",
+                          "host/hv-a1 join certificate:" + HexEncode(material->own.sha256),
+                          "host/hv-a1 certificate-renew certificate:" + HexEncode(renewed_sha256)));
 
   const std::string metrics = ScrapeMetrics(broker_.Port("metrics"));
   EXPECT_THAT(metrics, HasSubstr("werkplek_sign_ins_total{outcome=\"ok\"} 1"));

@@ -56,6 +56,21 @@ TEST_F(SqliteSchemaTest, ANewFileIsWholeAndOurs) {
   EXPECT_EQ(*database->Query("PRAGMA journal_mode"), "wal");
 }
 
+TEST_F(SqliteSchemaTest, AFileThatIsLockedIsNotCalledDamaged) {
+  ASSERT_TRUE(CreateSqliteFile(Path(), {kFirst}).ok());
+  auto other = SqliteDatabase::Open(Path());
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE(other->Run("PRAGMA locking_mode = EXCLUSIVE").ok());
+  ASSERT_TRUE(other->Run("UPDATE a SET x = 2").ok());
+  auto database = SqliteDatabase::Open(Path());
+  ASSERT_TRUE(database.ok());
+  ASSERT_TRUE(database->Run("PRAGMA busy_timeout = 0").ok());
+  const absl::Status locked = CheckSqliteContent(*database, Path(), 1);
+  EXPECT_EQ(locked.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(locked.ToString(), testing::AllOf(testing::HasSubstr(Path()),
+                                                testing::Not(testing::HasSubstr("damaged"))));
+}
+
 TEST_F(SqliteSchemaTest, WhatACrashLeftOfAnEarlierCreationIsReplaced) {
   ASSERT_TRUE(CreateSqliteFile(Path() + ".new", {kFirst}).ok());
   ASSERT_TRUE(CreateSqliteFile(Path(), {kFirst, kSecond}).ok());

@@ -170,5 +170,33 @@ TEST_F(ReportCommandsTest, ReadsPagesUntilTheLimitOfAnAudit) {
   EXPECT_EQ(sent[1].after_sequence(), 8);
 }
 
+TEST_F(ReportCommandsTest, ReadsTheNewestOfAnAudit) {
+  v1::ListAuditResponse page;
+  page.add_entries()->set_sequence(1'000'001);
+  page.add_entries()->set_sequence(1'000'002);
+  page.set_more(true);
+  broker_.Once("ListAudit", FakeBroker::Says(page));
+  page.mutable_entries(0)->set_sequence(1'000'003);
+  page.mutable_entries()->RemoveLast();
+  broker_.Reply("ListAudit", page);
+  const auto json = nlohmann::json::parse(Run({"audit", "list", "--last", "3", "-o", "json"}).out);
+  EXPECT_EQ(json["entries"].size(), 3);
+  const auto sent = broker_.Requests<v1::ListAuditRequest>("ListAudit");
+  ASSERT_EQ(sent.size(), 2);
+  EXPECT_EQ(sent[0].last(), 3);
+  EXPECT_EQ(sent[0].after_sequence(), 0);
+  // On from there, without what was added meanwhile.
+  EXPECT_EQ(sent[1].last(), 0);
+  EXPECT_EQ(sent[1].after_sequence(), 1'000'002);
+  EXPECT_EQ(sent[1].limit(), 1);
+  for (const char* other : {"--after", "--limit"}) {
+    const auto refused = Run({"audit", "list", "--last", "3", other, "5"});
+    EXPECT_EQ(refused.code, ExitCode::kUsage);
+    EXPECT_THAT(refused.err, HasSubstr("give --last alone"));
+  }
+  EXPECT_EQ(Run({"audit", "list", "--last", "0"}).code, ExitCode::kUsage);
+  EXPECT_EQ(broker_.Requests<v1::ListAuditRequest>("ListAudit").size(), 2);
+}
+
 }  // namespace
 }  // namespace werkplek

@@ -59,6 +59,21 @@ TEST_F(WorkCommandsTest, ListsDesktopsWithFilters) {
   EXPECT_EQ(Run({"desktop", "list"}).out, "There is no such desktop.\n");
 }
 
+TEST_F(WorkCommandsTest, ShowsWhatAHostSaysToBeWrongNow) {
+  v1::DesktopStatus stopped = Desktop();
+  stopped.set_reported_error("no room where its disk \x1b[31mis");
+  v1::ListDesktopsResponse all;
+  *all.add_desktops() = stopped;
+  broker_.Reply("ListDesktops", all);
+  const std::string list = Run({"desktop", "list"}).out;
+  EXPECT_THAT(list, HasSubstr("1h 30m  no room where its disk ?[31mis\n"));
+  EXPECT_THAT(list, testing::Not(HasSubstr("timed out")));
+  broker_.Reply("GetDesktop", stopped);
+  const std::string get = Run({"desktop", "get", "kantoor-7f3a"}).out;
+  EXPECT_THAT(get, testing::ContainsRegex("last error: +agent: .*timed out\n"));
+  EXPECT_THAT(get, testing::ContainsRegex("host says: +no room where its disk .*is\n"));
+}
+
 TEST_F(WorkCommandsTest, TablesFitTheTerminal) {
   v1::ListDesktopsResponse all;
   *all.add_desktops() = Desktop();

@@ -53,5 +53,11 @@ TEST_F(MakeFolderTest, AFileInTheWayIsTold) {
   EXPECT_FALSE(MakeFolder(folder_.File("file"), 0700).ok());
 }
 
+TEST_F(MakeFolderTest, AFolderThatCannotBeMadeDurableIsNamed) {
+  EXPECT_TRUE(SyncFolderOf(folder_.File("file")).ok());
+  EXPECT_THAT(std::string(SyncFolderOf(folder_.File("no/file")).message()),
+              HasSubstr("cannot open " + folder_.File("no")));
+}
+
 }  // namespace
 }  // namespace werkplek

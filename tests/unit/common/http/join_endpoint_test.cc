@@ -88,5 +88,32 @@ TEST_F(JoinEndpointTest, ABrokerThatDoesNotLeadSaysWhereToGo) {
   EXPECT_EQ(Ask(Body(code_)).status, 200);
 }
 
+TEST_F(JoinEndpointTest, NothingIsGivenOutThatWasNotRecorded) {
+  absl::Status kept = absl::UnavailableError("cannot write it down");
+  std::string chain;
+  std::string from;
+  handler_ = JoinEndpoint(&office_, nullptr, [&](const std::string& pem, const std::string& at) {
+    chain = pem;
+    from = at;
+    return kept;
+  });
+  const std::string body = Body(code_);
+  const HttpResponse refused = Ask(body);
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr("cannot write it down"));
+  EXPECT_THAT(refused.body, testing::Not(HasSubstr("CERTIFICATE")));
+  EXPECT_EQ(from, "192.0.2.1");
+  EXPECT_EQ(PeerLabel(ReadPeerCertificatePem(chain)->name), "host/hv-a1");
+  // The same key may ask again.
+  kept = absl::OkStatus();
+  const HttpResponse given = Ask(body);
+  ASSERT_EQ(given.status, 200) << given.body;
+  EXPECT_EQ(nlohmann::json::parse(given.body)["certificate_chain_pem"], chain);
+  // What is refused anyway is not recorded.
+  chain.clear();
+  EXPECT_EQ(Ask(Body("wrong")).status, 403);
+  EXPECT_EQ(chain, "");
+}
+
 }  // namespace
 }  // namespace werkplek
