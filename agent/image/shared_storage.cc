@@ -315,6 +315,18 @@ void SharedStorage::RemoveLeftovers(const std::set<std::string>& wanted, absl::D
   }
 }
 
+absl::Status SharedStorage::ForgetVerified(const std::string& sha256) {
+  const std::string why =
+      absl::StrCat("storage ", name_, " has no verified image with SHA-256 ", sha256);
+  MutexLock lock(mutex_);
+  for (auto& [name, known] : known_) {
+    if (known.record.sha256 != sha256 || !known.verified) continue;
+    known.verified = false;
+    known.error = why;
+  }
+  return absl::NotFoundError(why);
+}
+
 absl::StatusOr<Overlay> SharedStorage::CreateOverlay(const DiskKey& disk,
                                                      const std::string& image_sha256) {
   RETURN_IF_ERROR(AtHand());
@@ -330,10 +342,7 @@ absl::StatusOr<Overlay> SharedStorage::CreateOverlay(const DiskKey& disk,
     wanted.format = format;
     if (IsAsRecorded(wanted)) record = wanted;
   }
-  if (!record.has_value()) {
-    return absl::NotFoundError(
-        absl::StrCat("storage ", name_, " has no verified image with SHA-256 ", image_sha256));
-  }
+  if (!record.has_value()) return ForgetVerified(image_sha256);
   ASSIGN_OR_RETURN(const FileLock desktop, LockDesktop(disk.desktop));
   ASSIGN_OR_RETURN(const std::optional<Deed> deed, ReadDeed(DeedPath(path)));
   RETURN_IF_ERROR(MayTake(deed, disk.generation, host_));

@@ -116,6 +116,9 @@ class SharedStorage {
   absl::Status RemoveLeftover(const std::string& sha256, const StopAsked& stop);
   // Under the image's lock.
   absl::Status RemoveFilesOf(const std::string& sha256) const;
+  // The image is not here, or not as it was, whatever this host knew: NOT_FOUND, and it is fetched
+  // before it is used again.
+  absl::Status ForgetVerified(const std::string& sha256);
 
   const std::string name_;
   const std::string path_;

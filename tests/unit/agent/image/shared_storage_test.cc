@@ -198,6 +198,22 @@ TEST_F(SharedStorageTest, WhatAnUpdateLeftBehindGoesADayAfterItIsOfUse) {
   EXPECT_TRUE(b_->CreateOverlay(Kept(2), old.sha256()).ok());
 }
 
+TEST_F(SharedStorageTest, WhatAnotherHostRemovedIsNotVerifiedAnyMore) {
+  const v1::Image image = MakeImage("one");
+  for (const char* name : {"tiny", "also"}) ASSERT_EQ(b_->Fetch(name, image), absl::OkStatus());
+  a_->RemoveLeftovers({}, absl::ZeroDuration());
+  a_->RemoveLeftovers({}, kDay);
+  ASSERT_FALSE(fs::exists(ContentOf(image)));
+  EXPECT_EQ(b_->CreateOverlay(Kept(1), image.sha256()).status().code(), StatusCode::kNotFound);
+  ASSERT_EQ(b_->Report().size(), 2u);
+  for (const v1::ImageReport& report : b_->Report()) {
+    EXPECT_FALSE(report.verified());
+    EXPECT_THAT(report.error(), HasSubstr("no verified image"));
+  }
+  ASSERT_EQ(b_->Fetch("tiny", image), absl::OkStatus());
+  EXPECT_TRUE(b_->CreateOverlay(Kept(1), image.sha256()).ok());
+}
+
 TEST_F(SharedStorageTest, WhatAnyHostWantsStaysForAllOfThem) {
   const v1::Image image = MakeImage("one");
   ASSERT_EQ(a_->Fetch("tiny", image), absl::OkStatus());
