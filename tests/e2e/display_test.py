@@ -3,7 +3,7 @@
 import os
 
 from end_to_end import EndToEndTest, main
-from processes import wait_until
+from processes import executable, processes_naming
 from screen import read_screen
 from viewers import OpenDisplay, VncClient, capture_with_gvnc, capture_with_spice
 
@@ -83,10 +83,11 @@ class DisplayTest(EndToEndTest):
                     if fields[3] == "0A":
                         listening.add(fields[9])
         guests = 0
-        for pid in [entry for entry in os.listdir("/proc") if entry.isdigit()]:
+        # Of this lab: another test's may run beside it.
+        for pid in processes_naming(self.lab.short_folder()):
+            if "qemu-system" not in executable(pid):
+                continue
             try:
-                if "qemu-system" not in os.readlink(f"/proc/{pid}/exe"):
-                    continue
                 links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
             except OSError:
                 continue

@@ -8,7 +8,7 @@ from end_to_end import EndToEndTest, main
 
 class PoolTest(EndToEndTest):
     def test_idle_spares_are_never_touched_by_the_disconnect_policy(self):
-        self.lab.add_pool("rust", min_desktops=2, max_desktops=3, running_spares=2, suspend_after_s=1, end_after_s=2)
+        self.lab.add_pool("rust", min_desktops=2, max_desktops=3, running_spares=2, suspend_after_s=1, end_after_s=6)
         self.lab.wait_spares("rust", 2)
 
         def spares():
@@ -43,7 +43,7 @@ class PoolTest(EndToEndTest):
         self.lab.ctl("image", "create", "stuk", "--source", source, "--sha256", digest, "--format", "qcow2", "--kernel",
                      kernel, "--initrd", os.path.join(self.lab.images, "initrd.img"), "--guest-agent", "true")
         self.lab.add_pool("stuk", image="stuk", min_desktops=1, max_desktops=2, running_spares=1, breaker_failures=2,
-                          start_deadline_s=10)
+                          start_deadline_s=30)
         said = self.wait(lambda: self.lab.pool_status("stuk").get("breaker"), 90, "the breaker")
         self.assertTrue(said)
         self.assertIn("stuk", self.lab.ctl("pool", "status"))
