@@ -56,11 +56,13 @@ void TellQueues(Turn& turn, const Event& event) {
 
 }  // namespace
 
-Broker::Broker(const BrokerSettings& settings, Fleet fleet, uint64_t epoch, absl::Time now)
+Broker::Broker(const BrokerSettings& settings, Fleet fleet, uint64_t epoch, absl::Time now,
+               bool again)
     : state_(std::make_unique<BrokerState>()) {
   state_->settings = settings;
   state_->fleet = std::move(fleet);
   state_->epoch = epoch;
+  if (again) state_->sent_before = now;
   RebuildState(*state_, now);
 }
 

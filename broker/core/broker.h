@@ -20,7 +20,9 @@ struct BrokerState;
 class Broker {
  public:
   // `fleet` is what the store held; its soft tables are rebuilt. `epoch` goes with every command.
-  Broker(const BrokerSettings& settings, Fleet fleet, uint64_t epoch, absl::Time now);
+  // `again`: an earlier one has sent commands under this epoch.
+  Broker(const BrokerSettings& settings, Fleet fleet, uint64_t epoch, absl::Time now,
+         bool again = false);
 
   ~Broker();
   Broker(Broker&&) noexcept;

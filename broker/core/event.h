@@ -89,6 +89,9 @@ struct SignInChecked {
   std::vector<v1::Role> roles;
   // The network allows the password alone.
   bool token_waived = false;
+  // With this wrong password no more are tried in the name for some time: nowhere, or only where
+  // the person is known.
+  bool pauses_passwords = false;
   // The seed the code was judged against, and the step it matched, or -1.
   std::string seed_id;
   int64_t matched_step = -1;
@@ -144,9 +147,6 @@ struct PersonChecked {
   std::vector<v1::Role> roles;
 };
 
-// Time passed: deadlines, liveness, pool sizes.
-struct Tick {};
-
 // A certificate was made for a machine, which is given it once that is durable.
 struct CertificateIssued {
   CallId call = 0;
@@ -159,6 +159,9 @@ struct CertificateIssued {
   // For the audit: where the machine was.
   std::string origin;
 };
+
+// Time passed: deadlines, liveness, pool sizes.
+struct Tick {};
 
 struct Event {
   std::variant<CallRequested, SignInChecked, CallCancelled, AgentAttached, AgentDetached,

@@ -52,7 +52,7 @@ bool InSharedStorage(const Fleet& fleet, const v1::Desktop& desktop) {
 }
 
 absl::Time LastStart(const BrokerState& state, const v1::Desktop& desktop) {
-  absl::Time last = absl::InfinitePast();
+  absl::Time last = state.sent_before;
   for (const auto verb : {v1::COMMAND_START, v1::COMMAND_RESET}) {
     const auto at = state.sent.find({desktop.id(), verb});
     if (at != state.sent.end() && at->second.generation == desktop.generation()) {

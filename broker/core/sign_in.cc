@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/core/access.h"
 #include "broker/core/connect.h"
+#include "broker/core/places.h"
 #include "broker/core/requests.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
@@ -68,6 +69,7 @@ void UseUpCode(Turn& turn, const SignInChecked& event, v1::TokenEnrolment token)
   token.set_last_step(event.matched_step);
   token.set_failures(0);
   token.set_paused_until_unix_ms(0);
+  RememberPlace(PlaceOf(event.caller), token);
   turn.Put(std::move(token));
 }
 
@@ -213,6 +215,10 @@ void HandleSignIn(Turn& turn, const SignInChecked& event) {
                            : event.directory == DirectoryOutcome::kOverloaded ? "overloaded"
                                                                               : "invalid");
     return turn.Answer(event.call, status);
+  }
+  if (event.pauses_passwords) {
+    turn.Audit("broker", "password-pause", absl::StrCat("user:", Shown(event.typed_user)), "ok",
+               Origin(event.caller));
   }
   if (event.directory != DirectoryOutcome::kOk) {
     return Deny(turn, event, Shown(event.typed_user),

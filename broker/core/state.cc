@@ -90,6 +90,16 @@ void IndexAnswered(const v1::AnsweredRequest& answered, bool add, BrokerState& s
   if (kept == 0) state.answered_by_user.erase(answered.user());
 }
 
+void IndexToken(const v1::TokenEnrolment& token, Fleet& fleet) {
+  fleet.token_by_name.Put(OwnerKey(token.user()),
+                          std::make_shared<const std::string>(token.user()));
+}
+
+const v1::TokenEnrolment* TokenOf(const Fleet& fleet, const std::string& user) {
+  const std::string* name = fleet.token_by_name.Find(OwnerKey(user));
+  return name == nullptr ? nullptr : fleet.tokens.Find(*name);
+}
+
 void IndexSignIn(const v1::SignIn& sign_in, bool add, BrokerState& state) {
   const std::string user = OwnerKey(sign_in.user());
   std::set<std::string>& of_user = state.sign_ins_by_user[user];
@@ -159,6 +169,7 @@ absl::Time SessionDue(const BrokerState& state, const v1::Session& session) {
 void RebuildState(BrokerState& state, absl::Time now) {
   state.fleet.leading_since = now;
   state.fleet.sign_in_by_token = {};
+  state.fleet.token_by_name = {};
   state.fleet.live_sessions = {};
   state.fleet.pool_soft = {};
   state.fleet.refusals = {};
@@ -183,6 +194,7 @@ void RebuildState(BrokerState& state, absl::Time now) {
     if (session.state() == v1::SESSION_STATE_DISCONNECTED) state.sessions[entry.key].closing = true;
     state.timers.Arm(SessionTimer(entry.key), SessionDue(state, session));
   }
+  for (const auto& entry : state.fleet.tokens) IndexToken(*entry.record, state.fleet);
   for (const auto& entry : state.fleet.sign_ins) {
     IndexSignIn(nullptr, entry.record.get(), state.fleet);
     IndexSignIn(*entry.record, true, state);

@@ -153,6 +153,8 @@ struct BrokerState {
   std::map<std::string, SessionSoft> sessions;
   std::map<CallId, CallPlace> calls;
   std::map<std::pair<std::string, int>, SentCommand> sent;
+  // Commands of this epoch that are not in `sent` were sent before this, if at all.
+  absl::Time sent_before = absl::InfinitePast();
   Timers timers;
   // In the order of time; every record of one of these kinds lives equally long.
   std::deque<std::pair<absl::Time, std::string>> answered;
@@ -174,6 +176,12 @@ std::string OwnerKey(const std::string& user);
 
 // Adds (or takes away) a desktop in the indexes.
 void IndexDesktop(const v1::Desktop& desktop, bool add, BrokerState& state);
+
+// Makes a new enrolment known by its name in lower case.
+void IndexToken(const v1::TokenEnrolment& token, Fleet& fleet);
+
+// The person's enrolment, however the name is typed; nullptr: none.
+const v1::TokenEnrolment* TokenOf(const Fleet& fleet, const std::string& user);
 
 // Adds (or takes away) a sign-in in the indexes.
 void IndexSignIn(const v1::SignIn& sign_in, bool add, BrokerState& state);

@@ -84,6 +84,7 @@ void Turn::Put(v1::SignIn sign_in) {
 
 void Turn::Put(v1::TokenEnrolment token) {
   const auto after = std::make_shared<const v1::TokenEnrolment>(std::move(token));
+  if (state_.fleet.tokens.Find(after->user()) == nullptr) IndexToken(*after, state_.fleet);
   state_.fleet.tokens.Put(after->user(), after);
   Write(kTokenTable, after->user(), after);
 }

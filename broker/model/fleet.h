@@ -99,6 +99,9 @@ struct Fleet {
 
   // Soft. Derived from the hard tables by ApplyChange.
   Table<std::string> sign_in_by_token;
+  // Key: the user in lower case. The key in `tokens`, which has the directory's spelling. Kept by
+  // the core.
+  Table<std::string> token_by_name;
   // Key: LiveSessionKey(user, pool). The one session of the user in that pool that has not ended.
   Table<std::string> live_sessions;
   Table<HostSoft> host_soft;

@@ -20,6 +20,10 @@ void BrokerNode::SignIn(const Caller& caller, const v1::SignInRequest& request,
   loop_->SignIn(caller, request, std::move(done));
 }
 
+absl::Status BrokerNode::TryPassword(const Caller& caller, const std::string& user) {
+  return loop_->TryPassword(caller, user);
+}
+
 void BrokerNode::SubmitSignIn(SignInChecked checked, ReplyCallback done) {
   loop_->SubmitSignIn(std::move(checked), std::move(done));
 }
@@ -36,14 +40,14 @@ void BrokerNode::Cancel(CallId call) { loop_->Cancel(call); }
 
 void BrokerNode::SignInUsed(const std::string& token_sha256) { loop_->SignInUsed(token_sha256); }
 
-void BrokerNode::ReadAudit(
-    uint64_t after, uint32_t limit,
-    absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AuditRecord>>)> done) {
-  loop_->ReadAudit(after, limit, std::move(done));
 void BrokerNode::RecordCertificate(CertificateIssued issued, ReplyCallback done) {
   loop_->RecordCertificate(std::move(issued), std::move(done));
 }
 
+void BrokerNode::ReadAudit(
+    uint64_t after, uint32_t limit,
+    absl::AnyInvocable<void(absl::StatusOr<std::vector<v1::AuditRecord>>)> done) {
+  loop_->ReadAudit(after, limit, std::move(done));
 }
 
 uint64_t BrokerNode::Watch(WatchCallback callback) { return loop_->Watch(std::move(callback)); }

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "broker/core/broker.h"
+#include "broker/node/password_tries.h"
 #include "broker/node/ports.h"
 
 namespace werkplek {
@@ -52,7 +53,9 @@ using EnrolmentCallback = absl::AnyInvocable<void(absl::StatusOr<Enrolment>)>;
 // UNAVAILABLE: no leader is known, or it does not answer.
 struct LeaderFunctions {
   // What the leader has of the user for judging a code: the user, the seed's id, the sealed seed.
-  std::function<void(const Caller& caller, const std::string& user, EnrolmentCallback done)>
+  // `tries_password`: as BrokerNode::TryPassword, whose refusals it gives then, too.
+  std::function<void(const Caller& caller, const std::string& user, bool tries_password,
+                     EnrolmentCallback done)>
       get_enrolment;
   // The leader's answer to the sign-in, without the access token.
   std::function<void(const SignInChecked& checked, ReplyCallback done)> submit_sign_in;
@@ -90,6 +93,8 @@ struct NodeSettings {
   std::vector<std::string> token_waived_networks;
   // Directory groups (DN or cn) that give a role beyond employee.
   std::vector<std::pair<v1::Role, std::string>> role_groups;
+  // Wrong passwords in one name.
+  PasswordLimits passwords;
   // How often the directory is asked again about everybody who is signed in or has a session.
   absl::Duration recheck_every = absl::Seconds(30);
   // Events that may share one commit.
@@ -119,11 +124,18 @@ class BrokerNode {
   // wrong password, as late; INVALID_ARGUMENT names what is empty or too long. Without the lead,
   // password and code are judged here and the leader decides, when it can be asked.
   void SignIn(const Caller& caller, const v1::SignInRequest& request, ReplyCallback done);
+  // Another broker is about to try a password in this name, and submits the sign-in then.
+  // UNAUTHENTICATED with a delay: too many wrong ones were tried. RESOURCE_EXHAUSTED: others are
+  // under way. UNAVAILABLE: this broker does not lead. Any thread.
+  absl::Status TryPassword(const Caller& caller, const std::string& user);
   // A sign-in that was judged by another broker. Its answer has no access token.
   void SubmitSignIn(SignInChecked checked, ReplyCallback done);
   // Any other unary call that changes something.
   void Call(const Caller& caller, MessagePointer request, ReplyCallback done);
   CallId Connect(const Caller& caller, const v1::ConnectRequest& request, ConnectCallback update);
+  // Records what a machine is about to be given (`issued.call` is set here); it may have it when
+  // `done` says OK.
+  void RecordCertificate(CertificateIssued issued, ReplyCallback done);
   // The caller went away; no callback of that call comes afterwards but one that is running now.
   void Cancel(CallId call);
   // Counts a read with this token as use.
@@ -133,9 +145,6 @@ class BrokerNode {
 
   // `callback` gets every commit from now on, on the loop thread, until Unwatch returns. It must
   // not wait: a follower that falls behind keeps its own bounded queue, and starts over when that
-  // Records what a machine is about to be given (`issued.call` is set here); it may have it when
-  // `done` says OK.
-  void RecordCertificate(CertificateIssued issued, ReplyCallback done);
   // is full.
   uint64_t Watch(WatchCallback callback);
   void Unwatch(uint64_t id);

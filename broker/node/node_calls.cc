@@ -4,9 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "broker/core/turn.h"
 #include "broker/model/names.h"
 #include "broker/node/node_loop.h"
 #include "common/base/crypto.h"
+#include "common/base/retry_after.h"
+#include "common/base/status_macros.h"
 
 namespace werkplek {
 namespace {
@@ -60,7 +63,7 @@ void NodeLoop::SignIn(const Caller& caller, const v1::SignInRequest& request, Re
   if (const absl::Status shape = CheckSignInShape(request); !shape.ok()) {
     return FailSoon(attempt.call, shape);
   }
-  if (const absl::Status admitted = AdmitSignIn(); !admitted.ok()) {
+  if (const absl::Status admitted = AdmitSignIn(attempt); !admitted.ok()) {
     return FailSoon(attempt.call, admitted);
   }
   // From here, and not by way of the loop: it has nothing to say before the directory has.
@@ -77,7 +80,7 @@ absl::Status NodeLoop::MayJudgeCodes() const {
       "this broker is temporarily unavailable for sign-ins: its clock differs from the others'");
 }
 
-absl::Status NodeLoop::AdmitSignIn() {
+absl::Status NodeLoop::AdmitSignIn(const SignInAttempt& attempt) {
   if (absl::Status clock = MayJudgeCodes(); !clock.ok()) return clock;
   MutexLock lock(mutex_);
   const bool may_ask = phase_ == Phase::kFollowing && parts_.leader.get_enrolment != nullptr;
@@ -85,8 +88,64 @@ absl::Status NodeLoop::AdmitSignIn() {
   if (sign_ins_in_flight_ >= settings_.max_sign_ins_in_flight) {
     return absl::ResourceExhaustedError("too many sign-ins at once; try again in a second");
   }
+  // A broker that follows asks the leader, where all wrong passwords are known.
+  if (phase_ == Phase::kLeading) {
+    RETURN_IF_ERROR(BeginTry(attempt.caller, attempt.typed_user));
+  }
   ++sign_ins_in_flight_;
   return absl::OkStatus();
+}
+
+absl::Status NodeLoop::TryPassword(const Caller& caller, const std::string& user) {
+  MutexLock lock(mutex_);
+  if (stopped_ || phase_ != Phase::kLeading) return TryAgain();
+  return BeginTry(caller, user);
+}
+
+absl::Status NodeLoop::BeginTry(const Caller& caller, const std::string& user) {
+  // The directory is not asked about it.
+  if (!IsUserName(user)) return absl::OkStatus();
+  const absl::Duration now = parts_.executor->Monotonic();
+  const PasswordTries::Answer answer = passwords_.Begin(
+      user, TryPlaceOf(caller, waived_),
+      [&user, fleet = picture_](const std::string& place) {
+        return fleet != nullptr && IsKnownPlaceOf(*fleet, user, place);
+      },
+      now);
+  switch (answer.verdict) {
+    case PasswordTries::Verdict::kTry:
+      return absl::OkStatus();
+    case PasswordTries::Verdict::kOthersFirst:
+      return absl::ResourceExhaustedError(
+          "too many sign-ins in this name at once; try again in a moment");
+    case PasswordTries::Verdict::kFull:
+      return absl::ResourceExhaustedError(
+          "too many wrong passwords were tried in too many names; try again later, or sign in "
+          "where you have done so before");
+    case PasswordTries::Verdict::kPaused:
+      break;
+  }
+  pauses_log_.Warn(
+      now, "sign-in-paused",
+      {{"user", user}, {"origin", Origin(caller)}, {"wait", absl::FormatDuration(answer.wait)}});
+  parts_.executor->Post(AsLoop([this] { Observe(Counted{"sign_ins", "paused"}); }));
+  // Names that nobody has are paused as well, so this says nothing of the name.
+  return WithRetryAfter(absl::UnauthenticatedError("sign-in failed: too many wrong passwords were "
+                                                   "tried in this name; wait, or sign in where "
+                                                   "you have done so before"),
+                        answer.wait);
+}
+
+bool NodeLoop::PasswordTried(const Caller& caller, const std::string& user, DirectoryOutcome said) {
+  if (!IsUserName(user)) return false;
+  const absl::Duration now = parts_.executor->Monotonic();
+  MutexLock lock(mutex_);
+  return passwords_.Ended(
+      user, TryPlaceOf(caller, waived_), said,
+      [&user, fleet = picture_](const std::string& place) {
+        return fleet != nullptr && IsKnownPlaceOf(*fleet, user, place);
+      },
+      now);
 }
 
 void NodeLoop::AskDirectory(SignInAttempt attempt, Secret password) {
@@ -111,12 +170,14 @@ void NodeLoop::SignInOver() {
 void NodeLoop::JudgeAndEnqueue(const SignInAttempt& attempt, DirectoryAnswer answer) {
   if (attempt.remote) return JudgeAndSubmit(attempt, std::move(answer));
   SignInOver();
+  const bool pauses = PasswordTried(attempt.caller, attempt.typed_user, answer.outcome);
   const Picture fleet = picture();
   // Failed meanwhile, or the caller has gone: then the code must not be used up.
   if (!calls_.Waits(attempt.call) || fleet == nullptr) return;
   const absl::Duration began = parts_.executor->Monotonic();
   SignInChecked checked = JudgeSignIn(attempt, std::move(answer), *fleet, *parts_.tokens, waived_,
                                       settings_.role_groups);
+  checked.pauses_passwords = pauses;
   Observe(StageTook{"token", parts_.executor->Monotonic() - began});
   LogClosedSeal(checked);
   if (const absl::Status status = Enqueue(std::move(checked)); !status.ok()) {
@@ -153,6 +214,14 @@ CallId NodeLoop::Connect(const Caller& caller, const v1::ConnectRequest& request
   const CallId call = requested.call;
   EnqueueCall(std::move(requested));
   return call;
+}
+
+void NodeLoop::RecordCertificate(CertificateIssued issued, ReplyCallback done) {
+  issued.call = calls_.Add(std::move(done));
+  const CallId call = issued.call;
+  if (const absl::Status status = Enqueue(std::move(issued)); !status.ok()) {
+    FailSoon(call, status);
+  }
 }
 
 void NodeLoop::CallAboutToken(const Caller& caller, MessagePointer request, ReplyCallback done) {
@@ -216,14 +285,6 @@ void NodeLoop::EnrolFound(CallRequested requested, const absl::StatusOr<Director
 }
 
 void NodeLoop::ConfirmFound(CallRequested requested, const absl::StatusOr<DirectoryPerson>& person,
-void NodeLoop::RecordCertificate(CertificateIssued issued, ReplyCallback done) {
-  issued.call = calls_.Add(std::move(done));
-  const CallId call = issued.call;
-  if (const absl::Status status = Enqueue(std::move(issued)); !status.ok()) {
-    FailSoon(call, status);
-  }
-}
-
                             absl::Time came) {
   auto request = std::make_shared<v1::ConfirmTokenRequest>(
       static_cast<const v1::ConfirmTokenRequest&>(*requested.request));

@@ -46,7 +46,8 @@ NodeLoop::NodeLoop(NodeSettings settings, NodeParts parts)
       parts_(std::move(parts)),
       time_(parts_.executor->Now(), parts_.executor->Monotonic()),
       ticked_(parts_.executor->Monotonic()),
-      rechecks_(settings_.recheck_every) {
+      rechecks_(settings_.recheck_every),
+      passwords_(settings_.passwords) {
   for (const std::string& text : settings_.token_waived_networks) {
     absl::StatusOr<Network> network = Network::Parse(text);
     if (network.ok()) {
@@ -108,6 +109,7 @@ void NodeLoop::Lost() {
 void NodeLoop::Drop(Phase phase) {
   ++term_;
   committing_ = false;
+  hung_term_.reset();
   broker_.reset();
   effects_.clear();
   changes_.reset();
@@ -120,6 +122,8 @@ void NodeLoop::Drop(Phase phase) {
     waiting_reports_.clear();
     tick_waits_ = false;
     if (phase != Phase::kReloading) picture_ = nullptr;
+    // Who leads next begins to count anew.
+    if (phase == Phase::kFollowing) passwords_.Forget();
   }
   calls_.FailAll(TryAgain());
 }
@@ -155,7 +159,8 @@ void NodeLoop::Loaded(absl::StatusOr<Fleet> fleet) {
   }
   const absl::Time now = parts_.executor->Now();
   time_ = SteadyTime(now, parts_.executor->Monotonic());
-  broker_ = std::make_unique<Broker>(settings_.broker, *std::move(fleet), epoch_, now);
+  broker_ = std::make_unique<Broker>(settings_.broker, *std::move(fleet), epoch_, now,
+                                     /*again=*/std::exchange(led_epoch_, epoch_) == epoch_);
   {
     MutexLock lock(mutex_);
     phase_ = Phase::kLeading;
@@ -178,11 +183,9 @@ void NodeLoop::ArmTick() {
                                ticked_ = parts_.executor->Monotonic();
                                {
                                  MutexLock lock(mutex_);
-                                 if (!tick_waits_ && EnqueueLocked(Tick{}).ok()) {
-                                   tick_waits_ = true;
-                                   tick_since_ = ticked_;
-                                 }
+                                 if (!tick_waits_ && EnqueueLocked(Tick{}).ok()) tick_waits_ = true;
                                }
+                               if (CommitHangs()) LeaveHungCommit();
                                HearHosts();
                                RecheckPeople();
                                ArmTick();
@@ -241,19 +244,6 @@ void NodeLoop::WakeIfWaiting() {
   if (!waiting_.empty()) WakeLocked();
 }
 
-bool NodeLoop::PutOffTick() {
-  if (!std::holds_alternative<Tick>(waiting_.front().what)) return false;
-  // The tick judges silence by the time at which it is handled. One that stood here for long (a
-  // commit hung) would take the broker's own silence for that of hosts whose reports wait behind
-  // it.
-  const absl::Duration now = parts_.executor->Monotonic();
-  if (now - tick_since_ < settings_.broker.down_after / 2) return false;
-  tick_since_ = now;
-  waiting_.push_back(std::move(waiting_.front()));
-  waiting_.pop_front();
-  return true;
-}
-
 absl::Duration NodeLoop::GatherFor() const {
   if (waiting_.empty() || waiting_.size() >= settings_.max_batch || others_waiting_ > 0 ||
       sign_ins_in_flight_ == 0) {
@@ -277,7 +267,6 @@ void NodeLoop::Turn() {
     }
     batch.reserve(std::min(waiting_.size(), settings_.max_batch));
     while (!waiting_.empty() && batch.size() < settings_.max_batch) {
-      if (PutOffTick()) continue;
       if (!WaitsForCompany(waiting_.front().what)) --others_waiting_;
       batch.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
@@ -309,7 +298,8 @@ void NodeLoop::Turn() {
   commit_began_ = parts_.executor->Monotonic();
   parts_.store->Commit(epoch_, *changes_, AsLoop([this, term = term_](const absl::Status& status) {
                          AssertBusy();
-                         if (term == term_) Committed(status);
+                         if (term == term_) return Committed(status);
+                         if (hung_term_ == term) HungCommitEnded(status);
                        }));
 }
 
@@ -326,50 +316,6 @@ void NodeLoop::Committed(const absl::Status& status) {
   Publish(/*reloaded=*/false);
   RunEffects();
   WakeIfWaiting();
-}
-
-void NodeLoop::CommitFailed(const absl::Status& status) {
-  std::vector<LogField> fields = {{"epoch", absl::StrCat(epoch_)}, {"error", status.ToString()}};
-  if (absl::IsResourceExhausted(status)) {
-    fields.emplace_back("until_then", "nothing can be changed; what runs goes on");
-  }
-  Log(Severity::kError, "commit-failed", fields);
-  Observe(Counted{"commits_failed", std::string(absl::StatusCodeToString(status.code()))});
-  if (absl::IsFailedPrecondition(status) || absl::IsUnknown(status)) {
-    Drop(Phase::kFollowing);
-    parts_.election->StepDown();
-  } else {
-    // Nothing was written, but the broker has moved on: start again from what is durable.
-    if (StoodStill()) return TakeLeadAnew("the loop stood still");
-    Drop(absl::IsResourceExhausted(status) ? Phase::kReloading : Phase::kLoading);
-    HearHosts();
-    LoadAfterDelay();
-  }
-}
-
-void NodeLoop::HearHosts() {
-  // Who has no room to write leads all the same, and a full disk must not end what people do: an
-  // agent that is not answered stops its fenced desktops. It is safe, for the broker that is loaded
-  // counts every host's silence from its own beginning, which is later than these reports.
-  std::vector<std::pair<std::string, AgentLink>> reported;
-  {
-    MutexLock lock(mutex_);
-    if (phase_ != Phase::kReloading) return;
-    for (auto& [host, link] : links_) {
-      const auto report = std::exchange(link.report, nullptr);
-      // A host that is declared no longer may be counted out by its silence.
-      if (report == nullptr || picture_->hosts.Find(host) == nullptr) continue;
-      reported.emplace_back(host, AgentLink{link.number, report});
-    }
-  }
-  for (const auto& [host, link] : reported) {
-    const v1::AgentReport& report = *link.report;
-    const v1::AgentCommand heard = HeardCommand(settings_.broker, epoch_, report.sequence());
-    // How long an agent waits must be durable before it is told.
-    const bool knows = report.fence_after_ms() == heard.fence_after_ms();
-    if (!knows || report.host() != host || report.seen_epoch() > epoch_) continue;
-    parts_.agents->Send(host, link.number, heard);
-  }
 }
 
 void NodeLoop::Publish(bool reloaded) {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,12 +34,13 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   // From any thread.
   Picture picture() const;
   void SignIn(const Caller& caller, const v1::SignInRequest& request, ReplyCallback done);
+  absl::Status TryPassword(const Caller& caller, const std::string& user);
   void SubmitSignIn(SignInChecked checked, ReplyCallback done);
   void Call(const Caller& caller, MessagePointer request, ReplyCallback done);
   CallId Connect(const Caller& caller, const v1::ConnectRequest& request, ConnectCallback update);
+  void RecordCertificate(CertificateIssued issued, ReplyCallback done);
   void Cancel(CallId call);
   void SignInUsed(const std::string& token_sha256);
-  void RecordCertificate(CertificateIssued issued, ReplyCallback done);
   void ReadAudit(uint64_t after, uint32_t limit, CallTable::AuditCallback done);
   uint64_t Watch(WatchCallback callback);
   void Unwatch(uint64_t id);
@@ -50,8 +52,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   enum class Phase {
     kFollowing,
     kLoading,
-    // Leads, but what it decided could not be written: what is durable is loaded again. The picture
-    // stays, and hosts are answered.
+    // Leads, but what it decided could not be written, or not in time: what is durable is loaded
+    // again. The picture stays, and hosts are answered.
     kReloading,
     kLeading,
   };
@@ -99,15 +101,12 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
 
   // --- order (node_loop.cc) ---
   void ArmTick();
-  // While it loads again: answers what hosts reported, as far as that tells agents nothing new.
-  void HearHosts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   // Whether the loop has not run for so long that the hosts' silence may be its own.
   bool StoodStill() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void TakeLeadAnew(const char* why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Turn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void TurnAfter(absl::Duration rest);
   void Committed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
-  void CommitFailed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void Publish(bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void RunEffects() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void RunEffect(const Effect& effect) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
@@ -115,10 +114,17 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void Observe(const Effect& effect) const;
   void TellWatches(const Picture& picture, bool reloaded) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
   void WakeIfWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
-  // True: the tick that is first in line goes to the end, behind what hosts reported meanwhile.
-  bool PutOffTick() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // How long what waits may wait for company, so that more share the next commit. Zero: not at all.
   absl::Duration GatherFor() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_, mutex_);
+
+  // --- a store that fails or hangs (store_trouble.cc) ---
+  void CommitFailed(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  // A commit that hangs is left: calls fail, agents are answered, and its end is waited for.
+  bool CommitHangs() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  void LeaveHungCommit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  void HungCommitEnded(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
+  // Meanwhile: answers what hosts reported, as far as that tells agents nothing new.
+  void HearHosts() ABSL_EXCLUSIVE_LOCKS_REQUIRED(busy_);
 
   // Queues an event for the loop. UNAVAILABLE: this broker does not lead (now). RESOURCE_EXHAUSTED:
   // too many wait; agents' events are never refused for that.
@@ -130,7 +136,11 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   void FailSoon(CallId call, const absl::Status& why);
 
   // Counts one more sign-in with the directory, or says why not.
-  absl::Status AdmitSignIn();
+  absl::Status AdmitSignIn(const SignInAttempt& attempt);
+  absl::Status BeginTry(const Caller& caller, const std::string& user)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the directory said of a password that BeginTry let in. True: with it the name is paused.
+  bool PasswordTried(const Caller& caller, const std::string& user, DirectoryOutcome said);
   // UNAVAILABLE: the clock is wrong.
   absl::Status MayJudgeCodes() const;
 
@@ -154,7 +164,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   bool Follows() const;
   // Asks the leader; `done` comes as the loop, when the call still waits and the leader has
   // answered. Otherwise the call fails.
-  void FindEnrolment(const SignInAttempt& attempt, const std::string& user, EnrolmentCallback done);
+  void FindEnrolment(const SignInAttempt& attempt, const std::string& user, bool tries_password,
+                     EnrolmentCallback done);
   void AskLeaderFirst(SignInAttempt attempt, Secret password);
   void JudgeAndSubmit(SignInAttempt attempt, DirectoryAnswer answer);
   void Submit(const SignInAttempt& attempt, DirectoryAnswer answer);
@@ -170,10 +181,14 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   // When the tick last came, by the clock that never jumps.
   absl::Duration ticked_ ABSL_GUARDED_BY(busy_);
   uint64_t epoch_ ABSL_GUARDED_BY(busy_) = 0;
+  // The newest under which this broker has led.
+  uint64_t led_epoch_ ABSL_GUARDED_BY(busy_) = 0;
   // Changes whenever the broker does; answers that the store gives to an earlier one are dropped.
   uint64_t term_ ABSL_GUARDED_BY(busy_) = 0;
   bool committing_ ABSL_GUARDED_BY(busy_) = false;
   absl::Duration commit_began_ ABSL_GUARDED_BY(busy_) = -absl::InfiniteDuration();
+  // The term of the commit that was left.
+  std::optional<uint64_t> hung_term_ ABSL_GUARDED_BY(busy_);
   // A turn is posted for the end of the gathering.
   bool gathers_ ABSL_GUARDED_BY(busy_) = false;
   std::vector<Effect> effects_ ABSL_GUARDED_BY(busy_);
@@ -194,9 +209,9 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   // The report of each link that waits; a newer one takes its place.
   std::map<uint64_t, werkplek::AgentReported*> waiting_reports_ ABSL_GUARDED_BY(mutex_);
   bool tick_waits_ ABSL_GUARDED_BY(mutex_) = false;
-  // Since when it stands at its place in line.
-  absl::Duration tick_since_ ABSL_GUARDED_BY(mutex_);
   size_t sign_ins_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  PasswordTries passwords_ ABSL_GUARDED_BY(mutex_);
+  RareLog pauses_log_ ABSL_GUARDED_BY(mutex_);
   Picture picture_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_link_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_watch_ ABSL_GUARDED_BY(mutex_) = 1;

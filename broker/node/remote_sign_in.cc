@@ -21,9 +21,9 @@ bool NodeLoop::Follows() const {
 }
 
 void NodeLoop::FindEnrolment(const SignInAttempt& attempt, const std::string& user,
-                             EnrolmentCallback done) {
+                             bool tries_password, EnrolmentCallback done) {
   parts_.leader.get_enrolment(
-      attempt.caller, user,
+      attempt.caller, user, tries_password,
       [weak = weak_from_this(), call = attempt.call,
        done = std::move(done)](absl::StatusOr<Enrolment> enrolment) mutable {
         const std::shared_ptr<NodeLoop> self = weak.lock();
@@ -51,7 +51,7 @@ void NodeLoop::AskLeaderFirst(SignInAttempt attempt, Secret password) {
   const std::string user = attempt.malformed_name ? "" : attempt.typed_user;
   const SignInAttempt& asked = attempt;
   FindEnrolment(
-      asked, user,
+      asked, user, /*tries_password=*/true,
       [this, attempt, password = std::move(password)](absl::StatusOr<Enrolment> enrolment) mutable {
         attempt.enrolment = *std::move(enrolment);
         attempt.remote = true;
@@ -67,7 +67,7 @@ void NodeLoop::JudgeAndSubmit(SignInAttempt attempt, DirectoryAnswer answer) {
     // The directory spells the name in another way, and enrolments go by that.
     const std::string user = answer.person.user;
     return FindEnrolment(
-        attempt, user,
+        attempt, user, /*tries_password=*/false,
         [this, attempt, answer = std::move(answer)](absl::StatusOr<Enrolment> enrolment) mutable {
           AssertBusy();
           attempt.enrolment = *std::move(enrolment);
@@ -96,6 +96,7 @@ void NodeLoop::Submit(const SignInAttempt& attempt, DirectoryAnswer answer) {
 }
 
 void NodeLoop::SubmitSignIn(SignInChecked checked, ReplyCallback done) {
+  checked.pauses_passwords = PasswordTried(checked.caller, checked.typed_user, checked.directory);
   checked.call = calls_.Add(std::move(done));
   const CallId call = checked.call;
   if (const absl::Status status = Enqueue(std::move(checked)); !status.ok()) FailSoon(call, status);

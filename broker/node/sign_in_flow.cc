@@ -3,6 +3,8 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "broker/core/places.h"
+#include "broker/core/state.h"
 #include "broker/model/names.h"
 #include "common/base/crypto.h"
 #include "common/base/log.h"
@@ -19,6 +21,11 @@ absl::Status Bounded(absl::string_view field, size_t size, size_t least, size_t 
   if (size >= least && size <= most) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(field, ": must have ", least, " to ", most, " bytes"));
+}
+
+// A network is known by the machines in it; who comes through a gateway may be anywhere.
+bool IsWaived(const Caller& caller, const std::vector<Network>& waived) {
+  return caller.identity != v1::IDENTITY_GATEWAY && AnyContains(waived, caller.address);
 }
 
 }  // namespace
@@ -56,6 +63,17 @@ std::vector<v1::Role> RolesOf(const std::vector<std::string>& groups,
   return {roles.begin(), roles.end()};
 }
 
+std::string TryPlaceOf(const Caller& caller, const std::vector<Network>& waived) {
+  return IsWaived(caller, waived) ? std::string() : PlaceOf(caller);
+}
+
+bool IsKnownPlaceOf(const Fleet& fleet, const std::string& user, const std::string& place) {
+  if (place.empty()) return true;
+  const v1::TokenEnrolment* token = fleet.tokens.Find(user);
+  if (token == nullptr) token = TokenOf(fleet, user);
+  return token != nullptr && IsKnownPlace(*token, place);
+}
+
 SignInChecked JudgeSignIn(const SignInAttempt& attempt, DirectoryAnswer answer, const Fleet& fleet,
                           const TokenAuthority& tokens, const std::vector<Network>& waived,
                           const std::vector<std::pair<v1::Role, std::string>>& role_groups) {
@@ -82,9 +100,7 @@ SignInChecked JudgeSignIn(const SignInAttempt& attempt, DirectoryAnswer answer, 
   if (enrolment != nullptr && checked.matched_step != TokenAuthority::kSealClosed) {
     checked.seed_id = enrolment->seed_id();
   }
-  // A network is known by the machines in it; who comes through a gateway may be anywhere.
-  checked.token_waived = attempt.caller.identity != v1::IDENTITY_GATEWAY &&
-                         AnyContains(waived, attempt.caller.address);
+  checked.token_waived = IsWaived(attempt.caller, waived);
   if (person_known) {
     checked.roles = RolesOf(answer.person.groups, role_groups);
     checked.person = std::move(answer.person);

@@ -30,6 +30,13 @@ std::string MakeAccessToken(absl::string_view random_32_bytes);
 std::vector<v1::Role> RolesOf(const std::vector<std::string>& groups,
                               const std::vector<std::pair<v1::Role, std::string>>& role_groups);
 
+// The place whose wrong passwords count together (PlaceOf). Empty: a network where the password
+// alone is enough, so that everybody is known there.
+std::string TryPlaceOf(const Caller& caller, const std::vector<Network>& waived);
+
+// Whether the person has signed in from there, however the name is typed.
+bool IsKnownPlaceOf(const Fleet& fleet, const std::string& user, const std::string& place);
+
 // What is known of one sign-in before the directory has answered.
 struct SignInAttempt {
   CallId call = 0;

@@ -33,10 +33,11 @@ void Ask(LeaderLink* link, typename PeerCall<Request, Response>::Method method, 
 LeaderFunctions AskOverLink(LeaderLink* link) {
   LeaderFunctions functions;
   functions.get_enrolment = [link](const Caller& caller, const std::string& user,
-                                   EnrolmentCallback done) {
+                                   bool tries_password, EnrolmentCallback done) {
     v1::GetEnrolmentRequest request;
     *request.mutable_caller() = ToForwarded(caller);
     request.set_user(user);
+    request.set_tries_password(tries_password);
     Ask<v1::GetEnrolmentRequest, v1::GetEnrolmentResponse>(
         link, &Service::GetEnrolment, std::move(request),
         [user, done = std::move(done)](absl::StatusOr<v1::GetEnrolmentResponse> answer) mutable {

@@ -122,7 +122,7 @@ void ReadTrust(ConfigSection& root, ConfigCheck check, BrokerConfig& config) {
 }
 
 void ReadDirectory(ConfigSection section, ConfigCheck check, DirectorySettings& directory,
-                   absl::Duration& recheck_every) {
+                   NodeSettings& node) {
   section.TextList("servers", &directory.servers, {.required = true, .min_items = 1});
   section.Boolean("start_tls", &directory.start_tls);
   section.Text("bind_dn", &directory.bind_dn, {.required = true});
@@ -138,8 +138,14 @@ void ReadDirectory(ConfigSection section, ConfigCheck check, DirectorySettings& 
   section.Duration("operation_timeout", &directory.operation_timeout);
   section.Duration("answer_timeout", &directory.answer_timeout);
   section.Duration("group_cache_time", &directory.group_cache_time);
-  section.Duration("recheck_every", &recheck_every,
+  section.Duration("recheck_every", &node.recheck_every,
                    {.min = absl::Seconds(5), .max = absl::Minutes(5)});
+  int locks_after = 10;
+  absl::Duration lock_window = absl::Minutes(30);
+  section.Number("locks_after", &locks_after, {.min = 4, .max = 1'000});
+  section.Duration("lock_window", &lock_window,
+                   {.min = absl::Minutes(1), .max = absl::Hours(24 * 30)});
+  node.passwords = LimitsFor(static_cast<uint32_t>(locks_after), lock_window);
   section.Number("search_connections", &directory.search_connections);
   section.Number("max_bind_connections", &directory.max_bind_connections);
   section.Number("max_calls", &directory.max_calls);
@@ -389,8 +395,7 @@ absl::StatusOr<BrokerConfig> LoadBrokerConfig(const std::string& path, ConfigChe
   ReadStore(root.Section("store"), check == ConfigCheck::kWhole, config.store);
   ReadListen(root.Section("listen", /*required=*/true), config);
   ReadTrust(root, check, config);
-  ReadDirectory(root.Section("directory", /*required=*/true), check, config.directory,
-                config.node.recheck_every);
+  ReadDirectory(root.Section("directory", /*required=*/true), check, config.directory, config.node);
   ReadRoles(root.Section("roles", /*required=*/true), config.node);
   ReadTokens(root.Section("tokens"), config.node);
   if (config.store.in_etcd) config.node.broker.lease_ttl = config.store.lease_ttl;

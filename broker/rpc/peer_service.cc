@@ -43,7 +43,13 @@ grpc::ServerUnaryReactor* PeerRpc::GetEnrolment(grpc::CallbackServerContext* con
                      [this](const Admitted& admitted, const auto& asked, const auto& call) {
                        if (admitted.picture == nullptr) return call->End(NotInCharge());
                        auto found = EnrolmentOf(admitted, *parts_.gate, asked);
-                       if (!found.ok()) parts_.gate->LogRefusal(admitted, found.status());
+                       if (!found.ok()) {
+                         parts_.gate->LogRefusal(admitted, found.status());
+                       } else if (asked.tries_password()) {
+                         const absl::Status may =
+                             parts_.node->TryPassword(*FromForwarded(asked.caller()), asked.user());
+                         if (!may.ok()) return call->End(may);
+                       }
                        call->Answer(std::move(found));
                      });
 }

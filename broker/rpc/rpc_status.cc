@@ -1,29 +1,16 @@
 #include "broker/rpc/rpc_status.h"
 
-#include <algorithm>
-#include <cstdint>
 #include <string>
 
 #include "absl/strings/cord.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 
 namespace werkplek {
 
-absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
-  const int64_t ms =
-      std::max<int64_t>(1, absl::ToInt64Milliseconds(absl::Ceil(delay, absl::Milliseconds(1))));
-  status.SetPayload(kRetryAfterKey, absl::Cord(absl::StrCat(ms)));
-  return status;
-}
-
 std::optional<absl::Duration> RetryAfter(const absl::Status& status) {
-  int64_t ms = 0;
-  const auto payload = status.GetPayload(kRetryAfterKey);
-  if (payload.has_value() && absl::SimpleAtoi(std::string(*payload), &ms) && ms > 0) {
-    return absl::Milliseconds(ms);
-  }
+  const absl::Duration said = RetryDelayOf(status);
+  if (said > absl::ZeroDuration()) return said;
   if (status.code() == absl::StatusCode::kResourceExhausted) return kDefaultRetryAfter;
   if (status.code() == absl::StatusCode::kUnavailable) return kTryAgainAfter;
   return std::nullopt;

@@ -7,7 +7,7 @@
 #include "absl/time/time.h"
 #include "broker/node/ports.h"
 #include "broker/peer/leader_status.h"
-#include "common/grpc/retry_after.h"
+#include "common/base/retry_after.h"
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/status.h"
 
@@ -21,9 +21,6 @@ inline constexpr char kLeaderKey[] = "leader-agent-address";
 // UNAVAILABLE, which mostly means that another broker is about to lead.
 inline constexpr absl::Duration kDefaultRetryAfter = absl::Seconds(1);
 inline constexpr absl::Duration kTryAgainAfter = absl::Milliseconds(200);
-
-// The status with a delay for its caller (kept as a payload).
-absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
 
 // The delay in the status; for RESOURCE_EXHAUSTED and UNAVAILABLE without one, the default; for
 // others none.

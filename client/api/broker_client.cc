@@ -1,11 +1,11 @@
 #include "client/api/broker_client.h"
 
+#include <algorithm>
 #include <chrono>
-#include <cstdint>
 #include <optional>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/grpc/retry_after.h"
@@ -18,15 +18,18 @@ constexpr absl::Duration kMaxRetryAfter = absl::Minutes(10);
 
 constexpr char kNotLetIn[] = "no connection yet";
 
-absl::Status ToAbsl(const grpc::Status& status) {
+absl::Status ToAbsl(const grpc::Status& status, const grpc::ClientContext& context) {
   if (status.ok()) return absl::OkStatus();
-  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
+  absl::Status mapped(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  const absl::string_view retry_after = RetryAfterText(context);
+  if (!retry_after.empty()) mapped.SetPayload(kRetryAfterKey, absl::Cord(retry_after));
+  return mapped;
 }
 
-std::optional<absl::Duration> RetryAfter(const grpc::ClientContext& context) {
-  int64_t ms = 0;
-  if (!absl::SimpleAtoi(RetryAfterText(context), &ms) || ms < 0) return std::nullopt;
-  return std::min(absl::Milliseconds(ms), kMaxRetryAfter);
+std::optional<absl::Duration> RetryAfter(const absl::Status& status) {
+  const absl::Duration said = RetryDelayOf(status);
+  if (said == absl::ZeroDuration()) return std::nullopt;
+  return std::min(said, kMaxRetryAfter);
 }
 
 // gRPC's own words for "the connection could not be made or broke", without its preamble. Empty:
@@ -125,8 +128,9 @@ absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
     if (!access_token_.empty()) {
       context.AddMetadata("authorization", absl::StrCat("Bearer ", access_token_.Reveal()));
     }
-    const absl::Status status = IsLetIn() ? ToAbsl(attempt(endpoints_[current_], context, progress))
-                                          : absl::UnavailableError(kNotLetIn);
+    const absl::Status status =
+        IsLetIn() ? ToAbsl(attempt(endpoints_[current_], context, progress), context)
+                  : absl::UnavailableError(kNotLetIn);
     if (status.ok()) return status;
     if (progressed) {
       plan.Reset();
@@ -134,7 +138,7 @@ absl::Status BrokerClient::Try(absl::Duration timeout, Attempt attempt) {
     }
     unreachable_[current_] = TransportFailure(status);
     const RetryPlan::Step step =
-        plan.After(status.code(), RetryAfter(context), ports_.monotonic() - start, ports_.chance());
+        plan.After(status.code(), RetryAfter(status), ports_.monotonic() - start, ports_.chance());
     if (!step.retry) return Conclude(status);
     if (on_retry_) on_retry_(endpoints_[current_].address, status, step.delay);
     if (step.next_broker) current_ = (current_ + 1) % endpoints_.size();

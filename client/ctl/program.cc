@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "client/api/command_line_problem.h"
 #include "client/api/completion.h"
+#include "common/base/retry_after.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -137,6 +138,9 @@ std::string Advice(const absl::Status& status, const CommandEntry& entry) {
   const bool joining = entry.verb == "join";
   switch (status.code()) {
     case absl::StatusCode::kUnauthenticated:
+      if (signing_in && RetryDelayOf(status) > absl::ZeroDuration()) {
+        return absl::StrCat("Wait ", WholeMinutes(RetryDelayOf(status)), " minutes.");
+      }
       return signing_in ? "Check the user name, the password and the code; a code works once, so "
                           "wait for the next one."
                         : "Sign in with: werkplekctl sign-in";

@@ -113,6 +113,11 @@ inline constexpr auto kMessageTable = std::to_array<MessageRow>({
      "once: wait for the next one).",
      "Aanmelden mislukt. Controleer de gebruikersnaam, het wachtwoord en de eenmalige code (een "
      "code werkt één keer: wacht op de volgende)."},
+    {Message::kSignInPaused,
+     "Too many wrong passwords were tried for this user name. Wait {minutes} minutes, or sign in "
+     "at a place where you have done so before.",
+     "Voor deze gebruikersnaam zijn te veel verkeerde wachtwoorden geprobeerd. Wacht {minutes} "
+     "minuten, of meld je aan op een plek waar je dat eerder deed."},
     {Message::kSignInFirst, "You are not signed in (any more). Run: werkplek sign-in",
      "Je bent niet (meer) aangemeld. Geef: werkplek sign-in"},
     {Message::kNotRenewed,

@@ -68,6 +68,7 @@ enum class Message {
   kNotice,
   kSignedOut,
   kSignInFailed,
+  kSignInPaused,
   kSignInFirst,
   kNotRenewed,
   // Lists.

@@ -13,6 +13,7 @@
 #include "client/login/connect_command.h"
 #include "client/login/join_command.h"
 #include "client/login/session_commands.h"
+#include "common/base/retry_after.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -203,7 +204,9 @@ Message MessageForLocal(LocalCause cause) {
 Message MessageForFailure(const absl::Status& status, bool signing_in) {
   switch (ExitCodeFor(status)) {
     case ExitCode::kSignInFailed:
-      return signing_in ? Message::kSignInFailed : Message::kSignInFirst;
+      if (!signing_in) return Message::kSignInFirst;
+      return RetryDelayOf(status) > absl::ZeroDuration() ? Message::kSignInPaused
+                                                         : Message::kSignInFailed;
     case ExitCode::kUnavailable:
       return Message::kUnavailable;
     case ExitCode::kLocal:
@@ -221,9 +224,10 @@ Message MessageForFailure(const absl::Status& status, bool signing_in) {
 std::string Explain(const absl::Status& status, bool signing_in, Language language) {
   const std::string reason(status.message());
   const std::string said =
-      IsForThePerson(status)
-          ? reason
-          : Say(language, MessageForFailure(status, signing_in), {{"reason", reason}});
+      IsForThePerson(status) ? reason
+                             : Say(language, MessageForFailure(status, signing_in),
+                                   {{"reason", reason},
+                                    {"minutes", absl::StrCat(WholeMinutes(RetryDelayOf(status)))}});
   if (ExitCodeFor(status) != ExitCode::kUnavailable) return said;
   return absl::StrCat(said, "\n", Say(language, Message::kTryAgain));
 }

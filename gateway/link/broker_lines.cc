@@ -1,7 +1,6 @@
 #include "gateway/link/broker_lines.h"
 
 #include "absl/strings/cord.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/grpc/browser_address.h"
@@ -106,15 +105,6 @@ absl::Status BrokerLines::ToStatus(const Line& line, const grpc::ClientContext& 
   const absl::string_view retry_after = RetryAfterText(context);
   if (!retry_after.empty()) mapped.SetPayload(kRetryAfterKey, absl::Cord(retry_after));
   return mapped;
-}
-
-absl::Duration RetryDelayOf(const absl::Status& status) {
-  int64_t ms = 0;
-  const auto payload = status.GetPayload(kRetryAfterKey);
-  if (!payload.has_value() || !absl::SimpleAtoi(std::string(*payload), &ms)) {
-    return absl::ZeroDuration();
-  }
-  return absl::Milliseconds(ms);
 }
 
 }  // namespace werkplek

@@ -157,7 +157,4 @@ class BrokerLines {
       ABSL_GUARDED_BY(mutex_);
 };
 
-// How long a broker asked to wait before the next try; zero: it did not say.
-absl::Duration RetryDelayOf(const absl::Status& status);
-
 }  // namespace werkplek

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "common/base/retry_after.h"
 #include "common/relay/relay_head.h"
 #include "common/tls/peer_name.h"
 #include "gateway/link/broker_lines.h"
@@ -251,6 +252,10 @@ PortalAnswer AnswerOf(const v1::SignOutResponse&) {
 }
 
 PortalAnswer AnswerOf(const absl::Status& failure, bool signing_in) {
+  if (signing_in && absl::IsUnauthenticated(failure) &&
+      RetryDelayOf(failure) > absl::ZeroDuration()) {
+    return TooManyAnswer("sign-in-paused", failure.message(), RetryDelayOf(failure));
+  }
   const ErrorName name = NameOf(failure.code(), signing_in);
   if (name.status == 429) {
     return TooManyAnswer(name.error, Words(failure, name), RetryDelayOf(failure));

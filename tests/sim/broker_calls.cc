@@ -162,12 +162,17 @@ void BrokerProcess::AskLeader(
 
 LeaderFunctions BrokerProcess::AskingLeader() {
   LeaderFunctions functions;
-  functions.get_enrolment = [this](const Caller&, const std::string& user, EnrolmentCallback done) {
+  functions.get_enrolment = [this](const Caller& caller, const std::string& user,
+                                   bool tries_password, EnrolmentCallback done) {
     AskLeader<Enrolment>(
         std::move(done),
-        [user](BrokerProcess& leader, const std::function<void(absl::StatusOr<Enrolment>)>& reply) {
+        [caller, user, tries_password](
+            BrokerProcess& leader, const std::function<void(absl::StatusOr<Enrolment>)>& reply) {
           const Picture fleet = leader.picture();
           if (fleet == nullptr) return reply(TryAgain());
+          const absl::Status may =
+              tries_password ? leader.node_->TryPassword(caller, user) : absl::OkStatus();
+          if (!may.ok()) return reply(may);
           reply(Enrolment(fleet->tokens.FindShared(user)));
         });
   };

@@ -119,7 +119,7 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{Sabotage::kSkipToken, "S8"}, Variant{Sabotage::kTicketOpensAgain, "S11"},
         Variant{Sabotage::kIgnoreTicketOwner, "S11"}, Variant{Sabotage::kIgnoreEpoch, "S7"},
         Variant{Sabotage::kForgetHostLimits, "S4"}, Variant{Sabotage::kLoseDesktopChanges, "S6"},
-        Variant{Sabotage::kLoseReports, "liveness"}, Variant{Sabotage::kDropEpochGuard, "S5"},
+        Variant{Sabotage::kLoseReports, "liveness"}, Variant{Sabotage::kDropEpochGuard, "S2"},
         Variant{Sabotage::kStaleRead, "S5"}, Variant{Sabotage::kFollowerCountsCode, "S10"},
         Variant{Sabotage::kJudgeBeforeGrace, "grace"}, Variant{Sabotage::kForgetEpoch, "S7"},
         Variant{Sabotage::kForgetAudit, "audit"}, Variant{Sabotage::kStartBeforeFence, "S3"},

@@ -31,7 +31,8 @@ function complain(problem) {
   const { message: reason, retryAfterS: seconds } = problem;
   tell("");
   if (hasText(problem.code)) {
-    say(element("problem"), problem.code, { reason, seconds, ...problem.values });
+    const minutes = Math.ceil(seconds / 60);
+    say(element("problem"), problem.code, { reason, seconds, minutes, ...problem.values });
   } else {
     say(element("problem"), "other", { reason: reason || problem.code });
   }

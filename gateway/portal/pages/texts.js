@@ -165,6 +165,12 @@ const TEXTS = {
     "The sign-in failed. Check the user name, the password and the one-time code " +
       "(a code works once: wait for the next one).",
   ],
+  "sign-in-paused": [
+    "Voor deze gebruikersnaam zijn te veel verkeerde wachtwoorden geprobeerd. Wacht {minutes} " +
+      "minuten, of meld je aan op een plek waar je dat eerder deed.",
+    "Too many wrong passwords were tried for this user name. Wait {minutes} minutes, or sign in " +
+      "at a place where you have done so before.",
+  ],
   "taken-over": [
     "Je hebt dit bureaublad ergens anders geopend.",
     "You opened this desktop somewhere else.",

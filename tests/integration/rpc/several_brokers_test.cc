@@ -250,6 +250,8 @@ GroupOptions WithCodes() {
   GroupOptions options = Options(3);
   options.token_waived = false;
   options.enrolled = {"jan", "piet"};
+  // One person signs in many times at once.
+  options.passwords = LimitsFor(100, absl::Minutes(30));
   return options;
 }
 
@@ -297,6 +299,24 @@ TEST_F(SeveralBrokersWithCodes, AUsedCodeIsRefusedAfterTheLeadHasMoved) {
     EXPECT_FALSE(BrokerGroup::SignIn(client_[broker], "piet", code).ok());
   }
   EXPECT_EQ(Failures(2, "piet"), 3u);
+}
+
+TEST_F(SeveralBrokersWithCodes, WrongPasswordsAreCountedTogether) {
+  const uint32_t strangers = LimitsFor(100, absl::Minutes(30)).strangers;
+  for (uint32_t i = 0; i < strangers; ++i) {
+    const auto answer = BrokerGroup::SignIn(client_[i % 3], "piet", "000000", "", "guess");
+    EXPECT_EQ(answer.status(), absl::UnauthenticatedError("sign-in failed"));
+  }
+  int asked = 0;
+  for (const size_t broker : {0, 1, 2}) asked += brokers_.AskedDirectory(broker);
+  for (const size_t broker : {0, 1, 2}) {
+    const auto answer = BrokerGroup::SignIn(client_[broker], "piet", brokers_.CodeNow("piet"));
+    EXPECT_TRUE(absl::IsUnauthenticated(answer.status()));
+    EXPECT_THAT(std::string(answer.status().message()), testing::HasSubstr("too many wrong"));
+    asked -= brokers_.AskedDirectory(broker);
+  }
+  EXPECT_EQ(asked, 0) << "the right password is not tried either";
+  EXPECT_TRUE(BrokerGroup::SignIn(client_[1], "jan", CodeNow()).ok());
 }
 
 TEST_F(SeveralBrokersWithCodes, WrongCodesAreCountedTogetherAndOutagesAreNot) {

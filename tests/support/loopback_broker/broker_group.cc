@@ -27,6 +27,7 @@ NodeSettings SettingsFor(const GroupOptions& options) {
   settings.role_groups = {{v1::ROLE_AUDITOR, "auditors"},
                           {v1::ROLE_HELPDESK, "helpdesk"},
                           {v1::ROLE_ADMINISTRATOR, "administrators"}};
+  settings.passwords = options.passwords;
   return settings;
 }
 

@@ -28,6 +28,7 @@ struct GroupOptions {
   // a seed.
   bool token_waived = true;
   std::vector<std::string> enrolled;
+  PasswordLimits passwords;
 };
 
 // Brokers are "b1", "b2", ... and numbered from 0.

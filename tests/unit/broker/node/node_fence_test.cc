@@ -73,7 +73,7 @@ class NodeFenceTest : public NodeHarness {
     for (const FakeAgentLinks::Sent& sent : links_.sent) {
       if (sent.command.verb() != v1::COMMAND_HEARD) continue;
       EXPECT_EQ(sent.link, link_);
-      EXPECT_EQ(sent.command.epoch(), 1u);
+      EXPECT_LE(sent.command.epoch(), election_.last_epoch());
       heard = std::max(heard, sent_at_.at(sent.command.heard_sequence()));
     }
     return heard;
@@ -132,6 +132,9 @@ TEST_F(NodeFenceTest, AFullStoreKeepsNoAgentWaiting) {
   EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_LOST);
   faulty_.commit_fault = [] { return StoreFault::kNone; };
   ReportFor(absl::Seconds(5), settings_.broker.fence_after);
+  EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_LOST)
+      << "a start that was sent under this epoch may be under way";
+  ReportFor(absl::Seconds(15), settings_.broker.fence_after);
   EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_OFF);
 }
 
@@ -167,12 +170,81 @@ TEST_F(NodeFenceTest, WhoWasHeardWhileTheStoreWasFullIsGivenTheWholeTimeAfterwar
   lost.clear_fenced_generation();
   memory_.Commit(1, {Put(kDesktopTable, "eigen-1", lost)}, [](const absl::Status&) {});
   faulty_.commit_fault = [] { return StoreFault::kBefore; };
-  Got refused;
-  node_->Call(admin, CreateSite("b"), refused.Callback());
-  executor_.Advance(absl::Milliseconds(20));
-  ReportFor(absl::Seconds(30), settings_.broker.fence_after);
+  for (int second = 0; second < 30; ++second) {
+    Got refused;
+    node_->Call(admin, CreateSite("b"), refused.Callback());
+    ReportFor(absl::Seconds(1), settings_.broker.fence_after);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  }
   const absl::Duration heard_at = HeardAt();
   faulty_.commit_fault = [] { return StoreFault::kNone; };
+  executor_.Advance(heard_at + settings_.broker.fence_after + settings_.broker.fence_margin -
+                    executor_.Monotonic());
+  EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_LOST) << "its agent may not have stopped it yet";
+  executor_.Advance(absl::Seconds(15));
+  EXPECT_EQ(Desktop().fenced_by(), "time");
+}
+
+TEST_F(NodeFenceTest, ACommitThatHangsKeepsNoAgentWaiting) {
+  StartLeading();
+  const Caller admin = SignedInAdmin();
+  ReportFor(absl::Seconds(3), settings_.broker.fence_after);
+  faulty_.delay = [] { return absl::Seconds(60); };
+  Got got;
+  node_->Call(admin, CreateSite("b"), got.Callback());
+  executor_.Advance(absl::Milliseconds(20));
+  faulty_.delay = [] { return absl::ZeroDuration(); };
+  for (int second = 0; second < 50; ++second) {
+    ReportFor(absl::Seconds(1), settings_.broker.fence_after);
+    EXPECT_LE(executor_.Monotonic() - HeardAt(), absl::Seconds(5)) << second;
+    if (second > 3) EXPECT_LE(executor_.Monotonic() - HeardAt(), absl::Seconds(2)) << second;
+  }
+  EXPECT_EQ(got.code(), absl::StatusCode::kUnavailable) << "long before it is durable";
+  EXPECT_EQ(node_->picture()->sites.Find("b"), nullptr);
+  ReportFor(absl::Seconds(15), settings_.broker.fence_after);
+  EXPECT_NE(node_->picture()->sites.Find("b"), nullptr) << "it was durable in the end";
+  EXPECT_EQ(election_.last_epoch(), 2u) << "commands of the first may be under way";
+  Got next;
+  node_->Call(admin, CreateSite("c"), next.Callback());
+  executor_.Advance(absl::Milliseconds(20));
+  EXPECT_EQ(next.code(), absl::StatusCode::kOk);
+}
+
+TEST_F(NodeFenceTest, AHungCommitOfALeadThatIsOverChangesNothing) {
+  StartLeading();
+  const Caller admin = SignedInAdmin();
+  faulty_.delay = [] { return absl::Seconds(20); };
+  Got got;
+  node_->Call(admin, CreateSite("b"), got.Callback());
+  executor_.Advance(absl::Seconds(5));
+  faulty_.delay = [] { return absl::ZeroDuration(); };
+  election_.StepDown();
+  executor_.Advance(absl::Seconds(1));
+  ASSERT_EQ(election_.last_epoch(), 2u);
+  Got next;
+  node_->Call(admin, CreateSite("c"), next.Callback());
+  executor_.Advance(absl::Seconds(20));
+  EXPECT_EQ(next.code(), absl::StatusCode::kOk);
+  EXPECT_EQ(node_->picture()->sites.Find("b"), nullptr) << "an epoch too late";
+}
+
+TEST_F(NodeFenceTest, WhoWasHeardWhileACommitHungIsGivenTheWholeTimeAfterwards) {
+  StartLeading();
+  const Caller admin = SignedInAdmin();
+  ReportFor(absl::Seconds(3), settings_.broker.fence_after);
+  v1::Desktop lost = Desktop();
+  lost.set_state(v1::DESKTOP_STATE_LOST);
+  lost.clear_fenced_generation();
+  memory_.Commit(1, {Put(kDesktopTable, "eigen-1", lost)}, [](const absl::Status&) {});
+  faulty_.delay = [] { return absl::Seconds(31); };
+  Got got;
+  node_->Call(admin, CreateSite("b"), got.Callback());
+  executor_.Advance(absl::Milliseconds(20));
+  faulty_.delay = [] { return absl::ZeroDuration(); };
+  ReportFor(absl::Seconds(30), settings_.broker.fence_after);
+  // The host falls silent, then the commit ends.
+  const absl::Duration heard_at = HeardAt();
+  EXPECT_GE(heard_at, executor_.Monotonic() - absl::Seconds(2));
   executor_.Advance(heard_at + settings_.broker.fence_after + settings_.broker.fence_margin -
                     executor_.Monotonic());
   EXPECT_EQ(Desktop().state(), v1::DESKTOP_STATE_LOST) << "its agent may not have stopped it yet";

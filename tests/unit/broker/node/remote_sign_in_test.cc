@@ -19,8 +19,9 @@ class RemoteSignInTest : public NodeHarness {
     election_.SetWins(false);
     // A leader that has the harness' enrolments and says yes.
     leader_.get_enrolment = [this](const Caller& caller, const std::string& user,
-                                   EnrolmentCallback done) {
+                                   bool tries_password, EnrolmentCallback done) {
       EXPECT_EQ(caller.peer, client_.peer);
+      if (tries_password) tried_.push_back(user);
       asked_.push_back(user);
       if (!outage_.ok()) return done(outage_);
       const auto found = enrolments_.find(user);
@@ -53,6 +54,7 @@ class RemoteSignInTest : public NodeHarness {
   bool hold_ = false;
   ReplyCallback held_;
   std::vector<std::string> asked_;
+  std::vector<std::string> tried_;
   std::vector<SignInChecked> submitted_;
 };
 

@@ -14,11 +14,6 @@ TEST(RetryAfter, IsWhatTheStatusCarries) {
   const absl::Status status =
       WithRetryAfter(absl::ResourceExhaustedError("too many"), absl::Milliseconds(250));
   EXPECT_EQ(RetryAfter(status), absl::Milliseconds(250));
-  // Never "at once", and never rounded down.
-  EXPECT_EQ(RetryAfter(WithRetryAfter(absl::UnavailableError(""), absl::ZeroDuration())),
-            absl::Milliseconds(1));
-  EXPECT_EQ(RetryAfter(WithRetryAfter(absl::UnavailableError(""), absl::Microseconds(1500))),
-            absl::Milliseconds(2));
 }
 
 TEST(RetryAfter, HasADefaultWhereARetryHelps) {

@@ -145,6 +145,14 @@ TEST_F(PeopleCommandsTest, AFailedSignInSaysWhatToCheck) {
   EXPECT_THAT(result.err, HasSubstr("a code works once"));
 }
 
+TEST_F(PeopleCommandsTest, APauseOfWrongPasswordsSaysHowLong) {
+  broker_.Always("SignIn",
+                 FakeBroker::Fails(grpc::StatusCode::UNAUTHENTICATED, "too many", "60001"));
+  const Result result = Run({"sign-in", "--user", "beheer"}, "x\n1\n");
+  EXPECT_EQ(result.code, ExitCode::kSignInFailed);
+  EXPECT_THAT(result.err, HasSubstr("Wait 2 minutes."));
+}
+
 TEST(TypedSeed, GroupsTheSecret) {
   EXPECT_EQ(TypedSeed("otpauth://totp/x?secret=ABCDEFGHIJ&issuer=y"), "ABCD EFGH IJ");
   EXPECT_EQ(TypedSeed("otpauth://totp/x?issuer=y"), "");

@@ -77,6 +77,14 @@ TEST_F(LoginProgramTest, SaysHowASignInFailedInThePersonsLanguage) {
   EXPECT_THAT(result.err, HasSubstr("Aanmelden mislukt."));
 }
 
+TEST_F(LoginProgramTest, SaysHowLongAPauseOfWrongPasswordsIs) {
+  broker_.Always("SignIn",
+                 FakeBroker::Fails(grpc::StatusCode::UNAUTHENTICATED, "too many", "1740001"));
+  const Result result = Run({"sign-in", "--user", "jan"}, "x\n1\n");
+  EXPECT_EQ(result.code, ExitCode::kSignInFailed);
+  EXPECT_THAT(result.err, HasSubstr("Wait 30 minutes, or sign in"));
+}
+
 TEST_F(LoginProgramTest, SaysWhenTheServiceIsAway) {
   broker_.Stop();
   const Result result = Run({"sign-in", "--user", "jan"}, "x\n1\n");

@@ -6,6 +6,7 @@
 
 #include <future>
 
+#include "common/base/retry_after.h"
 #include "tests/support/channel_arguments.h"
 #include "tests/unit/gateway/link/link_harness.h"
 

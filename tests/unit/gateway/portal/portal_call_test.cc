@@ -8,6 +8,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/retry_after.h"
 
 namespace werkplek {
 namespace {
@@ -261,6 +262,17 @@ TEST(PortalCallTest, ABrowserHearsHowLongToWaitAndNotOfWhichBroker) {
   EXPECT_EQ(json::parse(wait.body)["message"], "too many sign-ins");
   const PortalAnswer away = AnswerOf(absl::UnavailableError("10.0.0.7:7443: no route"), false);
   EXPECT_EQ(json::parse(away.body)["message"], "");
+}
+
+TEST(PortalCallTest, TooManyWrongPasswordsAreTooMany) {
+  const absl::Status paused =
+      WithRetryAfter(absl::UnauthenticatedError("sign-in failed: too many"), absl::Minutes(12));
+  const PortalAnswer answer = AnswerOf(paused, /*signing_in=*/true);
+  EXPECT_EQ(answer.status, 429u);
+  EXPECT_EQ(json::parse(answer.body)["error"], "sign-in-paused");
+  ASSERT_EQ(answer.headers.size(), 1u);
+  EXPECT_EQ(answer.headers[0].second, "720");
+  EXPECT_EQ(AnswerOf(paused, /*signing_in=*/false).status, 401u);
 }
 
 TEST(PortalCallTest, WhoeverIsTooManyHearsHowLongToWait) {
