@@ -136,12 +136,13 @@ absl::Status NodeLoop::BeginTry(const Caller& caller, const std::string& user) {
                         answer.wait);
 }
 
-bool NodeLoop::PasswordTried(const Caller& caller, const std::string& user, DirectoryOutcome said) {
+bool NodeLoop::PasswordTried(const Caller& caller, const std::string& user,
+                             const TryOutcome& outcome) {
   if (!IsUserName(user)) return false;
   const absl::Duration now = parts_.executor->Monotonic();
   MutexLock lock(mutex_);
   return passwords_.Ended(
-      user, TryPlaceOf(caller, waived_), said,
+      user, TryPlaceOf(caller, waived_), outcome,
       [&user, fleet = picture_](const std::string& place) {
         return fleet != nullptr && IsKnownPlaceOf(*fleet, user, place);
       },
@@ -170,14 +171,17 @@ void NodeLoop::SignInOver() {
 void NodeLoop::JudgeAndEnqueue(const SignInAttempt& attempt, DirectoryAnswer answer) {
   if (attempt.remote) return JudgeAndSubmit(attempt, std::move(answer));
   SignInOver();
-  const bool pauses = PasswordTried(attempt.caller, attempt.typed_user, answer.outcome);
   const Picture fleet = picture();
   // Failed meanwhile, or the caller has gone: then the code must not be used up.
-  if (!calls_.Waits(attempt.call) || fleet == nullptr) return;
+  if (!calls_.Waits(attempt.call) || fleet == nullptr) {
+    PasswordTried(attempt.caller, attempt.typed_user, {answer.outcome, /*code_right=*/false});
+    return;
+  }
   const absl::Duration began = parts_.executor->Monotonic();
   SignInChecked checked = JudgeSignIn(attempt, std::move(answer), *fleet, *parts_.tokens, waived_,
                                       settings_.role_groups);
-  checked.pauses_passwords = pauses;
+  checked.pauses_passwords = PasswordTried(attempt.caller, attempt.typed_user,
+                                           {checked.directory, checked.matched_step >= 0});
   Observe(StageTook{"token", parts_.executor->Monotonic() - began});
   LogClosedSeal(checked);
   if (const absl::Status status = Enqueue(std::move(checked)); !status.ok()) {

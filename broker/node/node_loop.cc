@@ -97,6 +97,11 @@ void NodeLoop::Stop() {
 void NodeLoop::Elected(uint64_t epoch) {
   Drop(Phase::kLoading);
   epoch_ = epoch;
+  if (epoch != led_epoch_ + 1) {
+    // Somebody else has led, and counted.
+    MutexLock lock(mutex_);
+    passwords_.Forget();
+  }
   Log(Severity::kInfo, "elected", {{"epoch", absl::StrCat(epoch)}});
   Load();
 }
@@ -122,8 +127,6 @@ void NodeLoop::Drop(Phase phase) {
     waiting_reports_.clear();
     tick_waits_ = false;
     if (phase != Phase::kReloading) picture_ = nullptr;
-    // Who leads next begins to count anew.
-    if (phase == Phase::kFollowing) passwords_.Forget();
   }
   calls_.FailAll(TryAgain());
 }

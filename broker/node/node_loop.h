@@ -139,8 +139,8 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
   absl::Status AdmitSignIn(const SignInAttempt& attempt);
   absl::Status BeginTry(const Caller& caller, const std::string& user)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What the directory said of a password that BeginTry let in. True: with it the name is paused.
-  bool PasswordTried(const Caller& caller, const std::string& user, DirectoryOutcome said);
+  // What came of a password that BeginTry let in. True: with it the name is paused.
+  bool PasswordTried(const Caller& caller, const std::string& user, const TryOutcome& outcome);
   // UNAVAILABLE: the clock is wrong.
   absl::Status MayJudgeCodes() const;
 

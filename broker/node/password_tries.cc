@@ -37,8 +37,8 @@ PasswordTries::Answer PasswordTries::Begin(const std::string& user, const std::s
   return {};
 }
 
-bool PasswordTries::Ended(const std::string& user, const std::string& place, DirectoryOutcome said,
-                          IsKnown is_known, absl::Duration now) {
+bool PasswordTries::Ended(const std::string& user, const std::string& place,
+                          const TryOutcome& outcome, IsKnown is_known, absl::Duration now) {
   const std::string key = OwnerKey(user);
   const auto found = names_.try_emplace(key).first;
   Name& name = found->second;
@@ -47,10 +47,10 @@ bool PasswordTries::Ended(const std::string& user, const std::string& place, Dir
                                   [&place](const Try& open) { return open.place == place; });
   if (begun != name.open.end()) name.open.erase(begun);
   bool pauses = false;
-  if (said == DirectoryOutcome::kOk) {
+  if (outcome.said == DirectoryOutcome::kOk) {
     name.right_at = now;
-    if (!is_known(place)) AddFailed(key, name, place, now);
-  } else if (said == DirectoryOutcome::kDenied) {
+    if (!outcome.code_right && !is_known(place)) AddFailed(key, name, place, now);
+  } else if (outcome.said == DirectoryOutcome::kDenied) {
     const bool known = is_known(place);
     const bool had_room = HasRoom(name, known, is_known, 0);
     AddFailed(key, name, place, now);

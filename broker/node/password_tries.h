@@ -30,6 +30,14 @@ struct PasswordLimits {
 // `lock_window` between them: two fewer, and half of that for strangers, rounded up.
 PasswordLimits LimitsFor(uint32_t locks_after, absl::Duration lock_window);
 
+// What a try came to.
+struct TryOutcome {
+  // Of name and password.
+  DirectoryOutcome said = DirectoryOutcome::kUnavailable;
+  // The code fitted, too.
+  bool code_right = false;
+};
+
 class PasswordTries {
  public:
   // Over all names; beyond, strangers wait who try a name of which nothing is known yet. What is
@@ -61,11 +69,10 @@ class PasswordTries {
   Answer Begin(const std::string& user, const std::string& place, IsKnown is_known,
                absl::Duration now);
 
-  // What came of it. A right password of a stranger counts all the same until the place is known:
-  // otherwise the pause would tell who has no code whether a password is right. kUnavailable and
-  // kOverloaded do not count. True: with this wrong one the name is paused, for strangers or
-  // everywhere.
-  bool Ended(const std::string& user, const std::string& place, DirectoryOutcome said,
+  // What came of a try. Of a stranger a right password with a wrong code counts all the same, or
+  // the pause would tell who has no code whether a password is right. kUnavailable and kOverloaded
+  // do not count. True: with this wrong one the name is paused, for strangers or everywhere.
+  bool Ended(const std::string& user, const std::string& place, const TryOutcome& outcome,
              IsKnown is_known, absl::Duration now);
 
   // Everything.

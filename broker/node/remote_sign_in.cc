@@ -96,7 +96,8 @@ void NodeLoop::Submit(const SignInAttempt& attempt, DirectoryAnswer answer) {
 }
 
 void NodeLoop::SubmitSignIn(SignInChecked checked, ReplyCallback done) {
-  checked.pauses_passwords = PasswordTried(checked.caller, checked.typed_user, checked.directory);
+  checked.pauses_passwords = PasswordTried(checked.caller, checked.typed_user,
+                                           {checked.directory, checked.matched_step >= 0});
   checked.call = calls_.Add(std::move(done));
   const CallId call = checked.call;
   if (const absl::Status status = Enqueue(std::move(checked)); !status.ok()) FailSoon(call, status);

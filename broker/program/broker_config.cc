@@ -143,8 +143,7 @@ void ReadDirectory(ConfigSection section, ConfigCheck check, DirectorySettings& 
   int locks_after = 10;
   absl::Duration lock_window = absl::Minutes(30);
   section.Number("locks_after", &locks_after, {.min = 4, .max = 1'000});
-  section.Duration("lock_window", &lock_window,
-                   {.min = absl::Minutes(1), .max = absl::Hours(24 * 30)});
+  section.Duration("lock_window", &lock_window, {.min = absl::Minutes(1), .max = absl::Hours(24)});
   node.passwords = LimitsFor(static_cast<uint32_t>(locks_after), lock_window);
   section.Number("search_connections", &directory.search_connections);
   section.Number("max_bind_connections", &directory.max_bind_connections);

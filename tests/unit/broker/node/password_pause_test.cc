@@ -133,6 +133,29 @@ TEST_F(PasswordPauseTest, AnotherBrokerAsksBeforeItTries) {
   EXPECT_EQ(Audited("password-pause", "user:jan"), 1);
 }
 
+TEST_F(PasswordPauseTest, WhoLeadsAnewForgetsNothingUnlessAnotherLedMeanwhile) {
+  EXPECT_TRUE(absl::IsUnauthenticated(Guess(stranger_)));
+  election_.StepDown();
+  executor_.Advance(absl::Seconds(1));
+  ASSERT_EQ(election_.last_epoch(), 2u);
+  EXPECT_GT(RetryDelayOf(Guess(stranger_)), absl::ZeroDuration());
+  election_.Surpass(7);
+  election_.StepDown();
+  executor_.Advance(absl::Seconds(1));
+  EXPECT_EQ(RetryDelayOf(Guess(stranger_)), absl::ZeroDuration());
+}
+
+TEST_F(PasswordPauseTest, ARightCodeIsNoGuess) {
+  // The places of the person are not written, as when the store is full.
+  for (int i = 0; i < 5; ++i) {
+    faulty_.commit_fault = [] { return StoreFault::kBefore; };
+    EXPECT_TRUE(absl::IsUnavailable(Right(stranger_)));
+    faulty_.commit_fault = [] { return StoreFault::kNone; };
+    executor_.Advance(absl::Seconds(5));
+  }
+  EXPECT_TRUE(Right(stranger_).ok());
+}
+
 TEST_F(PasswordPauseTest, WhoDoesNotLeadLetsNobodyTry) {
   election_.SetWins(false);
   executor_.RunUntilIdle();
