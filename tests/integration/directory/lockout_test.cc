@@ -80,6 +80,7 @@ class LockoutTest : public testing::Test {
       });
     }
     std::vector<absl::Status> given;
+    given.reserve(answers.size());
     for (std::promise<absl::Status>& answer : answers) {
       given.push_back(answer.get_future().get());
     }
