@@ -23,7 +23,7 @@ class RevokedCodesTest : public testing::Test {
     revocation->set_peer(PeerLabel(peer));
     revocation->set_revoked_unix_ms(revoked_ms);
     revocation->set_issued_before_unix_ms(60'000);
-    fleet_.revocations.Put(revocation->peer(), std::move(revocation));
+    fleet_.revocations.Put(PeerLabel(peer), std::move(revocation));
   }
   void Commit(uint64_t epoch, ChangeSet changes) {
     revoked_.After({std::make_shared<Fleet>(fleet_),
