@@ -1,5 +1,6 @@
 #include "agent/image/image_record.h"
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -7,6 +8,11 @@
 #include "agent/image/image_declaration.h"
 
 namespace werkplek {
+
+std::string DigestOf(const std::string& path) {
+  const std::string name = std::filesystem::path(path).filename().string();
+  return name.substr(0, name.find('.'));
+}
 
 absl::StatusOr<ImageRecord> ReadRecord(const std::string& path) {
   std::ifstream file(path);

@@ -16,6 +16,9 @@ struct ImageRecord {
   FileFacts facts;
 };
 
+// The digest in the name of a content (SHA256.FORMAT), or of what stands beside one.
+std::string DigestOf(const std::string& path);
+
 absl::StatusOr<ImageRecord> ReadRecord(const std::string& path);
 absl::Status WriteRecord(const std::string& path, const ImageRecord& record);
 

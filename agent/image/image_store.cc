@@ -31,8 +31,6 @@ absl::Status FolderError(const std::error_code& error, const std::string& what) 
   return FileError(error.value(), what);
 }
 
-std::string DigestOf(const std::string& content) { return fs::path(content).stem().string(); }
-
 }  // namespace
 
 // Under `images`: SHA256.FORMAT, the content, never changed; NAME.json, the record that a name

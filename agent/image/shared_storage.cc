@@ -62,12 +62,6 @@ std::string DeedPath(absl::string_view disk) {
   return absl::StrCat(absl::StripSuffix(disk, ".qcow2"), ".deed");
 }
 
-// Of SHA256.FORMAT and what stands beside it.
-std::string DigestOf(const std::string& path) {
-  const std::string name = fs::path(path).filename().string();
-  return name.substr(0, name.find('.'));
-}
-
 absl::Status Remove(const std::string& path) {
   if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
   return FileError(errno, "cannot remove " + path);

@@ -5,12 +5,12 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/folder.h"
 #include "common/base/status_macros.h"
 
 namespace werkplek {
@@ -18,14 +18,6 @@ namespace {
 
 absl::Status Failed(absl::string_view what, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(what, " ", path));
-}
-
-absl::Status SyncFolder(const std::string& folder) {
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return Failed("cannot open", folder);
-  const absl::Cleanup close_it = [descriptor] { close(descriptor); };
-  if (fsync(descriptor) != 0) return Failed("cannot sync", folder);
-  return absl::OkStatus();
 }
 
 absl::Status WriteAndSync(const std::string& path, const std::string& text) {
@@ -67,8 +59,7 @@ absl::Status WriteEpochFile(const std::string& path, uint64_t epoch) {
   const std::string beside = path + ".new";
   RETURN_IF_ERROR(WriteAndSync(beside, absl::StrCat(epoch, "\n")));
   if (std::rename(beside.c_str(), path.c_str()) != 0) return Failed("cannot replace", path);
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return SyncFolder(folder.empty() ? "." : folder);
+  return SyncFolderOf(path);
 }
 
 }  // namespace werkplek

@@ -25,8 +25,7 @@ void RememberPlace(const std::string& place, v1::TokenEnrolment& token) {
   auto& places = *token.mutable_places();
   auto found = std::find(places.begin(), places.end(), place);
   if (found == places.end()) {
-    if (places.size() >= kPlacesKept)
-      places.DeleteSubrange(kPlacesKept - 1, places.size() - kPlacesKept + 1);
+    if (places.size() >= kPlacesKept) places.RemoveLast();
     *places.Add() = place;
     found = places.end() - 1;
   }

@@ -36,6 +36,13 @@ ReplyCallback WithAccessToken(Secret token, ReplyCallback done) {
   };
 }
 
+// Whether the person has signed in from a place, as PasswordTries asks it.
+auto KnownPlacesOf(Picture fleet, const std::string& user) {
+  return [fleet = std::move(fleet), user](const std::string& place) {
+    return fleet != nullptr && IsKnownPlaceOf(*fleet, user, place);
+  };
+}
+
 }  // namespace
 
 Picture NodeLoop::picture() const {
@@ -106,12 +113,8 @@ absl::Status NodeLoop::BeginTry(const Caller& caller, const std::string& user) {
   // The directory is not asked about it.
   if (!IsUserName(user)) return absl::OkStatus();
   const absl::Duration now = parts_.executor->Monotonic();
-  const PasswordTries::Answer answer = passwords_.Begin(
-      user, TryPlaceOf(caller, waived_),
-      [&user, fleet = picture_](const std::string& place) {
-        return fleet != nullptr && IsKnownPlaceOf(*fleet, user, place);
-      },
-      now);
+  const PasswordTries::Answer answer =
+      passwords_.Begin(user, TryPlaceOf(caller, waived_), KnownPlacesOf(picture_, user), now);
   switch (answer.verdict) {
     case PasswordTries::Verdict::kTry:
       return absl::OkStatus();
@@ -141,12 +144,8 @@ bool NodeLoop::PasswordTried(const Caller& caller, const std::string& user,
   if (!IsUserName(user)) return false;
   const absl::Duration now = parts_.executor->Monotonic();
   MutexLock lock(mutex_);
-  return passwords_.Ended(
-      user, TryPlaceOf(caller, waived_), outcome,
-      [&user, fleet = picture_](const std::string& place) {
-        return fleet != nullptr && IsKnownPlaceOf(*fleet, user, place);
-      },
-      now);
+  return passwords_.Ended(user, TryPlaceOf(caller, waived_), outcome, KnownPlacesOf(picture_, user),
+                          now);
 }
 
 void NodeLoop::AskDirectory(SignInAttempt attempt, Secret password) {

@@ -137,6 +137,7 @@ class NodeLoop : public std::enable_shared_from_this<NodeLoop> {
 
   // Counts one more sign-in with the directory, or says why not.
   absl::Status AdmitSignIn(const SignInAttempt& attempt);
+  // As BrokerNode::TryPassword, of this broker's own sign-ins too: OK counts a try as under way.
   absl::Status BeginTry(const Caller& caller, const std::string& user)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What came of a password that BeginTry let in. True: with it the name is paused.

@@ -11,7 +11,7 @@
 namespace werkplek {
 namespace {
 
-// A commit is not taken for hung before this.
+// However short fence_after is, a slow disk is no hang, unless down_after is shorter still.
 constexpr absl::Duration kShortestHang = absl::Seconds(1);
 
 }  // namespace

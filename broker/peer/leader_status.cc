@@ -1,6 +1,5 @@
 #include "broker/peer/leader_status.h"
 
-#include "absl/strings/cord.h"
 #include "broker/node/broker_node.h"
 #include "common/grpc/retry_after.h"
 
@@ -19,9 +18,9 @@ absl::Status LeaderStatus(const grpc::Status& status, absl::string_view retry_af
     default:
       break;
   }
-  absl::Status mapped(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  if (!retry_after.empty()) mapped.SetPayload(kRetryAfterKey, absl::Cord(retry_after));
-  return mapped;
+  return WithRetryAfterText(
+      absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()),
+      retry_after);
 }
 
 absl::Status LeaderStatus(const grpc::Status& status, const grpc::ClientContext& context) {

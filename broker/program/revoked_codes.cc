@@ -27,7 +27,7 @@ void RevokedCodes::After(const Committed& committed, uint64_t epoch) {
   } else if (epoch == 0 || epoch != epoch_ || picture_ == nullptr) {
     codes_->KillAll();
   } else {
-    // The same lead, after a commit that failed or hung: it may have revoked.
+    // The same lead, after a commit that failed.
     for (const auto& entry : committed.picture->revocations) {
       if (IsNewer(*entry.record, picture_->revocations.Find(entry.key))) Kill(*codes_, entry.key);
     }

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <optional>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -20,10 +19,9 @@ constexpr char kNotLetIn[] = "no connection yet";
 
 absl::Status ToAbsl(const grpc::Status& status, const grpc::ClientContext& context) {
   if (status.ok()) return absl::OkStatus();
-  absl::Status mapped(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-  const absl::string_view retry_after = RetryAfterText(context);
-  if (!retry_after.empty()) mapped.SetPayload(kRetryAfterKey, absl::Cord(retry_after));
-  return mapped;
+  return WithRetryAfterText(
+      absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()),
+      RetryAfterText(context));
 }
 
 std::optional<absl::Duration> RetryAfter(const absl::Status& status) {

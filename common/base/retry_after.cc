@@ -17,6 +17,11 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration delay) {
   return status;
 }
 
+absl::Status WithRetryAfterText(absl::Status status, absl::string_view text) {
+  if (!text.empty()) status.SetPayload(kRetryAfterKey, absl::Cord(text));
+  return status;
+}
+
 absl::Duration RetryDelayOf(const absl::Status& status) {
   int64_t ms = 0;
   const auto payload = status.GetPayload(kRetryAfterKey);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace werkplek {
@@ -14,6 +15,9 @@ inline constexpr char kRetryAfterKey[] = "retry-after-ms";
 
 // The status with a delay for its caller, at least a millisecond.
 absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
+
+// The status with what an answer said of that; empty: nothing.
+absl::Status WithRetryAfterText(absl::Status status, absl::string_view text);
 
 // The delay in the status. Zero: it says none.
 absl::Duration RetryDelayOf(const absl::Status& status);

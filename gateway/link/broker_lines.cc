@@ -1,6 +1,7 @@
 #include "gateway/link/broker_lines.h"
 
-#include "absl/strings/cord.h"
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/grpc/browser_address.h"
@@ -102,9 +103,7 @@ absl::Status BrokerLines::ToStatus(const Line& line, const grpc::ClientContext& 
                       IsWorthAnother(status, Patience())
                           ? absl::StrCat(line.broker, ": ", status.error_message())
                           : status.error_message());
-  const absl::string_view retry_after = RetryAfterText(context);
-  if (!retry_after.empty()) mapped.SetPayload(kRetryAfterKey, absl::Cord(retry_after));
-  return mapped;
+  return WithRetryAfterText(std::move(mapped), RetryAfterText(context));
 }
 
 }  // namespace werkplek

@@ -63,7 +63,7 @@ TEST_F(RevokedCodesTest, AReloadOfTheSameLeadKillsWhatWasRevokedSinceOnly) {
   const std::string other = CodeFor(kOther);
   Reload(7);
   EXPECT_TRUE(Lives(code));
-  // The commit that hung revoked once more, in the same second.
+  // Revoked once more, in the same second.
   Revoke(kHost, 2);
   Reload(7);
   EXPECT_FALSE(Lives(code));

@@ -20,6 +20,12 @@ TEST(RetryAfterTest, PeopleWaitWholeMinutes) {
   EXPECT_EQ(WholeMinutes(absl::Seconds(181)), 4);
 }
 
+TEST(RetryAfterTest, IsGivenOnAsItCame) {
+  const absl::Status status = absl::UnavailableError("later");
+  EXPECT_EQ(RetryDelayOf(WithRetryAfterText(status, "1500")), absl::Milliseconds(1500));
+  EXPECT_EQ(WithRetryAfterText(status, ""), status);
+}
+
 TEST(RetryAfterTest, OddTextsAreNoDelay) {
   for (const char* odd : {"", "-5", "soon", "99999999999999999999"}) {
     absl::Status status = absl::UnavailableError("later");
